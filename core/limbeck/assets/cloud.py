@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""3D Gaussians as plain numpy arrays: what extraction and export see of the Gaussian representation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Float32
+from numpy import ndarray
+
+from limbeck.assets.mesh import require_finite
+
+
+@dataclass(frozen=True)
+class GaussianArrays:
+    """A cloud of anisotropic Gaussians in Limbeck's world (z up, front -Y).
+
+    Attributes:
+        means: centres.
+        quats: rotations wxyz, of any length but zero.
+        scales: standard deviations along the rotated axes, linear (not logarithms), positive.
+        opacities: 0 to 1 (not logits).
+        colors_srgb: sRGB-encoded colours, 0 to 1.
+
+    Raises:
+        LimbeckError: E_NOT_FINITE if any number is NaN or infinite.
+    """
+
+    means: Float32[ndarray, "gaussians 3"]
+    quats: Float32[ndarray, "gaussians 4"]
+    scales: Float32[ndarray, "gaussians 3"]
+    opacities: Float32[ndarray, " gaussians"]
+    colors_srgb: Float32[ndarray, "gaussians 3"]
+
+    def __post_init__(self) -> None:
+        for name, width in (("means", 3), ("quats", 4), ("scales", 3), ("opacities", None), ("colors_srgb", 3)):
+            values = getattr(self, name)
+            expected = (len(self.means),) if width is None else (len(self.means), width)
+            if values.shape != expected:
+                raise ValueError(f"expected {name} {list(expected)}, got {list(values.shape)}")
+            require_finite(f"Gaussian {name}", values)
+
+
+def unit_quats(quats: Float[ndarray, "n 4"]) -> Float[ndarray, "n 4"]:
+    """Return float64 quaternions of length 1; a zero quaternion becomes the identity."""
+    quats = quats.astype(np.float64)
+    lengths = np.linalg.norm(quats, axis=1, keepdims=True)
+    return np.where(lengths > 0, quats / np.maximum(lengths, 1e-30), [1.0, 0.0, 0.0, 0.0])
+
+
+def rotation_matrices(quats: Float[ndarray, "n 4"]) -> Float[ndarray, "n 3 3"]:
+    """Return the float64 rotation matrices of quaternions wxyz of any length."""
+    w, x, y, z = unit_quats(quats).T
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)

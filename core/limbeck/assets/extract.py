@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Meshes from densities: the same code for live previews (resolution 48 to 64) and for the asset (128)."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float32
+from numpy import ndarray
+from scipy import ndimage
+from skimage.measure import marching_cubes
+
+from limbeck.assets.cloud import GaussianArrays
+from limbeck.assets.density import SUPPORT_SIGMAS, DensityGrid, density_grid
+from limbeck.assets.mesh import Mesh, empty_mesh, make_mesh, require_finite
+
+COARSE_RESOLUTION = 24
+
+
+def extract_mesh(
+    cloud: GaussianArrays,
+    *,
+    resolution: int = 128,
+    threshold: float = 0.3,
+    fallback_share: float = 0.4,
+    blur_cells: float = 0.7,
+) -> Mesh:
+    """Return the surface on which a cloud's density crosses ``threshold``; empty if there is no density at all.
+
+    Args:
+        cloud: the Gaussians.
+        resolution: grid cells along the longest side of what is dense.
+        threshold: density of the surface; one opaque Gaussian alone has 1 at its centre.
+        fallback_share: where no node reaches the threshold (the fuzzy first steps of a run), the surface is at this
+            share of the highest density instead.
+        blur_cells: standard deviation of the smoothing in cells; 0 is none.
+    """
+    if len(cloud.means) == 0:
+        return empty_mesh()
+    reach = SUPPORT_SIGMAS * cloud.scales.max(1, keepdims=True)
+    coarse = density_grid(cloud, COARSE_RESOLUTION, (cloud.means - reach).min(0), (cloud.means + reach).max(0))
+    level = effective_threshold(coarse.values, threshold, fallback_share)
+    if level <= 0:
+        return empty_mesh()
+    # Nodes of the coarse grid can miss a small part's peak, hence half the level and a margin of one cell.
+    nodes = np.argwhere(coarse.values > level / 2)
+    low = coarse.origin + coarse.spacing * (nodes.min(0) - 1)
+    high = coarse.origin + coarse.spacing * (nodes.max(0) + 1)
+    grid = density_grid(cloud, resolution, low, high)
+    level = effective_threshold(grid.values, threshold, fallback_share)
+    return mesh_from_density(grid, level, blur_cells=blur_cells)
+
+
+def effective_threshold(values: Float32[ndarray, "nx ny nz"], threshold: float, fallback_share: float) -> float:
+    """Return ``threshold``, or the share of the highest density if none reaches it; 0 if there is no density."""
+    highest = float(values.max(initial=0.0))
+    return threshold if highest > threshold else fallback_share * highest
+
+
+def mesh_from_density(grid: DensityGrid, threshold: float, *, blur_cells: float = 0.7, seal_cells: int = 2) -> Mesh:
+    """Return the closed surface of everything denser than ``threshold`` in any sampled density.
+
+    Hollow shells become solid, also those with pinholes of up to ``2 * seal_cells`` cells. Faces look outwards. What
+    touches the border of the grid is closed there.
+
+    Args:
+        grid: the density; must be finite.
+        threshold: positive density of the surface.
+        blur_cells: standard deviation of the smoothing in cells; 0 is none.
+        seal_cells: how far pinholes are closed from either side.
+
+    Raises:
+        LimbeckError: E_NOT_FINITE if the density is NaN or infinite.
+    """
+    require_finite("densities", grid.values)
+    margin = seal_cells + 2
+    density = np.pad(grid.values, margin)
+    # Saturates inside, so that the blur cannot swell very dense parts; the surface is at 1/2 for every threshold.
+    occupancy = (1.0 - np.exp2(density * np.float32(-1.0 / threshold))).astype(np.float32)
+    occupancy[hollow_nodes(occupancy > 0.5, seal_cells)] = 1.0
+    if blur_cells > 0:
+        occupancy = ndimage.gaussian_filter(occupancy, blur_cells, truncate=3.0)
+    # The blur can only pull a lonely node below the surface; nothing then remains.
+    if occupancy.max() <= 0.5:
+        return empty_mesh()
+    # scikit-image names the directions for a left-handed frame: "ascent" is outwards in ours.
+    vertices, faces, _, _ = marching_cubes(occupancy, 0.5, gradient_direction="ascent", allow_degenerate=False)
+    return make_mesh(grid.origin + grid.spacing * (vertices.astype(np.float64) - margin), faces)
+
+
+def hollow_nodes(is_dense: Bool[ndarray, "nx ny nz"], seal_cells: int) -> Bool[ndarray, "nx ny nz"]:
+    """Return the nodes that are enclosed by dense ones, and the pinholes that lead to them.
+
+    A closing of the dense nodes decides only what is enclosed: outer grooves and gaps between parts stay open. The border
+    of the grid must not be dense.
+    """
+    sealed = ndimage.binary_closing(is_dense, iterations=seal_cells) | is_dense if seal_cells else is_dense
+    labels, _ = ndimage.label(~sealed)
+    enclosed = (labels != labels[0, 0, 0]) & ~sealed
+    if seal_cells and enclosed.any():
+        enclosed = ndimage.binary_dilation(enclosed, iterations=seal_cells + 1, mask=sealed)
+    return enclosed & ~is_dense

@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Fewer faces: quadric edge collapse (fast-simplification) down to a budget, and the repair of what it leaves."""
+
+from __future__ import annotations
+
+import fast_simplification
+from scipy.spatial import KDTree
+
+from limbeck.assets.clean import drop_degenerate_faces, merge_duplicate_vertices, orient_outwards
+from limbeck.assets.mesh import Mesh, make_mesh
+from limbeck.errors import LimbeckError
+
+MIN_FACES = 4
+MAX_ATTEMPTS = 8
+
+
+def simplify_mesh(mesh: Mesh, faces: int, *, aggressiveness: float = 5.0) -> Mesh:
+    """Return the mesh with at most ``faces`` faces; colours come from the nearest old vertex.
+
+    fast-simplification keeps its state in C globals: do not call this from two threads at once.
+
+    Args:
+        mesh: faces look outwards.
+        faces: the budget, at least 4.
+        aggressiveness: 0 is slow and careful, 10 is fast and rough.
+
+    Raises:
+        ValueError: if the budget is below the four faces of a tetrahedron.
+        LimbeckError: E_FACES_TOO_FEW if the shape cannot be told in so few faces.
+    """
+    if faces < MIN_FACES:
+        raise ValueError(f"expected a budget of at least {MIN_FACES} faces, got {faces}")
+    target, simpler = faces, mesh
+    for attempt in range(MAX_ATTEMPTS):
+        if simpler.is_empty and not mesh.is_empty:
+            break
+        if len(simpler.faces) <= faces:
+            return simpler
+        simpler = _collapse(mesh, target, min(aggressiveness + attempt, 10.0))
+        target = max(target - (target // 20 + 1), MIN_FACES)
+    raise LimbeckError(
+        "E_FACES_TOO_FEW",
+        f"expected a surface of {len(mesh.faces)} faces to fit into {faces}, got {len(simpler.faces)} faces",
+        "ask for more faces",
+    )
+
+
+def _collapse(mesh: Mesh, target: int, aggressiveness: float) -> Mesh:
+    vertices, faces = fast_simplification.simplify(mesh.vertices, mesh.faces, target_count=target, agg=aggressiveness)
+    _, nearest = KDTree(mesh.vertices).query(vertices)
+    simpler = make_mesh(vertices, faces, mesh.colors_srgb[nearest])
+    return orient_outwards(drop_degenerate_faces(merge_duplicate_vertices(simpler)))

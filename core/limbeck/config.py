@@ -1,0 +1,170 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""A recipe as plain frozen data: composed, printed, edited, saved with the asset and replayed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from limbeck.distillation.references import DrawnReferences
+from limbeck.distillation.regularisers import Regularisers
+from limbeck.distillation.term import Term
+from limbeck.errors import LimbeckError
+from limbeck.priors.prior import Role
+from limbeck.representations.densify import DensifySettings
+from limbeck.representations.gaussians import GaussianSettings
+from limbeck.rigs import OrbitRig
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An objective and its optimisation schedule.
+
+    Attributes:
+        steps: optimisation steps of a full run; ``--steps`` replaces it and every schedule follows.
+        views: images per step.
+        render_size: pixels per side, or 0 for the prior's own image size.
+        background: grey level in 0 to 1 behind the renders, or None for the prior's own (or random, if it has none).
+        terms: the objective; at least one.
+        adam_betas: of the optimiser.
+        references: views drawn from the priors before the run, if any.
+    """
+
+    name: str
+    paper: str
+    summary: str
+    terms: tuple[Term, ...]
+    steps: int = 400
+    views: int = 4
+    render_size: int = 0
+    background: float | None = None
+    adam_betas: tuple[float, float] = (0.9, 0.99)
+    representation: Literal["gaussians"] = "gaussians"
+    references: DrawnReferences | None = None
+    rig: OrbitRig = OrbitRig()
+    regularisers: Regularisers = Regularisers()
+    gaussians: GaussianSettings = GaussianSettings()
+    densify: DensifySettings = DensifySettings()
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    def __post_init__(self) -> None:
+        """Refuse what no run can do."""
+        if not self.terms:
+            raise ValueError("expected at least one term, got none")
+        if not 1 <= self.steps <= 1_000_000:
+            raise ValueError(f"expected 1 to 1,000,000 steps, got {self.steps}")
+        if not 1 <= self.views <= 64:
+            raise ValueError(f"expected 1 to 64 views a step, got {self.views}")
+        if self.needs_orthogonal_views and self.views % 4:
+            raise ValueError(f"expected a multiple of 4 views, which the multi-view prior needs, got {self.views}")
+        if any(term.prior == "multi_view" and not term.timesteps.is_shared for term in self.terms):
+            raise ValueError("expected timesteps.is_shared for a term on the multi-view prior, got independent ones")
+
+        if any(term.prior == "multi_view" and term.sector_deg is not None for term in self.terms):
+            raise ValueError("expected no sector_deg for a term on the multi-view prior, which needs all four views")
+
+    @property
+    def needs_orthogonal_views(self) -> bool:
+        """Whether any term looks at four views of one object at once."""
+        return any(term.prior == "multi_view" for term in self.terms)
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """Which models of the prior a run needs."""
+        drawing: tuple[Role, ...] = ("multi_view", "text_to_image") if self.references else ()
+        return tuple(dict.fromkeys((*(term.prior for term in self.terms), *drawing)))
+
+
+SHORT_NAMES: Mapping[str, str] = {
+    "guidance_scale": "guidance.scale",
+    "t_min": "timesteps.t_min",
+    "t_max": "timesteps.t_max",
+}
+"""Vocabulary of ``--set`` whose path in a term is longer than its name."""
+
+_RECIPE = TypeAdapter(Recipe)
+_TERM_FIELDS = frozenset(Term.__dataclass_fields__)
+
+
+def recipe_to_plain(recipe: Recipe) -> dict[str, Any]:
+    """Return the recipe as JSON-ready data; ``recipe_from_plain`` inverts it."""
+    return _RECIPE.dump_python(recipe, mode="json")
+
+
+def recipe_from_plain(plain: Mapping[str, Any]) -> Recipe:
+    """Read a recipe.
+
+    Raises:
+        LimbeckError: E_RECIPE_INVALID, naming the field.
+    """
+    try:
+        return _RECIPE.validate_python(plain)
+    except ValidationError as error:
+        raise _invalid(error) from error
+
+
+def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
+    """Return the recipe with dotted keys replaced, in order.
+
+    A key is a path in the printed recipe (``terms.1.guidance.scale``), a field of the first term (``variate``), or one
+    of ``SHORT_NAMES``. A part that has kinds can be set by its kind's name: ``variate=uncond``.
+
+    Raises:
+        LimbeckError: E_SETTING_UNKNOWN, E_RECIPE_INVALID.
+    """
+    plain = recipe_to_plain(recipe)
+    for key, value in overrides.items():
+        _set(plain, full_path(key), value, key)
+    return recipe_from_plain(plain)
+
+
+def full_path(key: str) -> list[str]:
+    """Return the path in the printed recipe that a ``--set`` key means."""
+    parts = key.split(".")
+    is_of_term = parts[0] in _TERM_FIELDS or parts[0] in SHORT_NAMES
+    if is_of_term:
+        parts = ["terms", "0", *parts]
+    if len(parts) > 2 and parts[0] == "terms" and parts[2] in SHORT_NAMES:
+        parts = [*parts[:2], *SHORT_NAMES[parts[2]].split("."), *parts[3:]]
+    return parts
+
+
+def _set(plain: dict[str, Any], path: list[str], value: Any, key: str) -> None:  # noqa: ANN401 - JSON
+    node: Any = plain
+    for depth, part in enumerate(path[:-1]):
+        node = _child(node, part, key, path[:depth])
+    existing = _child(node, path[-1], key, path[:-1])
+    if isinstance(existing, dict) and "kind" in existing and isinstance(value, str):
+        value = {"kind": value}
+    node[int(path[-1]) if isinstance(node, list) else path[-1]] = value
+
+
+def _child(node: Any, part: str, key: str, parents: list[str]) -> Any:  # noqa: ANN401 - JSON
+    known = list(node) if isinstance(node, dict) else [str(i) for i in range(len(node))] if isinstance(node, list) else []
+    if part not in known:
+        where = ".".join(parents) or "a recipe"
+        raise LimbeckError(
+            "E_SETTING_UNKNOWN",
+            f"{key!r} is no setting: {where} has {', '.join(known) or 'no parts'}",
+            "run 'limbeck recipes show NAME' to see every setting",
+        )
+    return node[int(part)] if isinstance(node, list) else node[part]
+
+
+def _invalid(error: ValidationError) -> LimbeckError:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the recipe"
+    came = json.dumps(first.get("input"), default=str)
+    text = first["msg"].removeprefix("Value error, ")
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    return LimbeckError(
+        "E_RECIPE_INVALID",
+        f"{where}: {text}, got {came[:120]}{more}" if "got" not in text else f"{where}: {text}{more}",
+        "run 'limbeck recipes show NAME --json' for a valid recipe to start from",
+    )

@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Guidance: how the predictions of several branches become one target.
+
+One convention everywhere: noise_pred_uncond + s * (noise_pred_text - noise_pred_uncond). s = 1 is no guidance.
+Recipes convert papers that write noise_pred_text + s * (...), where the same s means s + 1 here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from jaxtyping import Float
+from pydantic import ConfigDict
+from torch import Tensor
+
+from limbeck.distillation.noise import Noised
+from limbeck.schedules import Schedule, constant
+
+Branch = Literal["text", "uncond"]
+NoisePreds = Mapping[Branch, Float[Tensor, "views channels h w"]]
+
+
+@dataclass(frozen=True)
+class ClassifierFreeGuidance:
+    """Classifier-free guidance (arXiv:2207.12598), optionally rescaled (arXiv:2305.08891, eq. 15-16).
+
+    Attributes:
+        scale: s above.
+        rescale: share of the rescaled x0 in the result, 0 to 1; MVDream takes 0.5 (methods.md 2.11).
+    """
+
+    scale: Schedule = constant(7.5)
+    rescale: float = 0.0
+    kind: Literal["cfg"] = "cfg"
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    def __post_init__(self) -> None:
+        """Refuse a share outside 0 to 1."""
+        if not 0.0 <= self.rescale <= 1.0:
+            raise ValueError(f"expected a rescale from 0 to 1, got {self.rescale}")
+
+    @property
+    def branches(self) -> tuple[Branch, ...]:
+        """Which predictions it needs."""
+        return ("text", "uncond")
+
+    def __call__(
+        self, noise_preds: NoisePreds, noised: Noised, progress: float
+    ) -> Float[Tensor, "views channels h w"]:
+        """Return the guided noise prediction."""
+        text, uncond = noise_preds["text"], noise_preds["uncond"]
+        guided = uncond + self.scale(progress) * (text - uncond)
+        return rescale_x0(guided, text, noised, self.rescale) if self.rescale else guided
+
+
+def rescale_x0(
+    guided: Float[Tensor, "views channels h w"],
+    text: Float[Tensor, "views channels h w"],
+    noised: Noised,
+    share: float,
+) -> Float[Tensor, "views channels h w"]:
+    """Pull the guided x0's standard deviation towards the text branch's, over all views at once as MVDream does."""
+    x0_text = predict_x0(text, noised)
+    x0_guided = predict_x0(guided, noised)
+    factor = share * x0_text.std() / x0_guided.std().clamp_min(1e-8) + (1 - share)
+    return (noised.xt - noised.alpha * x0_guided * factor) / noised.sigma
+
+
+def predict_x0(
+    noise_pred: Float[Tensor, "views channels h w"], noised: Noised
+) -> Float[Tensor, "views channels h w"]:
+    """Return x0 = (x_t - sigma_t eps) / alpha_t."""
+    return (noised.xt - noised.sigma * noise_pred) / noised.alpha

@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Noise sources: how clean latents become x_t = alpha_t x_0 + sigma_t noise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from jaxtyping import Float, Int
+from pydantic import ConfigDict
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Noised:
+    """Latents at timestep t.
+
+    Attributes:
+        xt: the noised latents.
+        t: each view's timestep.
+        noise: the noise that was injected.
+        alpha, sigma: sqrt(alphas_cumprod) and sqrt(1 - alphas_cumprod) at t, shaped to multiply latents.
+    """
+
+    xt: Float[Tensor, "views channels h w"]
+    t: Int[Tensor, " views"]
+    noise: Float[Tensor, "views channels h w"]
+    alpha: Float[Tensor, "views 1 1 1"]
+    sigma: Float[Tensor, "views 1 1 1"]
+
+
+@dataclass(frozen=True)
+class GaussianNoise:
+    """Independent Gaussian noise in every view (DreamFusion, arXiv:2209.14988, eq. 3)."""
+
+    kind: Literal["gaussian"] = "gaussian"
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    def __call__(
+        self,
+        latents: Float[Tensor, "views channels h w"],
+        t: Int[Tensor, " views"],
+        alphas_cumprod: Float[Tensor, " timesteps"],
+        generator: torch.Generator,
+    ) -> Noised:
+        """Draw noise from ``generator`` (a CPU generator, so that every device draws alike) and add it."""
+        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        return add_noise(latents, noise, t, alphas_cumprod)
+
+
+def add_noise(
+    latents: Float[Tensor, "views channels h w"],
+    noise: Float[Tensor, "views channels h w"],
+    t: Int[Tensor, " views"],
+    alphas_cumprod: Float[Tensor, " timesteps"],
+) -> Noised:
+    """Return x_t for clean latents and given noise; no gradient flows through it."""
+    alpha_bar = alphas_cumprod[t][:, None, None, None]
+    alpha, sigma = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+    return Noised(alpha * latents.detach() + sigma * noise, t, noise, alpha, sigma)

@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Posed reference images, and the photometric loss that holds the render to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from pydantic import ConfigDict
+from torch import Tensor
+
+from limbeck.cameras import Cameras, distance_for, ring_cameras
+from limbeck.distillation.conditioning import Conditioned
+from limbeck.distillation.guidance import Branch
+from limbeck.priors.prior import PriorSpec
+from limbeck.sampling import Sampler, draw
+from limbeck.schedules import Schedule, constant
+
+
+@dataclass(frozen=True)
+class DrawnReferences:
+    """Four views drawn from the priors before the run; the render is held to them for a while.
+
+    The text-to-image prior draws the front, which its bias to front views makes it good at; the multi-view prior draws
+    the other three to agree with it.
+
+    Attributes:
+        weight: of the photometric loss, over the run.
+        elevation_deg: from where the four views look.
+        sampler: how they are drawn.
+    """
+
+    weight: Schedule = constant(1.0)
+    elevation_deg: float = 15.0
+    sampler: Sampler = field(default_factory=Sampler)
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class PosedImages:
+    """Images with the cameras that they were seen by."""
+
+    rgb: Float[Tensor, "views 3 H W"]
+    cameras: Cameras
+
+
+def draw_references(
+    settings: DrawnReferences, priors: Mapping[str, Conditioned], generator: torch.Generator, device: torch.device
+) -> PosedImages:
+    """Draw the front from ``text_to_image`` and the three other sides from ``multi_view``."""
+    multi_view = priors["multi_view"]
+    cameras = _four_sides(settings, multi_view.prior.spec).to(device)
+    front = cameras.select(torch.arange(4, device=device) == 0)
+    known = _draw(priors["text_to_image"], front, settings.sampler, generator, None)
+    latents = _draw(multi_view, cameras, settings.sampler, generator, known)
+    return PosedImages(multi_view.prior.decode(latents), cameras)
+
+
+def _four_sides(settings: DrawnReferences, spec: PriorSpec) -> Cameras:
+    fov_y_deg = _middle(spec.fov_y_deg, 45.0)
+    distance = distance_for(fov_y_deg, _middle(spec.extent, 1.1))
+    return ring_cameras(
+        4, elevation_deg=settings.elevation_deg, fov_y_deg=fov_y_deg, distance=distance, size=spec.image_size
+    )
+
+
+def _middle(bounds: tuple[float, float] | None, default: float) -> float:
+    return default if bounds is None else (bounds[0] + bounds[1]) / 2
+
+
+def _draw(
+    conditioned: Conditioned,
+    cameras: Cameras,
+    sampler: Sampler,
+    generator: torch.Generator,
+    known: Tensor | None,
+) -> Tensor:
+    prior = conditioned.prior
+    branches: tuple[Branch, Branch] = ("text", "uncond")
+    text, uncond = (conditioned.conds(cameras, branch, view_prompts=False) for branch in branches)
+    shape = prior.encode(torch.zeros(1, 3, cameras.height, cameras.width).to(cameras.c2w)).shape[1:]
+    noise = torch.randn(len(cameras.c2w), *shape, generator=generator).to(cameras.c2w)
+    return draw(prior, text, uncond, noise, sampler, known)
+
+
+def photometric_loss(
+    rgb: Float[Tensor, "views 3 H W"], images: Float[Tensor, "views 3 H W"]
+) -> Float[Tensor, ""]:
+    """Return the squared error, summed over pixels and averaged over views as the distillation losses are."""
+    return (rgb - images).square().sum() / len(images)

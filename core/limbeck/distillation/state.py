@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that changes during a run, in one place, so that it can be saved and resumed bit-exactly on CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from limbeck.config import Recipe
+from limbeck.randomness import generator_states, restored_generators, seeded_generators
+from limbeck.representations.densify import GradientStatistics
+from limbeck.representations.gaussians import PARAMETER_NAMES, Gaussians, initial_gaussians
+
+ADAM_EPSILON = 1e-15
+"""As 3DGS and threestudio: gradients of score distillation can be tiny, and Adam must not damp them."""
+
+
+@dataclass
+class RunState:
+    """The mutable state of a run; ``step`` counts finished steps."""
+
+    step: int
+    gaussians: Gaussians
+    optimizer: torch.optim.Adam
+    statistics: GradientStatistics
+    generators: dict[str, torch.Generator]
+
+
+def initial_state(recipe: Recipe, seed: int, device: torch.device) -> RunState:
+    """Return the state before the first step."""
+    generators = seeded_generators(seed)
+    gaussians = initial_gaussians(recipe.gaussians, generators["init"], device)
+    statistics = GradientStatistics.empty(len(gaussians), device)
+    return RunState(0, gaussians, make_optimizer(gaussians, recipe), statistics, generators)
+
+
+def make_optimizer(gaussians: Gaussians, recipe: Recipe) -> torch.optim.Adam:
+    """Return Adam with one named group per parameter; the loop sets their learning rates."""
+    groups = [{"params": [parameter], "name": name} for name, parameter in gaussians.parameters().items()]
+    return torch.optim.Adam(groups, lr=0.0, betas=recipe.adam_betas, eps=ADAM_EPSILON)
+
+
+def set_learning_rates(state: RunState, recipe: Recipe, progress: float) -> None:
+    """Set every group's learning rate to its schedule's value."""
+    for group in state.optimizer.param_groups:
+        group["lr"] = getattr(recipe.gaussians.learning_rates, group["name"])(progress)
+
+
+def state_to_tensors(state: RunState) -> dict[str, Tensor]:
+    """Return the state as flat, named CPU tensors (safetensors can hold them); ``state_from_tensors`` inverts it."""
+    tensors = {"step": torch.tensor(state.step)}
+    for group in state.optimizer.param_groups:
+        parameter = group["params"][0]
+        tensors[f"parameters.{group['name']}"] = parameter
+        for key, value in state.optimizer.state.get(parameter, {}).items():
+            tensors[f"adam.{group['name']}.{key}"] = torch.as_tensor(value)
+    tensors["statistics.total"] = state.statistics.total
+    tensors["statistics.seen"] = state.statistics.seen
+    tensors |= {f"generators.{name}": value for name, value in generator_states(state.generators).items()}
+    return {name: tensor.detach().clone().cpu().contiguous() for name, tensor in tensors.items()}
+
+
+def state_from_tensors(tensors: Mapping[str, Tensor], recipe: Recipe, device: torch.device) -> RunState:
+    """Restore a state saved under the same recipe."""
+    gaussians = Gaussians({name: tensors[f"parameters.{name}"].to(device) for name in PARAMETER_NAMES})
+    optimizer = make_optimizer(gaussians, recipe)
+    for name, parameter in gaussians.parameters().items():
+        moments = _below(tensors, f"adam.{name}.")
+        if moments:
+            optimizer.state[parameter] = {
+                key: value.clone() if key == "step" else value.clone().to(device) for key, value in moments.items()
+            }
+    statistics = GradientStatistics(
+        tensors["statistics.total"].clone().to(device), tensors["statistics.seen"].clone().to(device)
+    )
+    generators = restored_generators(_below(tensors, "generators."))
+    return RunState(int(tensors["step"]), gaussians, optimizer, statistics, generators)
+
+
+def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

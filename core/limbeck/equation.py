@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""A recipe's objective, written out."""
+
+from __future__ import annotations
+
+from limbeck.config import Recipe
+from limbeck.distillation.term import Term
+from limbeck.schedules import Schedule, as_plain
+
+VARIATES = {"noise": "noise", "uncond": "eps(x_t, t, uncond)", "base": "eps(x_t, t, text)"}
+WEIGHTINGS = {"sigma2": "sigma_t^2", "uniform": "1", "gamma": "sigma_t / alpha_t", "fantasia3d": "alpha_t sigma_t^2"}
+
+
+def equation_of(recipe: Recipe) -> list[str]:
+    """Return one line per term, and one for the regularisers that are in use."""
+    lines = [_term_line(index, term) for index, term in enumerate(recipe.terms)]
+    regularisers = recipe.regularisers
+    used = [name for name in regularisers.__dataclass_fields__ if as_plain(getattr(regularisers, name)) != 0.0]
+    return [*lines, f"+ regularisers: {', '.join(used)}"] if used else lines
+
+
+def _term_line(index: int, term: Term) -> str:
+    guided = f"[eps_uncond + {_show(term.guidance.scale)} (eps_text - eps_uncond)]"
+    shared = "one t per step" if term.timesteps.is_shared else "one t per view"
+    t_range = f"t in [{_show(term.timesteps.t_min)}, {_show(term.timesteps.t_max)}] T, {shared}"
+    weight = f"{_show(term.weight)} x {WEIGHTINGS[term.weighting]}"
+    return f"term {index} on {term.prior}: {weight} x ({guided} - {VARIATES[term.variate.kind]}), {t_range}"
+
+
+def _show(schedule: Schedule) -> str:
+    if len(schedule.points) == 1:
+        return f"{schedule.points[0][1]:g}"
+    return "(" + " -> ".join(f"{value:g}" for _, value in schedule.points) + ")"

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Gaussians to a coloured mesh: the same chain for live previews and for the asset, at two resolutions."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from limbeck.assets.clean import clean_mesh
+from limbeck.assets.extract import extract_mesh
+from limbeck.assets.mesh import Mesh, transform_positions
+from limbeck.assets.simplify import simplify_mesh
+from limbeck.assets.vertex_colors import ColorView, nearest_colors, project_colors
+from limbeck.cameras import distance_for, ring_cameras
+from limbeck.errors import LimbeckError
+from limbeck.representations.gaussians import Gaussians
+from limbeck.rigs import Placement
+
+PREVIEW_RESOLUTION = 56
+FINAL_RESOLUTION = 128
+SURFACE_DENSITY = 0.1
+"""Distilled surfaces are stacks of translucent Gaussians: at 0.3, thin parts such as beaks fall out of the mesh."""
+COLOR_RINGS = ((-25.0, 8), (15.0, 12), (50.0, 8))
+"""Elevation in degrees and number of views of each ring that colours are taken from."""
+COLOR_VIEW_PIXELS = 192
+COLOR_FOV_Y_DEG = 40.0
+BLACK = (0.0, 0.0, 0.0)
+
+
+def preview_mesh(gaussians: Gaussians) -> Mesh:
+    """Return a coarse mesh with the nearest Gaussians' colours, quickly; empty if there is nothing yet."""
+    cloud = gaussians.cloud()
+    return nearest_colors(clean_mesh(extract_mesh(cloud, resolution=PREVIEW_RESOLUTION, threshold=SURFACE_DENSITY), smoothing_steps=2), cloud)
+
+
+def final_mesh(gaussians: Gaussians, faces: int) -> Mesh:
+    """Return the asset's mesh: cleaned, within the face budget, coloured as the Gaussians render.
+
+    Raises:
+        LimbeckError: E_EMPTY if the Gaussians enclose nothing.
+    """
+    mesh = clean_mesh(extract_mesh(gaussians.cloud(), resolution=FINAL_RESOLUTION, threshold=SURFACE_DENSITY))
+    if mesh.is_empty:
+        raise LimbeckError(
+            "E_EMPTY",
+            "the run ended with nothing dense enough to be a surface",
+            "run more steps, lower regularisers.sparsity with --set, or try another seed",
+        )
+    return project_colors(simplify_mesh(mesh, faces), _color_views(gaussians, mesh))
+
+
+def placed(mesh: Mesh, placement: Placement) -> Mesh:
+    """Return the mesh moved from the unit ball to where the artist wants it."""
+    if placement == Placement():
+        return mesh
+    centre = np.asarray(placement.centre)
+    return transform_positions(mesh, lambda vertices: vertices * placement.radius + centre)
+
+
+@torch.no_grad()
+def _color_views(gaussians: Gaussians, mesh: Mesh) -> list[ColorView]:
+    """Render the Gaussians from all round, over black, framed to the mesh."""
+    reach = float(np.linalg.norm(mesh.vertices, axis=1).max())
+    distance = distance_for(COLOR_FOV_Y_DEG, 1.15 * reach) + 0.2 * reach
+    views: list[ColorView] = []
+    for elevation_deg, count in COLOR_RINGS:
+        cameras = ring_cameras(
+            count,
+            elevation_deg=elevation_deg,
+            fov_y_deg=COLOR_FOV_Y_DEG,
+            distance=distance,
+            size=COLOR_VIEW_PIXELS,
+        ).to(gaussians.device)
+        rendering = gaussians.render(cameras, 0.0)
+        images = rendering.rgb.permute(0, 2, 3, 1).cpu().numpy()
+        alphas, viewmats, Ks = (t.cpu().numpy() for t in (rendering.alpha[:, 0], cameras.viewmats, cameras.Ks))
+        views += [ColorView(images[i], alphas[i], viewmats[i], Ks[i], BLACK) for i in range(count)]
+    return views

@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""One loader for every prior in diffusers' layout, from the embedded megabytes to Stable Diffusion. Safetensors only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from limbeck.errors import LimbeckError
+from limbeck.priors.diffusion import Autoencoder, DiffusionPrior, KLAutoencoder, TextEncoder
+from limbeck.priors.multiview import join_views
+from limbeck.priors.patch_autoencoder import PatchAutoencoder
+from limbeck.priors.prior import PriorSpec, Role
+
+EMBEDDED = Path(__file__).parents[1] / "embedded"
+MVDREAM_VIEWS = 4
+
+
+@dataclass(frozen=True)
+class PriorCard:
+    """``prior.json`` beside the weights: what the prior was trained on. Every field may be absent."""
+
+    fields: dict[str, Any]
+
+    def pair(self, name: str) -> tuple[float, float] | None:
+        """Return a (low, high) field."""
+        value = self.fields.get(name)
+        return None if value is None else (float(value[0]), float(value[1]))
+
+    def known_words(self) -> tuple[str, ...] | None:
+        """Return all the words that the captions were made of."""
+        groups = [self.fields.get(name, []) for name in ("objects", "colors", "other_words")]
+        return tuple(word for group in groups for word in group) or None
+
+    def examples(self) -> tuple[str, ...]:
+        """Return the objects that a prompt can name."""
+        return tuple(self.fields.get("objects", ()))
+
+
+def prior_folder(source: str) -> Path:
+    """Return the folder of ``embedded`` or of a path given by the user.
+
+    Raises:
+        LimbeckError: E_MODEL_UNKNOWN if it is neither.
+    """
+    if source == "embedded":
+        return EMBEDDED
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    raise LimbeckError(
+        "E_MODEL_UNKNOWN",
+        f"expected 'embedded' or a folder in diffusers' layout as the prior, got {source!r}",
+        "use --prior embedded, or give the path of a folder with unet, vae, text_encoder, tokenizer and scheduler",
+    )
+
+
+def load_prior(source: str, role: Role, device: torch.device) -> DiffusionPrior:
+    """Load one role of a prior.
+
+    Args:
+        source: ``embedded``, or a folder that holds the model itself or a subfolder per role.
+        role: which model of the prior.
+        device: where it computes, in float32 on CPU and MPS, in bfloat16 nowhere yet.
+
+    Raises:
+        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE.
+    """
+    root = prior_folder(source)
+    folder = root / role if (root / role).is_dir() else root
+    try:
+        return _load(source, root, folder, role, device)
+    except (OSError, ValueError, KeyError) as error:
+        raise LimbeckError(
+            "E_MODEL_INCOMPLETE",
+            f"could not load the {role} prior from {folder.name!r}: {str(error).splitlines()[0]}",
+            "check that the folder holds unet, vae, text_encoder, tokenizer and scheduler as safetensors",
+        ) from error
+
+
+def _load(source: str, root: Path, folder: Path, role: Role, device: torch.device) -> DiffusionPrior:
+    unet = UNet2DConditionModel.from_pretrained(
+        folder, subfolder="unet", use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
+    )
+    unet = unet.eval().requires_grad_(False).to(device=device, dtype=torch.float32)
+    has_camera = unet.config.class_embed_type == "projection"
+    if role == "multi_view" and not has_camera:
+        raise ValueError("its UNet takes no camera (class_embed_type is not 'projection')")
+    if role == "multi_view":
+        join_views(unet, MVDREAM_VIEWS)
+    scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
+    autoencoder, pixels_per_latent = _load_autoencoder(folder / "vae", device)
+    spec = _spec(source, _read_card(root), unet.config.sample_size * pixels_per_latent, role)
+    return DiffusionPrior(
+        spec,
+        unet,
+        autoencoder,
+        _load_text_encoder(folder, device),
+        scheduler.alphas_cumprod.to(device=device, dtype=torch.float32),
+        scheduler.config.prediction_type,
+    )
+
+
+def _read_card(root: Path) -> PriorCard:
+    path = root / "prior.json"
+    return PriorCard(json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {})
+
+
+def _spec(source: str, card: PriorCard, image_size: int, role: Role) -> PriorSpec:
+    return PriorSpec(
+        name=f"{card.fields.get('name', Path(source).name)}/{role}",
+        image_size=image_size,
+        views_per_group=MVDREAM_VIEWS if role == "multi_view" else 1,
+        is_camera_conditioned=role == "multi_view",
+        background=card.fields.get("background"),
+        fov_y_deg=card.pair("fov_y_deg"),
+        elevation_deg=card.pair("elevation_deg"),
+        extent=card.pair("extent"),
+        known_words=card.known_words(),
+        examples=card.examples(),
+    )
+
+
+def _load_autoencoder(folder: Path, device: torch.device) -> tuple[Autoencoder, int]:
+    """Return the autoencoder and how many pixels per side one latent covers."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    if config["_class_name"] == "PatchAutoencoder":
+        autoencoder = PatchAutoencoder.from_folder(folder, device)
+        return autoencoder, autoencoder.patch
+    vae = AutoencoderKL.from_pretrained(folder, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False)
+    vae = vae.eval().requires_grad_(False).to(device=device, dtype=torch.float32)
+    return KLAutoencoder(vae), 2 ** (len(vae.config.block_out_channels) - 1)
+
+
+def _load_text_encoder(folder: Path, device: torch.device) -> TextEncoder:
+    """Load tokenizer and text encoder; a tokenizer from a wrong folder loads silently empty, so its size is checked."""
+    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    model = CLIPTextModel.from_pretrained(folder / "text_encoder", use_safetensors=True, local_files_only=True)
+    if len(tokenizer) != model.config.vocab_size:
+        raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, its text encoder {model.config.vocab_size}")
+    return TextEncoder(tokenizer, model.eval().requires_grad_(False).to(device=device, dtype=torch.float32))

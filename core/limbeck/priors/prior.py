@@ -1,0 +1,101 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""What distillation asks of a diffusion model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+
+Role = Literal["text_to_image", "multi_view"]
+
+
+@dataclass(frozen=True)
+class PriorSpec:
+    """What a prior is and what it was trained on.
+
+    Attributes:
+        name: where it came from, for the asset's metadata.
+        image_size: pixels per side of the images it was trained on.
+        views_per_group: 1, or how many views of one object must be contiguous in a batch (MVDream: 4).
+        is_camera_conditioned: whether ``eps`` needs ``Cond.camera``.
+        background: grey level (sRGB, 0 to 1) behind its training images, or None when they had any background.
+        fov_y_deg, elevation_deg, extent: the cameras of its training images; ``extent`` is the half-height that the
+            image spans at the object's centre. None where it saw any camera.
+        known_words: every word of its captions, or None for a model of natural language.
+        examples: prompts that it answers well.
+    """
+
+    name: str
+    image_size: int
+    views_per_group: int = 1
+    is_camera_conditioned: bool = False
+    background: float | None = None
+    fov_y_deg: tuple[float, float] | None = None
+    elevation_deg: tuple[float, float] | None = None
+    extent: tuple[float, float] | None = None
+    known_words: tuple[str, ...] | None = None
+    examples: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Cond:
+    """What a noise prediction is conditioned on, per sample of the batch.
+
+    Attributes:
+        text: text embeddings.
+        camera: MVDream's camera condition (``cameras.mvdream_camera``), for priors that take one.
+    """
+
+    text: Float[Tensor, "batch tokens width"]
+    camera: Float[Tensor, "batch 16"] | None = None
+
+
+def stack_conds(conds: Sequence[Cond]) -> Cond:
+    """Concatenate conditions along the batch, so that all branches share one forward pass.
+
+    Raises:
+        ValueError: if only some of them carry a camera.
+    """
+    cameras = [cond.camera for cond in conds if cond.camera is not None]
+    if cameras and len(cameras) != len(conds):
+        raise ValueError(f"expected a camera in all {len(conds)} conditions or in none, got {len(cameras)}")
+    return Cond(torch.cat([cond.text for cond in conds]), torch.cat(cameras) if cameras else None)
+
+
+class Prior(Protocol):
+    """A frozen diffusion model. Nothing here has trainable parameters; ``encode`` passes gradients to its input."""
+
+    @property
+    def spec(self) -> PriorSpec:
+        """What it is."""
+        ...
+
+    @property
+    def alphas_cumprod(self) -> Float[Tensor, " timesteps"]:
+        """The cumulative products of 1 - beta, by timestep."""
+        ...
+
+    def encode(self, rgb: Float[Tensor, "views 3 H W"]) -> Float[Tensor, "views channels h w"]:
+        """Return latents of sRGB images in 0 to 1; differentiable."""
+        ...
+
+    def decode(self, latents: Float[Tensor, "views channels h w"]) -> Float[Tensor, "views 3 H W"]:
+        """Return sRGB images in 0 to 1."""
+        ...
+
+    def encode_text(self, prompts: Sequence[str]) -> Float[Tensor, "prompts tokens width"]:
+        """Return text embeddings."""
+        ...
+
+    def eps(
+        self, xt: Float[Tensor, "batch channels h w"], t: Int[Tensor, " batch"], cond: Cond
+    ) -> Float[Tensor, "batch channels h w"]:
+        """Return the predicted noise, whatever the model itself predicts."""
+        ...

@@ -1,0 +1,28 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""DreamFusion (Poole et al., arXiv:2209.14988): score distillation sampling on a text-to-image prior."""
+
+from __future__ import annotations
+
+from limbeck.config import Recipe
+from limbeck.distillation.guidance import ClassifierFreeGuidance
+from limbeck.distillation.term import Term
+from limbeck.distillation.timesteps import Timesteps
+from limbeck.recipes import CARDS
+from limbeck.schedules import constant, linear
+
+
+def recipe() -> Recipe:
+    """Return SDS: r = eps_cfg(x_t, y) - noise, w = sigma^2, one timestep per view."""
+    return Recipe(
+        name="dreamfusion",
+        paper=CARDS["dreamfusion"].paper,
+        summary=CARDS["dreamfusion"].summary,
+        terms=(
+            Term(
+                prior="text_to_image",
+                timesteps=Timesteps(t_max=linear(0.98, 0.5)),
+                guidance=ClassifierFreeGuidance(scale=constant(10.0)),
+            ),
+        ),
+    )

@@ -1,0 +1,13 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a Limbeck client and server say to each other: job description, frames, messages and a client.
+
+Needs the standard library and numpy; pyzmq in ``client.py`` alone. It runs inside Blender.
+docs/protocol.md is the wire as a document.
+"""
+
+MAJOR = 1
+"""Wire major version: the fourth byte of every message's first frame."""
+
+MINOR = 0
+"""Wire minor version, exchanged in hello and welcome; versioned apart from the package."""

@@ -1,0 +1,232 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""A client that never blocks and starts no thread: call ``pump`` from a timer or a loop.
+
+The only file here that needs pyzmq.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from limbeck_protocol.connection import Endpoint
+from limbeck_protocol.conversation import ConnectionState, Conversation
+from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.events import (
+    ClientEvent,
+    Connected,
+    Disconnected,
+    Downloaded,
+    JobChanged,
+    JobProgress,
+    JobWarning,
+    PreviewMesh,
+    RequestFailed,
+    Status,
+    Submitted,
+)
+from limbeck_protocol.ids import is_token
+from limbeck_protocol.job import JobSpec
+from limbeck_protocol.limits import MAX_FRAMES, MAX_MESSAGE_FRAME_BYTES
+from limbeck_protocol.messages import Welcome
+
+__all__ = [
+    "Client",
+    "ClientEvent",
+    "Connected",
+    "ConnectionState",
+    "Disconnected",
+    "Downloaded",
+    "JobChanged",
+    "JobProgress",
+    "JobWarning",
+    "PreviewMesh",
+    "RequestFailed",
+    "Status",
+    "Submitted",
+]
+
+
+class Client:
+    """A session with a server that survives the server's restarts and the application's pauses.
+
+    Every request method returns at once with the request's id; what comes of it is among the events of a later
+    ``pump``. A request made before the connection stands is sent when it does.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        app: str,
+        client_id: str,
+        find_endpoint: Callable[[], Endpoint | None] | None = None,
+    ) -> None:
+        """Begin to connect.
+
+        Args:
+            endpoint: where the server is, from ``discover()``.
+            app: name and version of the application, for the server's log.
+            client_id: stable for one installation of the application; 1 to 128 of A-Z a-z 0-9 . _ : -
+            find_endpoint: asked for the endpoint again when the connection is lost, such as ``discover``.
+
+        Raises:
+            ValueError: if the client id has another form.
+        """
+        if not is_token(client_id):
+            raise ValueError(f"expected a client id of 1 to 128 letters, digits and . _ : -, got {client_id!r}")
+        self._endpoint = endpoint
+        self._find_endpoint = find_endpoint
+        self._conversation = Conversation(app, client_id)
+        self._context = zmq.Context()
+        self._socket = self._monitor = None
+        self._connect()
+
+    @property
+    def state(self) -> ConnectionState:
+        """What the connection is doing; refused is final, see ``refusal``."""
+        return self._conversation.state
+
+    @property
+    def refusal(self) -> ProtocolError | None:
+        """Why the server refuses this client (E_VERSION, E_AUTH), or None."""
+        return self._conversation.refusal
+
+    @property
+    def server(self) -> Welcome | None:
+        """The server's welcome, once it has answered."""
+        return self._conversation.server
+
+    def pump(self, budget_s: float = 0.004) -> list[ClientEvent]:
+        """Send, receive and decode for about ``budget_s`` and return what happened; the only method that does work."""
+        if self._socket is None:
+            return []
+        deadline = time.perf_counter() + budget_s
+        self._conversation.tick(time.monotonic())
+        self._watch_handshake()
+        if self._conversation.needs_socket:
+            self._reconnect()
+        self._send()
+        while time.perf_counter() < deadline and (frames := self._receive()):
+            self._conversation.receive(frames)
+            self._send()
+        return self._conversation.take_events()
+
+    def submit(self, job: JobSpec, key: str | None = None) -> str:
+        """Submit a job, after uploading the blobs that it holds. Leads to Submitted or RequestFailed.
+
+        Args:
+            job: its blobs must hold their data.
+            key: the same key submits the same job once, however often it is sent; None takes the request's id.
+
+        Raises:
+            JobError: if the description is too large or a blob's content is not at hand.
+        """
+        return self._conversation.submit(job, key)
+
+    def cancel(self, job_id: str) -> str:
+        """Cancel a job. Leads to JobChanged with the state now, later to JobChanged with cancelled if watched."""
+        return self._conversation.cancel(job_id)
+
+    def status(self, job_id: str | None = None) -> str:
+        """Ask for the server's state and its newest jobs, or one job. Leads to Status."""
+        return self._conversation.status(job_id)
+
+    def watch(self, job_id: str, previews: bool = True) -> str:
+        """Follow a job until it ends. Leads to JobChanged, then JobProgress, JobWarning, PreviewMesh, JobChanged."""
+        return self._conversation.watch(job_id, previews=previews)
+
+    def unwatch(self, job_id: str) -> str:
+        """Stop following a job; the job goes on."""
+        return self._conversation.unwatch(job_id)
+
+    def fetch(self, job_id: str, path: Path, artifact: str = "asset") -> str:
+        """Download a job's result to ``path``, in place once it is complete. Leads to Downloaded or RequestFailed."""
+        return self._conversation.fetch(job_id, Path(path), artifact)
+
+    def close(self) -> None:
+        """Leave at once, without waiting for anything; jobs go on. The client cannot be used any more."""
+        if self._socket is not None:
+            self._conversation.close()
+            self._send()
+            self._disconnect()
+            self._context.destroy(linger=0)
+
+    def _connect(self) -> None:
+        self._socket = socket = self._context.socket(zmq.DEALER)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.SNDHWM, 32)
+        socket.setsockopt(zmq.RCVHWM, 32)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_FRAME_BYTES)
+        socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for a server that is not there
+        socket.setsockopt(zmq.RECONNECT_IVL, 100)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 5000)
+        socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
+        if self._endpoint.server_key is not None:
+            self._use_curve(socket)
+        socket.connect(self._endpoint.address)
+        self._conversation.begin(time.monotonic())
+
+    def _use_curve(self, socket: zmq.Socket[bytes]) -> None:
+        socket.curve_serverkey = (self._endpoint.server_key or "").encode()
+        socket.curve_publickey = (self._endpoint.client_public or "").encode()
+        socket.curve_secretkey = (self._endpoint.client_secret or "").encode()
+        self._monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+
+    def _disconnect(self) -> None:
+        if self._socket is not None:
+            if self._monitor is not None:
+                self._socket.disable_monitor()
+            self._socket.close(linger=0)
+        self._socket = self._monitor = None
+
+    def _reconnect(self) -> None:
+        self._endpoint = self._find_again() or self._endpoint
+        self._disconnect()
+        self._connect()
+
+    def _find_again(self) -> Endpoint | None:
+        try:
+            return self._find_endpoint() if self._find_endpoint is not None else None
+        except ProtocolError:  # a connection file that cannot be trusted; the known endpoint may still come back
+            return None
+
+    def _watch_handshake(self) -> None:
+        if self._monitor is None or not self._monitor.poll(0):
+            return
+        recv_monitor_message(self._monitor, zmq.NOBLOCK)
+        found = self._find_again()
+        if found is not None and found != self._endpoint:  # the server was restarted with other keys
+            self._conversation.needs_socket = True
+        else:
+            remedy = "use the keys of the running server: limbeck doctor shows its connection file"
+            self._conversation.refuse(ProtocolError("E_AUTH", "the server does not accept this client's key", remedy))
+
+    def _send(self) -> None:
+        outbox = self._conversation.exchange.outbox
+        while outbox and self._socket is not None:
+            try:
+                # copy=True, because pyzmq starts a thread for copy=False, which Blender forbids
+                self._socket.send_multipart(outbox[0], zmq.NOBLOCK, copy=True)
+            except zmq.Again:
+                return
+            outbox.popleft()
+
+    def _receive(self) -> list[bytes] | None:
+        if self._socket is None:
+            return None
+        try:
+            frames = [self._socket.recv(zmq.NOBLOCK)]
+        except zmq.Again:
+            return None
+        while self._socket.getsockopt(zmq.RCVMORE):
+            part = self._socket.recv(zmq.NOBLOCK)
+            if len(frames) <= MAX_FRAMES:  # the rest of an endless message is read and dropped
+                frames.append(part)
+        return frames

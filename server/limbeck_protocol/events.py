@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""What ``Client.pump`` returns: everything that an application learns from the server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.job import JobState
+from limbeck_protocol.mesh_codec import MeshData
+from limbeck_protocol.messages import JobLine, ServerState, Welcome
+
+
+@dataclass(frozen=True)
+class Connected:
+    """The server answered; also after a reconnection, with watches resumed."""
+
+    server: Welcome
+
+
+@dataclass(frozen=True)
+class Disconnected:
+    """The server is silent, gone or refuses us; jobs go on. ``Client.state`` says whether the client tries again."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """The server has the job; submitting again with the same key returns the same job."""
+
+    request: str
+    job: str
+
+
+@dataclass(frozen=True)
+class JobChanged:
+    """A watched job's state, or the answer to a cancellation.
+
+    Attributes:
+        error: set when failed.
+        summary: set when succeeded: what ``limbeck generate --json`` prints; ``file`` is the path on the server.
+    """
+
+    job: str
+    state: JobState
+    step: int
+    steps: int
+    error: ProtocolError | None = None
+    summary: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class JobProgress:
+    """Progress of a watched job, at most four times a second; ``stage`` as in EngineProgress."""
+
+    job: str
+    stage: str
+    step: int
+    steps: int
+    message: str
+
+
+@dataclass(frozen=True)
+class JobWarning:
+    """Something the user should know about a watched job that goes on."""
+
+    job: str
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class PreviewMesh:
+    """The newest mesh of a watched job; ``seq`` grows, gaps mean that older ones were skipped."""
+
+    job: str
+    seq: int
+    step: int
+    mesh: MeshData
+
+
+@dataclass(frozen=True)
+class Downloaded:
+    """A fetched file is complete, checked against its SHA-256 and in place."""
+
+    request: str
+    job: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Status:
+    """The answer to a status request: the server and its newest jobs, newest first."""
+
+    request: str
+    server: ServerState
+    jobs: tuple[JobLine, ...]
+
+
+@dataclass(frozen=True)
+class RequestFailed:
+    """The server refused a request, or it could not be done here; nothing was left half-done."""
+
+    request: str
+    error: ProtocolError
+
+
+ClientEvent = (
+    Connected
+    | Disconnected
+    | Submitted
+    | JobChanged
+    | JobProgress
+    | JobWarning
+    | PreviewMesh
+    | Downloaded
+    | Status
+    | RequestFailed
+)

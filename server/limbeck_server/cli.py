@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""The ``limbeck`` command: parses, calls one function, and turns every failure into one line or one JSON object."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import click
+
+from limbeck import __version__
+from limbeck_server.commands.doctor import doctor
+from limbeck_server.commands.generate import generate
+from limbeck_server.commands.jobs import cancel, get, status, submit, watch
+from limbeck_server.commands.recipes import recipes
+from limbeck_server.commands.serve import serve
+from limbeck_server.exit_status import INTERRUPTED, exit_status
+from limbeck_server.failures import Failure, failure_of
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="limbeck")
+def limbeck() -> None:
+    """Text to 3D by score distillation."""
+
+
+for command in (generate, serve, submit, status, watch, cancel, get, recipes, doctor):
+    limbeck.add_command(command)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a command ended."""
+
+    status: int
+    failure: Failure | None = None
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with the status that CONTRACT.md gives it."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    outcome = _run(arguments)
+    if outcome.failure is not None:
+        _report(outcome.failure, as_json="--json" in arguments)
+    sys.exit(outcome.status)
+
+
+def _run(arguments: list[str]) -> Outcome:
+    try:
+        status = limbeck.main(arguments, prog_name="limbeck", standalone_mode=False)
+    except (KeyboardInterrupt, click.Abort):
+        return Outcome(INTERRUPTED, Failure("E_CANCELLED", "interrupted", "run the command again to start over"))
+    except BrokenPipeError:
+        sys.stderr.close()
+        return Outcome(1)
+    except Exception as error:  # noqa: BLE001 - the boundary: the user gets a line, the log gets the traceback
+        failure = failure_of(error)
+        return Outcome(exit_status(failure.code), failure)
+    return Outcome(status if isinstance(status, int) else 0)
+
+
+def _report(failure: Failure, *, as_json: bool) -> None:
+    if as_json:
+        fields = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
+        print(json.dumps({"error": fields}))
+    else:
+        line = f"error {failure.code}: {failure.message}; {failure.remedy}"
+        print(" ".join(line.split()), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""``limbeck generate``: prompt to file in this process, without a server."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import click
+import psutil
+
+from limbeck.assets.atomic import require_writable
+from limbeck.assets.turntable import turntable_format
+from limbeck_protocol.job import JobSpec
+from limbeck_server.commands.job_options import job_from_options, with_job_options
+from limbeck_server.console import ProgressReport
+from limbeck_server.engine import EngineFinished, EnginePreview, EngineProgress, EngineWarning
+
+
+@click.command()
+@with_job_options
+@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The asset's file.")
+@click.option("--contact-sheet", type=click.Path(path_type=Path), help="Also draw the asset from eight sides.")
+@click.option("--turntable", type=click.Path(path_type=Path), help="Also draw it turning: a .gif or .webp.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
+def generate(
+    output: Path, contact_sheet: Path | None, turntable: Path | None, as_json: bool, **options: Any
+) -> None:
+    """Make a 3D asset from PROMPT."""
+    started_at = psutil.Process().create_time()
+    job = job_from_options(options, output)
+    for path in (output, contact_sheet, turntable):
+        if path is not None:
+            require_writable(path)
+    if turntable is not None:
+        turntable_format(turntable)
+    summary = run_with_progress(job, output, contact_sheet, turntable, started_at)
+    if as_json:
+        click.echo(json.dumps(summary))
+    else:
+        click.echo(f"{summary['file']}: {summary['faces']} faces in {summary['seconds']:.0f} s")
+
+
+def run_with_progress(
+    job: JobSpec, output: Path, contact_sheet: Path | None, turntable: Path | None, started_at: float
+) -> dict[str, Any]:
+    """Run the job, show how it goes, and return CONTRACT.md's JSON object."""
+    with ProgressReport() as report:
+        report.update("loading", 0, 0, "the program")
+        from limbeck_server.core_engine import Pictures, run  # noqa: PLC0415 - imports torch
+
+        pictures = Pictures(contact_sheet, turntable)
+        with closing(run(job, output, pictures=pictures, started_at=started_at)) as events:
+            for event in events:
+                match event:
+                    case EngineProgress():
+                        report.update(event.stage, event.step, event.steps, event.message)
+                    case EngineWarning():
+                        report.warn(event.code, event.message)
+                    case EnginePreview():
+                        pass
+                    case EngineFinished():
+                        return event.summary
+    raise RuntimeError("the engine ended without a result")

@@ -1,0 +1,127 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""The options that describe a job, the same for ``generate`` and ``submit``, and the job that they describe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from limbeck.recipes import DEFAULT_RECIPE
+from limbeck_protocol.errors import JobError
+from limbeck_protocol.job import Init, JobSpec, Reference, blob_of
+from limbeck_protocol.rig import CameraRig
+from limbeck_server.transforms import cameras_from_transforms
+
+FORMATS = ("glb", "obj", "ply", "splats")
+POINT_SUFFIXES = (".ply", ".xyz", ".npy")
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+JOB_PARAMETERS = (
+    click.argument("prompt"),
+    click.option("--format", "file_format", type=click.Choice(FORMATS), help="Default: by the suffix of -o, else glb."),
+    click.option("--recipe", default=DEFAULT_RECIPE, show_default=True, help="A name, or a recipe's JSON file."),
+    click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting; may be repeated."),
+    click.option("--negative", default="", help="What to steer away from."),
+    click.option("--image", "images", multiple=True, type=click.Path(path_type=Path), help="A reference image."),
+    click.option("--cameras", type=click.Path(path_type=Path), help="A transforms.json with cameras to look from."),
+    click.option("--init", default="sphere", show_default=True, help="sphere, or a mesh or point file to start from."),
+    click.option("--lock-geometry", is_flag=True, help="Keep the init mesh's shape."),
+    click.option("--prior", default="embedded", show_default=True, help="embedded, or a folder in diffusers' layout."),
+    click.option("--seed", type=int, default=0, show_default=True),
+    click.option("--steps", type=int, help="Steps of optimisation; every schedule follows. Default: the recipe's."),
+    click.option("--faces", type=int, default=20_000, show_default=True, help="The mesh has at most this many faces."),
+    click.option("--texture-size", type=int, default=1024, show_default=True, help="Reserved: assets have vertex colours."),
+    click.option("--device", type=click.Choice(("auto", "cpu", "cuda", "mps")), default="auto", show_default=True),
+)
+
+
+def with_job_options(command: Command) -> Command:
+    """Give a click command the options of JOB_PARAMETERS; ``job_from_options`` takes their values."""
+    for parameter in reversed(JOB_PARAMETERS):
+        command = parameter(command)
+    return command
+
+
+def job_from_options(options: Mapping[str, Any], output: Path | None) -> JobSpec:
+    """Return the job that the options describe.
+
+    Raises:
+        JobError: E_SCHEMA and its kin for values, E_FILE for files that cannot be read.
+    """
+    prior = options["prior"]
+    return JobSpec(
+        prompt=options["prompt"],
+        negative_prompt=options["negative"],
+        recipe=read_recipe(options["recipe"]),
+        overrides=dict(parse_setting(text) for text in options["settings"]),
+        references=tuple(Reference(blob_of(read_bytes(path), path.suffix)) for path in options["images"]),
+        rig=read_rig(options["cameras"]),
+        init=read_init(options["init"]),
+        lock_geometry=options["lock_geometry"],
+        prior=str(Path(prior).resolve()) if Path(prior).is_dir() else prior,
+        seed=options["seed"],
+        steps=options["steps"],
+        faces=options["faces"],
+        texture_size=options["texture_size"],
+        format=choose_format(options["file_format"], output),
+        device=options["device"],
+    )
+
+
+def choose_format(given: str | None, output: Path | None) -> Any:  # noqa: ANN401 - a Literal; JobSpec checks it
+    """Return the format given, else the one that the output's suffix means, else GLB."""
+    suffix = output.suffix.lower().removeprefix(".") if output else ""
+    return given or (suffix if suffix in FORMATS else "glb")
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Split KEY=VALUE; the value is JSON if it parses as such, else text."""
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise JobError("E_SCHEMA", f"expected KEY=VALUE, got {text!r}", "for example --set guidance_scale=10", field="set")
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError:
+        return key, value
+
+
+def read_recipe(text: str) -> str | dict[str, Any]:
+    """Return a recipe's name, or the object in a .json file."""
+    if not text.endswith(".json"):
+        return text
+    try:
+        recipe = json.loads(read_bytes(Path(text)))
+    except ValueError as error:
+        raise JobError("E_SCHEMA", f"expected JSON in {text}, got {error}", "see 'limbeck recipes show NAME --json'") from error
+    if not isinstance(recipe, dict):
+        raise JobError("E_SCHEMA", f"expected a JSON object in {text}", "see 'limbeck recipes show NAME --json'")
+    return recipe
+
+
+def read_rig(path: Path | None) -> CameraRig | None:
+    """Return the cameras of a transforms.json, or None without one."""
+    return None if path is None else CameraRig(cameras=cameras_from_transforms(read_bytes(path), str(path)))
+
+
+def read_init(text: str) -> Init:
+    """Return ``sphere``, or the content of a mesh or point file."""
+    if text == "sphere":
+        return Init()
+    path = Path(text)
+    kind = "points" if path.suffix.lower() in POINT_SUFFIXES else "mesh"
+    return Init(kind, blob_of(read_bytes(path), path.suffix))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a file, or say in one line why not."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise JobError("E_FILE", f"could not read {path}: {error.strerror}", "check the path and its permissions") from error
+
+

@@ -1,0 +1,117 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""The real engine: runs the core on a job and writes its asset. Importing it imports torch."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from limbeck.assets.contact_sheet import contact_sheet, save_image_atomically
+from limbeck.assets.export import write_asset
+from limbeck.assets.turntable import save_turntable
+from limbeck.events import Checkpoint, Finished, Preview, Progress, Warned
+from limbeck.generate import GenerationSettings, generate
+from limbeck_protocol.job import JobSpec
+from limbeck_server.engine import (
+    EngineEvent,
+    EngineFinished,
+    EnginePreview,
+    EngineProgress,
+    EngineWarning,
+)
+from limbeck_server.memory import peak_memory_mb
+from limbeck_server.plan import plan
+
+SUFFIXES = {"glb": ".glb", "obj": ".obj", "ply": ".ply", "splats": ".ply"}
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where to draw the finished asset, if anywhere: from eight sides, and turning."""
+
+    contact_sheet: Path | None = None
+    turntable: Path | None = None
+
+
+def core_engine(job: JobSpec, folder: Path) -> Generator[EngineEvent, None, None]:
+    """Run a job of the server; the asset lands in ``folder``."""
+    yield from run(job, folder / f"asset{SUFFIXES[job.format]}", started_at=time.time())
+
+
+def run(
+    job: JobSpec, output: Path, *, started_at: float, pictures: Pictures = Pictures()
+) -> Generator[EngineEvent, None, None]:
+    """Run a job in this process and write its asset to ``output``.
+
+    Args:
+        job: what to make.
+        output: the asset's file, replaced atomically.
+        pictures: what to draw beside it.
+        started_at: since when ``seconds`` count, as ``time.time()``.
+
+    Raises:
+        LimbeckError: whatever ``plan``, ``generate`` and ``write_asset`` raise.
+    """
+    settings = plan(job)
+    first_preview_seconds: float | None = None
+    with closing(generate(settings)) as events:
+        for event in events:
+            match event:
+                case Progress():
+                    yield EngineProgress(event.stage, event.step, event.steps, event.message)
+                case Warned():
+                    yield EngineWarning(event.code, event.message)
+                case Preview():
+                    first_preview_seconds = first_preview_seconds or time.time() - started_at
+                    yield _preview(event)
+                case Checkpoint():
+                    pass
+                case Finished():
+                    yield EngineProgress("exporting", 0, 0, output.name)
+                    write_asset(output, event.asset.mesh, event.asset.cloud, event.asset.metadata, job.format)
+                    _draw(event, pictures)
+                    yield EngineFinished(output, _summary(job, settings, event, output, started_at, first_preview_seconds))
+
+
+def _draw(event: Finished, pictures: Pictures) -> None:
+    if pictures.contact_sheet is not None:
+        save_image_atomically(contact_sheet(event.asset.mesh), pictures.contact_sheet)
+    if pictures.turntable is not None:
+        save_turntable(event.asset.mesh, pictures.turntable)
+
+
+def _preview(event: Preview) -> EnginePreview:
+    mesh = event.mesh
+    return EnginePreview(event.step, mesh.vertices, mesh.faces.astype(np.uint32), mesh.colors_srgb)
+
+
+def _summary(
+    job: JobSpec,
+    settings: GenerationSettings,
+    event: Finished,
+    output: Path,
+    started_at: float,
+    first_preview_seconds: float | None,
+) -> dict[str, Any]:
+    """Return the JSON object of ``limbeck generate`` (CONTRACT.md)."""
+    return {
+        "file": str(output),
+        "format": job.format,
+        "seconds": round(time.time() - started_at, 2),
+        "first_preview_seconds": None if first_preview_seconds is None else round(first_preview_seconds, 2),
+        "steps": settings.recipe.steps,
+        "faces": len(event.asset.mesh.faces),
+        "vertices": len(event.asset.mesh.vertices),
+        "seed": settings.seed,
+        "recipe": settings.recipe.name,
+        "prior": settings.prior,
+        "peak_memory_mb": round(peak_memory_mb(psutil.Process())),
+    }

@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a worker runs: an engine turns a job into events. Tests pass one of their own; the real one is core_engine.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from limbeck_protocol.job import JobSpec
+
+STAGES = ("loading", "compiling", "optimising", "extracting", "exporting")
+
+
+@dataclass(frozen=True)
+class EngineProgress:
+    """Where the job is; ``stage`` is one of STAGES, ``step`` counts up to ``steps`` (0 when not known)."""
+
+    stage: str
+    step: int
+    steps: int
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class EnginePreview:
+    """The mesh as it is: vertices float32 [V, 3] in the world frame, faces uint32 [F, 3], colors sRGB uint8 [V, 4]."""
+
+    step: int
+    vertices: NDArray[np.float32]
+    faces: NDArray[np.uint32]
+    colors: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class EngineWarning:
+    """Something the user should know while the job goes on."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True)
+class EngineFinished:
+    """The last event: the asset's file inside the job's folder, and the JSON object that ``limbeck generate --json`` prints."""
+
+    file: Path
+    summary: dict[str, Any]
+
+
+EngineEvent = EngineProgress | EnginePreview | EngineWarning | EngineFinished
+
+Engine = Callable[[JobSpec, Path], Generator[EngineEvent, None, None]]
+"""Takes the job, whose blobs hold their data, and an empty folder of its own; cancelling closes the generator.
+
+It raises errors that have .code, .message and .remedy, such as limbeck.errors.LimbeckError; any other exception is a bug.
+"""

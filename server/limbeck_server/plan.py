@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""A job description as the core's objects: the one place where the two vocabularies meet. Imports torch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from limbeck.config import Recipe, override, recipe_from_plain
+from limbeck.errors import LimbeckError
+from limbeck.generate import GenerationSettings, with_steps
+from limbeck.recipes import load_recipe
+from limbeck.rigs import CameraListRig, OrbitRig, Placement, Rig
+from limbeck_protocol.job import JobSpec
+from limbeck_protocol.rig import Camera, CameraRig
+
+
+def plan(job: JobSpec) -> GenerationSettings:
+    """Return the run that a job describes.
+
+    Raises:
+        LimbeckError: E_RECIPE_UNKNOWN, E_RECIPE_INVALID, E_SETTING_UNKNOWN, E_NOT_SUPPORTED.
+    """
+    _refuse_what_is_missing(job)
+    recipe = _plan_recipe(job)
+    rig, placement = _plan_rig(job.rig, recipe.rig) if job.rig else (None, Placement())
+    return GenerationSettings(
+        prompt=job.prompt.strip(),
+        negative_prompt=job.negative_prompt.strip(),
+        recipe=recipe,
+        rig=rig,
+        placement=placement,
+        prior=job.prior,
+        seed=job.seed,
+        faces=job.faces,
+        device=job.device,
+    )
+
+
+def _refuse_what_is_missing(job: JobSpec) -> None:
+    """Name the parts of a job description that this version cannot serve: an ignored wish would be worse."""
+    wishes = {
+        "reference images": bool(job.references),
+        "an init mesh or points": job.init.kind != "sphere",
+        "locked geometry": job.lock_geometry,
+    }
+    missing = [name for name, is_wished in wishes.items() if is_wished]
+    if missing:
+        raise LimbeckError(
+            "E_NOT_SUPPORTED",
+            f"this version cannot use {' or '.join(missing)} yet",
+            "leave it out; CHANGELOG.md says what each version can do",
+        )
+
+
+def _plan_recipe(job: JobSpec) -> Recipe:
+    recipe = load_recipe(job.recipe) if isinstance(job.recipe, str) else recipe_from_plain(job.recipe)
+    recipe = override(recipe, job.overrides)
+    return recipe if job.steps is None else with_steps(recipe, job.steps)
+
+
+def _plan_rig(rig: CameraRig, recipes: OrbitRig) -> tuple[Rig, Placement]:
+    placement = Placement(rig.centre, rig.radius)
+    if rig.orbit is None:
+        return _plan_cameras(rig.cameras, placement), placement
+    ranges = {name: getattr(rig.orbit, name) for name in ("elevation_deg", "azimuth_deg", "distance", "fov_y_deg")}
+    if ranges["distance"] is not None:
+        ranges["distance"] = (ranges["distance"][0] / rig.radius, ranges["distance"][1] / rig.radius)
+    return replace(recipes, **{name: bounds for name, bounds in ranges.items() if bounds is not None}), placement
+
+
+def _plan_cameras(cameras: tuple[Camera, ...], placement: Placement) -> CameraListRig:
+    c2w = torch.tensor([camera.c2w for camera in cameras], dtype=torch.float32)
+    c2w[:, :3, 3] = (c2w[:, :3, 3] - torch.tensor(placement.centre)) / placement.radius
+    half_tangents = torch.tensor([0.5 * camera.height / camera.K[1][1] for camera in cameras])
+    return CameraListRig(
+        c2w,
+        torch.rad2deg(2 * torch.atan(half_tangents)),
+        torch.tensor([camera.weight for camera in cameras]),
+        torch.tensor([camera.jitter_deg for camera in cameras]),
+    )

@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""The server's settings: folders, address, engine, patience. The only place that reads the environment for them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+import zmq
+
+from limbeck_protocol.connection import runtime_folder
+
+CORE_ENGINE = "limbeck_server.core_engine:core_engine"
+MAX_IPC_PATH_BYTES = 100
+"""sockaddr_un holds 104 bytes on macOS and 108 on Linux."""
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Everything that ``limbeck serve`` can be told.
+
+    Attributes:
+        data_folder: jobs and uploaded blobs.
+        state_folder: logs.
+        runtime_folder: sockets and the connection file; made private to the user.
+        bind: a ZeroMQ address, or None: ipc in the runtime folder where that works, else TCP on loopback.
+        engine: ``module:function`` that workers import.
+        max_queued: jobs that may wait.
+        cancel_grace_s: how long a worker may take to reach a point where it can stop; then it is terminated,
+            and killed after another ``terminate_grace_s``.
+        restart_delays_s: waits before a worker is started again after its first, second, ... end in a row.
+    """
+
+    data_folder: Path
+    state_folder: Path
+    runtime_folder: Path
+    bind: str | None = None
+    engine: str = CORE_ENGINE
+    max_queued: int = 1000
+    cancel_grace_s: float = 10.0
+    terminate_grace_s: float = 5.0
+    restart_delays_s: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+    @property
+    def client_address(self) -> str:
+        """The address to bind for clients."""
+        if self.bind is not None:
+            return self.bind
+        return f"ipc://{self._socket_path('server')}" if self.can_use_ipc else "tcp://127.0.0.1:*"
+
+    @property
+    def worker_address(self) -> str:
+        """The address to bind for workers: of the same kind as the clients'."""
+        is_local = self.can_use_ipc and not self.client_address.startswith("tcp:")
+        return f"ipc://{self._socket_path('workers')}" if is_local else "tcp://127.0.0.1:*"
+
+    @property
+    def can_use_ipc(self) -> bool:
+        """Whether Unix sockets can be used in the runtime folder."""
+        is_short = len(os.fsencode(self._socket_path("workers"))) <= MAX_IPC_PATH_BYTES
+        return sys.platform != "win32" and zmq.has("ipc") and is_short
+
+    def _socket_path(self, name: str) -> Path:
+        return self.runtime_folder / f"{name}.sock"
+
+
+def data_folder() -> Path:
+    """Return where jobs are kept: LIMBECK_DATA_DIR, or the platform's data folder."""
+    return Path(os.environ.get("LIMBECK_DATA_DIR") or platformdirs.user_data_dir("limbeck", appauthor=False))
+
+
+def state_folder() -> Path:
+    """Return where logs are kept: LIMBECK_STATE_DIR, or the platform's state folder."""
+    return Path(os.environ.get("LIMBECK_STATE_DIR") or platformdirs.user_state_dir("limbeck", appauthor=False))
+
+
+def load_settings(bind: str | None = None, engine: str = CORE_ENGINE) -> ServerSettings:
+    """Return the settings of this user on this machine."""
+    return ServerSettings(data_folder(), state_folder(), runtime_folder(), bind, engine)

@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Read cameras from a transforms.json: the convention of instant-ngp, nerfstudio and BlenderNeRF."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from limbeck_protocol.errors import JobError
+from limbeck_protocol.rig import Camera, Row3
+
+DEFAULT_PIXELS = 512
+
+
+def cameras_from_transforms(content: bytes, name: str) -> tuple[Camera, ...]:
+    """Return the cameras of a transforms.json.
+
+    Args:
+        content: JSON with ``frames`` of ``transform_matrix`` (camera to world, OpenGL axes), and intrinsics in the file
+            or per frame: ``fl_x``, ``fl_y``, ``cx``, ``cy`` in pixels with ``w``, ``h``, or ``camera_angle_x`` in radians.
+            Limbeck's own ``weight`` and ``jitter_deg`` per frame are read where present.
+        name: of the file, for messages.
+
+    Raises:
+        JobError: E_SCHEMA if it is no such file, or a camera is not valid.
+    """
+    try:
+        plain = json.loads(content)
+        return tuple(_camera({**plain, **frame}) for frame in plain["frames"])
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise JobError(
+            "E_SCHEMA",
+            f"expected a transforms.json with frames of transform_matrix and intrinsics in {name}, got {error!r}",
+            "export cameras with BlenderNeRF, nerfstudio or instant-ngp",
+            field="cameras",
+        ) from error
+
+
+def _camera(fields: Mapping[str, Any]) -> Camera:
+    width, height = int(fields.get("w", DEFAULT_PIXELS)), int(fields.get("h", DEFAULT_PIXELS))
+    rows = [tuple(float(number) for number in row) for row in fields["transform_matrix"]]
+    c2w: Any = (*rows[:3], (0.0, 0.0, 0.0, 1.0))
+    return Camera(
+        c2w,
+        _intrinsics(fields, width, height),
+        width,
+        height,
+        float(fields.get("weight", 1.0)),
+        float(fields.get("jitter_deg", 0.0)),
+    )
+
+
+def _intrinsics(fields: Mapping[str, Any], width: int, height: int) -> tuple[Row3, Row3, Row3]:
+    focal = fields.get("fl_x") or 0.5 * width / math.tan(0.5 * float(fields["camera_angle_x"]))
+    focal_y = fields.get("fl_y") or focal
+    cx, cy = fields.get("cx", width / 2), fields.get("cy", height / 2)
+    return ((float(focal), 0.0, float(cx)), (0.0, float(focal_y), float(cy)), (0.0, 0.0, 1.0))

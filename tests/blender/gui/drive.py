@@ -1,0 +1,142 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs inside a windowed Blender: opens the sidebar, waits for the click on Generate, reports each stage as a file.
+
+A stage's file appears when the screen shows it; the next stage begins once the file is gone again, so that the script
+outside has time for a screenshot.
+"""
+
+import faulthandler
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+FOLDER = Path(os.environ["LIMBECK_GUI_FOLDER"])
+PROMPT = os.environ.get("LIMBECK_GUI_PROMPT", "a blue bird")
+MODULE = "bl_ext.user_default.limbeck"
+TIMEOUT_S = float(os.environ.get("LIMBECK_GUI_TIMEOUT_S", "120"))
+FORMING_FRACTION = float(os.environ.get("LIMBECK_GUI_FORMING_FRACTION", "0.5"))
+
+
+def stages() -> Iterator[bool]:
+    """Yield once per tick; True where the screen has been drawn since the last change."""
+    yield from open_sidebar()
+    session = sys.modules[f"{MODULE}.timer"].session()
+    live_mesh = sys.modules[f"{MODULE}.live_mesh"]
+    yield from until(lambda: session.link.is_ready)
+    yield from report("ready", panel_geometry())
+    yield from until(lambda: session.job is not None)
+    shapes = set()
+    while session.job is not None:
+        job = session.job
+        live = live_mesh.find(job.id)
+        if live is not None:
+            shapes.add(len(live.data.vertices))
+        if (
+            job.stage == "optimising"
+            and job.progress >= FORMING_FRACTION
+            and len(shapes) >= 2
+            and "forming" not in DONE
+        ):
+            yield from report("forming", {"step": job.step})
+        yield True
+    assert session.problem is None, session.problem
+    asset = bpy.context.view_layer.objects.active
+    assert asset["prompt"] == PROMPT, asset
+    assert len(bpy.data.objects) == 1, list(bpy.data.objects)
+    yield from report("done", {"shapes": len(shapes), "vertices": len(asset.data.vertices)})
+    yield from check_undo()
+    yield from report("undone", {})
+
+
+def open_sidebar() -> Iterator[bool]:
+    for thing in list(bpy.data.objects):
+        bpy.data.objects.remove(thing)
+    bpy.ops.ed.undo_push(message="Start of the test")
+    space = viewport().spaces.active
+    space.show_region_ui = True
+    yield from pause(1.0)
+    sidebar = next(region for region in viewport().regions if region.type == "UI")
+    while True:
+        try:
+            sidebar.active_panel_category = "Limbeck"
+            break
+        except AttributeError:  # read-only until the region has been drawn once
+            viewport().tag_redraw()
+            yield from pause(0.3)
+    bpy.context.scene.limbeck.prompt = PROMPT
+    space.shading.color_type = "VERTEX"
+    space.region_3d.view_distance = 4.0
+    yield from pause(1.0)
+
+
+def check_undo() -> Iterator[bool]:
+    """One undo takes the asset away, one redo brings it back: the import is one undo step."""
+    for operator, expected in ((bpy.ops.ed.undo, 0), (bpy.ops.ed.redo, 1)):
+        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=viewport()):
+            operator()
+        yield from pause(0.5)
+        count = sum("prompt" in thing and "limbeck_job" not in thing for thing in bpy.data.objects)
+        assert count == expected, f"{count} assets after {operator}, expected {expected}"
+
+
+def viewport() -> Any:
+    areas = bpy.context.window_manager.windows[0].screen.areas
+    return max((area for area in areas if area.type == "VIEW_3D"), key=lambda area: area.width)
+
+
+def panel_geometry() -> dict[str, int]:
+    sidebar = next(region for region in viewport().regions if region.type == "UI")
+    return {"x": sidebar.x, "y": sidebar.y, "width": sidebar.width, "height": sidebar.height}
+
+
+def until(is_so: Any) -> Iterator[bool]:
+    while not is_so():
+        yield True
+
+
+def pause(seconds: float) -> Iterator[bool]:
+    end = time.monotonic() + seconds
+    viewport().tag_redraw()
+    while time.monotonic() < end:
+        yield True
+
+
+def report(stage: str, facts: dict[str, Any]) -> Iterator[bool]:
+    DONE.add(stage)
+    yield from pause(0.5)
+    file = FOLDER / f"{stage}.json"
+    file.with_suffix(".part").write_text(json.dumps(facts))
+    file.with_suffix(".part").rename(file)
+    yield from until(lambda: not file.exists())
+
+
+def tick() -> float:
+    """Drive the stages; any failure ends Blender at once, because a timer would swallow it."""
+    try:
+        if time.monotonic() - START > TIMEOUT_S:
+            faulthandler.dump_traceback()
+            raise TimeoutError(f"after {sorted(DONE)}")
+        next(STAGES)
+    except StopIteration:
+        os._exit(0)
+    except BaseException:  # noqa: BLE001 - whatever it is, the test outside must see it
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    return 0.1
+
+
+START = time.monotonic()
+DONE: set[str] = set()
+STAGES = stages()
+bpy.context.preferences.view.show_splash = False
+bpy.context.preferences.system.viewport_aa = "OFF"
+bpy.app.timers.register(tick, first_interval=0.5)

@@ -1,0 +1,86 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures that run inside Blender: a fresh file, the enabled extension, a real server with a synthetic engine."""
+
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import bpy  # isort: split
+
+import addon_utils  # bpy puts it on the path
+import pytest
+
+MODULE = "bl_ext.user_default.limbeck"
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _installed() -> None:
+    extensions = Path(bpy.utils.user_resource("EXTENSIONS", path="user_default", create=True))
+    shutil.copytree(ROOT / "blender_addon", extensions / "limbeck", ignore=shutil.ignore_patterns("__pycache__"))
+
+
+@pytest.fixture
+def addon() -> Iterator[Any]:
+    """Yield the extension's session module tree, enabled in an empty file."""
+    bpy.ops.wm.read_homefile(use_empty=True)
+    addon_utils.enable(MODULE, default_set=True)
+    yield Addon()
+    addon_utils.disable(MODULE, default_set=True)
+
+
+@pytest.fixture
+def server() -> Iterator[Callable[[], "subprocess.Popen[bytes]"]]:
+    """Yield a function that starts a server and waits until it can be found."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> "subprocess.Popen[bytes]":
+        from limbeck_protocol.connection import discover
+
+        started.append(subprocess.Popen([sys.executable, "-m", "blender.synthetic_engine"]))
+        wait_until(lambda: discover() is not None)
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+class Addon:
+    """What tests need of the enabled extension."""
+
+    def __init__(self) -> None:
+        self.session = self.module("timer").session()
+        self.request = bpy.context.scene.limbeck
+
+    def module(self, name: str) -> Any:
+        return sys.modules[f"{MODULE}.{name}"]
+
+    def pump_until(self, is_so: Callable[[], bool], timeout_s: float = 20.0) -> None:
+        """Do what the timer does, which never fires in the bpy module."""
+        deadline = time.monotonic() + timeout_s
+        while not is_so():
+            assert time.monotonic() < deadline, f"still {self.session.link.status}, {self.session.job}"
+            self.session.pump()
+            time.sleep(0.01)
+
+    def generate(self, prompt: str) -> None:
+        bpy.context.scene.limbeck.prompt = prompt
+        assert bpy.ops.limbeck.generate() == {"FINISHED"}
+
+    def live(self) -> Any:
+        """Return the live object of the followed job, or None."""
+        return self.session.job and self.module("live_mesh").find(self.session.job.id)
+
+
+def wait_until(is_so: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -1,0 +1,287 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""A prompt becomes an asset in Blender, through a real server; and what happens where it does not."""
+
+import json
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+
+from blender.inside.conftest import wait_until
+from limbeck_protocol.connection import connection_file
+
+Server = Callable[[], Any]
+
+
+def shape_of(live: Any) -> bytes:
+    found = np.empty(len(live.data.vertices) * 3, np.float32)
+    live.data.attributes["position"].data.foreach_get("vector", found)
+    return found.tobytes()
+
+
+def ready(addon: Any, server: Server) -> Any:
+    process = server()
+    addon.pump_until(lambda: addon.session.link.is_ready)
+    return process
+
+
+def wait_for_live(addon: Any) -> Any:
+    addon.pump_until(lambda: addon.live() is not None)
+    return addon.live()
+
+
+def assets() -> list[Any]:
+    return [thing for thing in bpy.data.objects if "prompt" in thing and "limbeck_job" not in thing]
+
+
+def test_prompt_becomes_an_asset(addon: Any, server: Server, monkeypatch: Any) -> None:
+    ready(addon, server)
+    bpy.context.scene.cursor.location = (3, 0, 0)
+    addon.request.seed = 7
+    addon.generate("a blue bird")
+    shapes: set[bytes] = set()
+
+    def is_over() -> bool:
+        live = addon.live()
+        if live is not None:
+            assert live.data.color_attributes.active_color_name == "Color"
+            shapes.add(shape_of(live))
+        return addon.session.job is None
+
+    addon.pump_until(is_over)
+    assert addon.session.problem is None
+    assert len(shapes) >= 2
+    (asset,) = bpy.data.objects
+    assert asset.name == "a blue bird"
+    assert (asset["prompt"], asset["seed"], asset["recipe"]) == ("a blue bird", 7, "limbeck")
+    assert tuple(asset.matrix_world.translation) == (3, 0, 0)
+    assert bpy.context.view_layer.objects.active == asset
+    assert bpy.context.selected_objects == [asset]
+    assert not asset.data.validate()
+    assert_shows_vertex_colors(asset)
+    assert_stands_upright_and_faces_front(asset)
+
+
+def assert_shows_vertex_colors(asset: Any) -> None:
+    (material,) = asset.data.materials
+    shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    source = shader.inputs["Base Color"].links[0].from_node
+    assert source.type == "VERTEX_COLOR"
+    assert source.layer_name in ("", asset.data.color_attributes[0].name)
+
+
+def assert_stands_upright_and_faces_front(asset: Any) -> None:
+    """The synthetic bird is taller than wide and its orange beak points to -Y."""
+    assert asset.dimensions.z > asset.dimensions.x
+    colors = np.empty(len(asset.data.color_attributes[0].data) * 4, np.float32)
+    asset.data.color_attributes[0].data.foreach_get("color_srgb", colors)
+    colors = colors.reshape(-1, 4)
+    is_orange = (colors[:, 0] > 0.9) & (colors[:, 2] < 0.3)
+    assert is_orange.any()
+    points = np.empty(len(asset.data.vertices) * 3, np.float32)
+    asset.data.vertices.foreach_get("co", points)
+    if asset.data.color_attributes[0].domain == "CORNER":
+        corners = np.empty(len(asset.data.loops), np.int32)
+        asset.data.loops.foreach_get("vertex_index", corners)
+        points = points.reshape(-1, 3)[corners]
+    assert points.reshape(-1, 3)[is_orange].mean(axis=0)[1] < -0.4
+
+
+def test_import_is_one_undo_step(addon: Any, server: Server) -> None:
+    """Undo itself hangs in the bpy module; what pushes a step is the operator's flag and its second argument."""
+    pushed: list[str] = []
+    ready(addon, server)
+    operator = bpy.types.LIMBECK_OT_import_asset
+    assert operator.bl_options == {"REGISTER", "UNDO", "INTERNAL"}
+    depth = bpy.context.window_manager.operators
+    before = [entry.bl_idname for entry in depth]
+    addon.generate("a blue bird")
+    addon.pump_until(lambda: addon.session.job is None)
+    pushed = [entry.bl_idname for entry in bpy.context.window_manager.operators][len(before) :]
+    assert pushed.count("LIMBECK_OT_import_asset") == 1
+    assert "IMPORT_SCENE_OT_gltf" not in pushed
+
+
+def test_cancel_stops_the_job_and_removes_its_mesh(addon: Any, server: Server) -> None:
+    ready(addon, server)
+    addon.request.steps = 400
+    addon.generate("a blue bird")
+    wait_for_live(addon)
+    assert bpy.ops.limbeck.cancel() == {"FINISHED"}
+    addon.pump_until(lambda: addon.session.job is None)
+    assert addon.session.problem is None
+    assert not bpy.data.objects
+    addon.request.steps = 0
+    addon.generate("another bird")
+    addon.pump_until(lambda: addon.session.job is None)
+    assert [thing["prompt"] for thing in assets()] == ["another bird"]
+
+
+def test_failing_job_says_why_and_keeps_the_mesh(addon: Any, server: Server) -> None:
+    ready(addon, server)
+    addon.generate("fail")
+    wait_for_live(addon)
+    addon.pump_until(lambda: addon.session.job is None)
+    assert addon.session.problem.message == "the engine was asked to fail"
+    assert addon.session.problem.remedy == "use another prompt"
+    assert len(bpy.data.objects) == 1
+    assert "limbeck_job" not in bpy.data.objects[0]
+
+
+def test_bad_request_is_reported_and_sends_nothing(addon: Any, server: Server) -> None:
+    ready(addon, server)
+    addon.request.prompt = "b" * 1001
+    try:
+        bpy.ops.limbeck.generate()
+    except RuntimeError as error:
+        assert "1000 characters" in str(error)  # noqa: PT017
+    assert addon.session.job is None
+
+
+def test_deleted_live_object_comes_back(addon: Any, server: Server) -> None:
+    ready(addon, server)
+    addon.request.steps = 400
+    addon.generate("a blue bird")
+    bpy.data.objects.remove(wait_for_live(addon))
+    wait_for_live(addon)
+    bpy.ops.limbeck.cancel()
+    addon.pump_until(lambda: addon.session.job is None)
+
+
+def test_moved_live_object_says_where_the_asset_goes(addon: Any, server: Server) -> None:
+    ready(addon, server)
+    elsewhere = bpy.data.collections.new("elsewhere")
+    bpy.context.scene.collection.children.link(elsewhere)
+    addon.generate("a blue bird")
+    live = wait_for_live(addon)
+    live.location = (0, 5, 0)
+    elsewhere.objects.link(live)
+    bpy.context.view_layer.update()
+    addon.pump_until(lambda: addon.session.job is None)
+    (asset,) = assets()
+    assert tuple(asset.matrix_world.translation) == (0, 5, 0)
+    assert elsewhere in asset.users_collection
+
+
+def test_edit_mode_holds_the_asset_back(addon: Any, server: Server) -> None:
+    ready(addon, server)
+    bpy.ops.mesh.primitive_cube_add()
+    addon.generate("a blue bird")
+    wait_for_live(addon)
+    bpy.ops.object.mode_set(mode="EDIT")
+    addon.pump_until(lambda: addon.session.job.phase == "importing")
+    for _ in range(5):
+        addon.session.pump()
+    assert not assets()
+    assert addon.session.job.progress_text == "The asset waits for Object Mode"
+    bpy.ops.object.mode_set(mode="OBJECT")
+    addon.pump_until(lambda: addon.session.job is None)
+    assert len(assets()) == 1
+
+
+def test_killed_server_is_reconnecting_without_an_exception(addon: Any, server: Server) -> None:
+    process = ready(addon, server)
+    addon.request.steps = 400
+    addon.generate("a blue bird")
+    wait_for_live(addon)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    addon.pump_until(lambda: addon.session.link.status.text == "Reconnecting", timeout_s=15)
+    assert addon.session.job is not None
+    assert bpy.ops.limbeck.cancel() == {"FINISHED"}
+    assert addon.session.job is None
+    assert len(bpy.data.objects) == 1, "the mesh stays where the server cannot be asked"
+
+
+def test_restarted_server_that_lost_the_job_ends_it_with_a_message(addon: Any, server: Server) -> None:
+    process = ready(addon, server)
+    addon.request.steps = 400
+    addon.generate("a blue bird")
+    wait_for_live(addon)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    server()
+    addon.pump_until(lambda: addon.session.job is None)
+    assert addon.session.problem is not None
+    assert addon.session.problem.remedy
+
+
+def test_loading_a_file_follows_its_job_again(addon: Any, server: Server, tmp_path: Path) -> None:
+    ready(addon, server)
+    addon.request.steps = 40
+    addon.generate("a blue bird")
+    wait_for_live(addon)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "bird.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    assert addon.session.job is None
+    assert "limbeck get" in addon.session.note
+    addon.session.pump()
+    assert not bpy.data.objects, "the other file's job leaves this one alone"
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "bird.blend"))
+    assert addon.session.job is not None
+    addon.pump_until(lambda: addon.session.job is None)
+    assert [thing["prompt"] for thing in assets()] == ["a blue bird"]
+    assert len(bpy.data.objects) == 1
+
+
+def test_unregistering_in_mid_job_leaves_the_job_alone(addon: Any, server: Server) -> None:
+    import addon_utils
+
+    ready(addon, server)
+    addon.request.steps = 400
+    addon.generate("a blue bird")
+    wait_for_live(addon)
+    addon_utils.disable("bl_ext.user_default.limbeck")
+    addon_utils.enable("bl_ext.user_default.limbeck")
+
+
+def test_generate_starts_a_server_where_none_runs(addon: Any, tmp_path: Path) -> None:
+    import sys
+
+    command = tmp_path / "limbeck"
+    command.write_text(f"#!/bin/sh\nexec {sys.executable} -m blender.synthetic_engine\n")
+    command.chmod(0o755)
+    addon.module("preferences").addon_preferences(bpy.context).server_command = str(command)
+    addon.session.pump()
+    addon.generate("a blue bird")
+    assert addon.session.link.status.text == "Starting"
+    addon.pump_until(lambda: addon.session.job is None)
+    assert len(assets()) == 1
+    process = addon.session.link.process
+    assert bpy.ops.limbeck.stop_server() == {"FINISHED"}
+    wait_until(lambda: not process.is_running)
+
+
+def test_server_of_another_version_says_what_to_update(addon: Any, tmp_path: Path) -> None:
+    """A server that answers E_VERSION to whatever it is told."""
+    import zmq
+
+    from limbeck_protocol import MAJOR
+
+    router = zmq.Context.instance().socket(zmq.ROUTER)
+    address = f"ipc://{tmp_path}/s"
+    router.bind(address)
+    connection_file().parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    connection_file().write_text(json.dumps({"schema": 1, "address": address, "pid": os.getpid()}))
+    connection_file().chmod(0o600)
+
+    def refuse() -> bool:
+        if router.poll(0):
+            identity, _, header = router.recv_multipart()[:3]
+            request = json.loads(header)
+            body = {"code": "E_VERSION", "message": "the server speaks LMB/2", "remedy": "update the add-on to 2.0"}
+            reply = {**request, "t": "error", "re": request["id"], "id": "0" * 26, "body": body}
+            router.send_multipart([identity, b"LMB" + bytes([MAJOR + 1]), json.dumps(reply).encode()])
+        return addon.session.link.status.text == "Server speaks another version"
+
+    try:
+        addon.pump_until(refuse)
+    finally:
+        router.close(linger=0)
+        connection_file().unlink()
+    assert addon.session.link.status.remedy

@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+from dataclasses import replace
+
+import pytest
+import torch
+
+from oracles.analytic_prior import AnalyticPrior
+from limbeck.cameras import ring_cameras
+from limbeck.distillation.guidance import ClassifierFreeGuidance, predict_x0
+from limbeck.distillation.noise import GaussianNoise, add_noise
+from limbeck.distillation.term import PromptEmbeddings, Term, residual, surrogate_loss
+from limbeck.distillation.timesteps import Timesteps
+from limbeck.distillation.variates import BaseScore, InjectedNoise, Unconditional
+from limbeck.distillation.weighting import weight_of
+from limbeck.priors.prior import Cond, stack_conds
+from limbeck.prompts import view_prompts
+from limbeck.schedules import constant
+
+PRIOR = AnalyticPrior(means={"": 0.0, "a": 2.0})
+
+
+def _embeddings(prompt="a"):
+    texts = PRIOR.encode_text([*view_prompts(prompt), ""])
+    return PromptEmbeddings(texts[:-1], texts[-1])
+
+
+def _cameras(views=3):
+    return ring_cameras(views, elevation_deg=10, fov_y_deg=45, distance=3, size=4)
+
+
+def _residual(term, latents, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return residual(term, PRIOR, _embeddings(), latents, _cameras(len(latents)), 0.5, generator)
+
+
+def _at(t, views=3):
+    generator = torch.Generator().manual_seed(7)
+    latents = torch.randn(views, 3, 4, 4, generator=generator)
+    return latents, GaussianNoise()(latents, torch.full((views,), t), PRIOR.alphas_cumprod, generator)
+
+
+def test_guidance_of_one_is_no_guidance():
+    _, noised = _at(400)
+    preds = {"text": torch.randn(3, 3, 4, 4), "uncond": torch.randn(3, 3, 4, 4)}
+    torch.testing.assert_close(ClassifierFreeGuidance(scale=constant(1.0))(preds, noised, 0.0), preds["text"])
+
+
+def test_guidance_is_linear_in_its_scale():
+    _, noised = _at(400)
+    preds = {"text": torch.randn(3, 3, 4, 4), "uncond": torch.randn(3, 3, 4, 4)}
+    at = [ClassifierFreeGuidance(scale=constant(s))(preds, noised, 0.0) for s in (0.0, 3.0, 6.0)]
+    torch.testing.assert_close(at[0] + at[2], 2 * at[1], atol=1e-5, rtol=1e-5)
+
+
+def test_a_full_rescale_gives_x0_the_spread_of_the_text_branch():
+    _, noised = _at(400)
+    preds = {"text": torch.randn(3, 3, 4, 4), "uncond": torch.randn(3, 3, 4, 4)}
+    guided = ClassifierFreeGuidance(scale=constant(20.0), rescale=1.0)(preds, noised, 0.0)
+    torch.testing.assert_close(predict_x0(guided, noised).std(), predict_x0(preds["text"], noised).std())
+
+
+def test_x0_inverts_adding_noise():
+    latents, noised = _at(700)
+    torch.testing.assert_close(predict_x0(noised.noise, noised), latents, atol=1e-4, rtol=1e-4)
+
+
+def test_noise_has_unit_variance_and_the_signal_and_noise_powers_sum_to_one():
+    noised = add_noise(torch.zeros(1, 3, 64, 64), torch.randn(1, 3, 64, 64), torch.tensor([999]), PRIOR.alphas_cumprod)
+    assert (noised.alpha**2 + noised.sigma**2).item() == pytest.approx(1.0)
+    assert noised.noise.std().item() == pytest.approx(1.0, abs=0.03)  # 12,288 draws: 4 standard errors are 0.026
+
+
+def test_no_gradient_flows_through_noising():
+    latents = torch.randn(2, 3, 4, 4, requires_grad=True)
+    noised = GaussianNoise()(latents, torch.tensor([10, 20]), PRIOR.alphas_cumprod, torch.Generator())
+    assert not noised.xt.requires_grad
+
+
+def test_csd_is_the_guidance_direction_alone():
+    latents = torch.randn(3, 3, 4, 4)
+    with_scale = [Term(variate=Unconditional(), guidance=ClassifierFreeGuidance(scale=constant(s))) for s in (1.0, 5.0)]
+    one, five = (_residual(term, latents).gradient for term in with_scale)
+    torch.testing.assert_close(five, 5 * one, atol=1e-5, rtol=1e-4)
+
+
+def test_the_base_variate_vanishes_without_guidance():
+    term = Term(variate=BaseScore(), guidance=ClassifierFreeGuidance(scale=constant(1.0)))
+    assert _residual(term, torch.randn(3, 3, 4, 4)).gradient.abs().max() == 0
+
+
+def test_sds_with_the_noise_variate_has_the_papers_form():
+    latents = torch.randn(3, 3, 4, 4)
+    term = Term(guidance=ClassifierFreeGuidance(scale=constant(4.0)), weighting="sigma2", view_prompts=False)
+    found = _residual(term, latents, seed=3)
+    generator = torch.Generator().manual_seed(3)
+    t = Timesteps()(0.5, 3, 1000, generator)
+    noised = GaussianNoise()(latents, t, PRIOR.alphas_cumprod, generator)
+    texts = [Cond(torch.full((3, 1, 1), mean)) for mean in (2.0, 0.0)]
+    text, uncond = (PRIOR.eps(noised.xt, t, cond) for cond in texts)
+    expected = noised.sigma**2 * (uncond + 4.0 * (text - uncond) - noised.noise)
+    torch.testing.assert_close(found.gradient, expected)
+
+
+def test_sds_pulls_latents_to_the_mode():
+    latents = torch.zeros(8, 3, 4, 4, requires_grad=True)
+    term = Term(guidance=ClassifierFreeGuidance(scale=constant(1.0)))
+    generator = torch.Generator().manual_seed(0)
+    optimizer = torch.optim.Adam([latents], lr=0.05)
+    for _ in range(200):
+        found = residual(term, PRIOR, _embeddings(), latents, _cameras(8), 0.5, generator)
+        optimizer.zero_grad()
+        surrogate_loss(latents, found.gradient).backward()
+        optimizer.step()
+    # One Gaussian's mode is its mean, 2; the rest is Adam's noise at this learning rate.
+    assert latents.mean().item() == pytest.approx(2.0, abs=0.05)
+
+
+def test_all_branches_share_one_forward_pass():
+    calls = []
+
+    class Counting:
+        spec, alphas_cumprod = PRIOR.spec, PRIOR.alphas_cumprod
+
+        def eps(self, xt, t, cond):
+            calls.append(len(xt))
+            return PRIOR.eps(xt, t, cond)
+
+    latents = torch.randn(3, 3, 4, 4)
+    residual(Term(variate=Unconditional()), Counting(), _embeddings(), latents, _cameras(), 0.5, torch.Generator())
+    assert calls == [6]
+
+
+def test_the_surrogate_loss_has_the_gradient_it_is_given():
+    latents = torch.randn(4, 3, 2, 2, requires_grad=True)
+    gradient = torch.randn(4, 3, 2, 2)
+    surrogate_loss(latents, gradient).backward()
+    torch.testing.assert_close(latents.grad, gradient / 4)
+
+
+def test_not_a_number_never_reaches_the_representation():
+    latents = torch.randn(1, 1, 2, 2, requires_grad=True)
+    surrogate_loss(latents, torch.full((1, 1, 2, 2), float("nan"))).backward()
+    assert torch.isfinite(latents.grad).all()
+
+
+@pytest.mark.parametrize(
+    ("weighting", "formula"),
+    [
+        ("sigma2", lambda a, s: s**2),
+        ("uniform", lambda a, s: s / s),
+        ("gamma", lambda a, s: s / a),
+        ("fantasia3d", lambda a, s: a * s**2),
+    ],
+)
+def test_each_weighting_is_its_formula(weighting, formula):
+    _, noised = _at(300)
+    torch.testing.assert_close(weight_of(weighting, noised), formula(noised.alpha, noised.sigma))
+
+
+def test_timesteps_stay_in_their_range_and_shared_ones_are_equal():
+    timesteps = Timesteps(t_min=constant(0.2), t_max=constant(0.4), is_shared=True)
+    drawn = torch.stack([timesteps(0.0, 4, 1000, torch.Generator().manual_seed(seed)) for seed in range(200)])
+    assert (drawn == drawn[:, :1]).all()
+    assert 200 <= drawn.min() < 210
+    assert 390 < drawn.max() <= 400
+
+
+def test_timesteps_never_leave_the_schedule():
+    everything = Timesteps(t_min=constant(-1.0), t_max=constant(5.0))
+    drawn = everything(0.0, 10_000, 1000, torch.Generator().manual_seed(0))
+    assert drawn.min() >= 1
+    assert drawn.max() <= 999
+
+
+def test_view_prompts_choose_the_text_by_azimuth():
+    embeddings = replace(_embeddings(), by_view=torch.arange(5.0)[:, None, None])
+    front_side_back_side = ring_cameras(4, elevation_deg=10, fov_y_deg=45, distance=3, size=4)
+    chosen = embeddings.conds(front_side_back_side, "text", PRIOR, view_prompts=True).text.flatten()
+    assert chosen.tolist() == [1.0, 2.0, 3.0, 2.0]
+
+
+def test_conditions_with_and_without_cameras_do_not_mix():
+    text = torch.zeros(1, 1, 1)
+    with pytest.raises(ValueError, match="expected a camera"):
+        stack_conds([Cond(text), Cond(text, torch.zeros(1, 16))])
+
+
+def test_the_default_variate_is_the_noise():
+    assert Term().variate == InjectedNoise()
