@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
@@ -89,7 +89,7 @@ SHORT_NAMES: Mapping[str, str] = {
 """Vocabulary of ``--set`` whose path in a term is longer than its name."""
 
 _RECIPE = TypeAdapter(Recipe)
-_TERM_FIELDS = frozenset(Term.__dataclass_fields__)
+_TERM_FIELDS = frozenset(field.name for field in fields(Term))
 
 
 def recipe_to_plain(recipe: Recipe) -> dict[str, Any]:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 from limbeck.config import Recipe
 from limbeck.distillation.term import Term
 from limbeck.schedules import Schedule, as_plain
@@ -16,7 +18,7 @@ def equation_of(recipe: Recipe) -> list[str]:
     """Return one line per term, and one for the regularisers that are in use."""
     lines = [_term_line(index, term) for index, term in enumerate(recipe.terms)]
     regularisers = recipe.regularisers
-    used = [name for name in regularisers.__dataclass_fields__ if as_plain(getattr(regularisers, name)) != 0.0]
+    used = [field.name for field in fields(regularisers) if as_plain(getattr(regularisers, field.name)) != 0.0]
     return [*lines, f"+ regularisers: {', '.join(used)}"] if used else lines
 
 

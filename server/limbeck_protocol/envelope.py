@@ -51,16 +51,19 @@ TYPE_NAMES = {cls: name for table in (CLIENT_MESSAGES, SERVER_MESSAGES) for name
 
 
 def write_message(
-    message: object, header: Header | None = None, arrays: Mapping[str, NDArray] | None = None
+    message: object,
+    header: Header | None = None,
+    arrays: Mapping[str, NDArray] | None = None,
+    names: Mapping[type, str] = TYPE_NAMES,
 ) -> list[bytes]:
-    """Return the frames of a typed message; ``header`` gives all but type and body.
+    """Return the frames of a typed message; ``header`` gives all but type and body, ``names`` the type's name.
 
     Raises:
         ProtocolError: if it would exceed a limit of the wire.
     """
     header = header or Header("")
     fields = {name: getattr(header, name) for name in ("id", "re", "sid", "job", "att", "seq", "ts")}
-    return encode_packet(Header(TYPE_NAMES[type(message)], **fields, body=to_plain(message)), arrays)
+    return encode_packet(Header(names[type(message)], **fields, body=to_plain(message)), arrays)
 
 
 def read_message(packet: Packet, table: Mapping[str, type]) -> Any:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import diffusers
 import numpy as np
 import psutil
+import transformers
 
 from limbeck.assets.contact_sheet import contact_sheet, save_image_atomically
 from limbeck.assets.export import write_asset
@@ -60,6 +62,7 @@ def run(
     Raises:
         LimbeckError: whatever ``plan``, ``generate`` and ``write_asset`` raise.
     """
+    _quiet_libraries()
     settings = plan(job)
     first_preview_seconds: float | None = None
     with closing(generate(settings)) as events:
@@ -79,6 +82,14 @@ def run(
                     write_asset(output, event.asset.mesh, event.asset.cloud, event.asset.metadata, job.format)
                     _draw(event, pictures)
                     yield EngineFinished(output, _summary(job, settings, event, output, started_at, first_preview_seconds))
+
+
+def _quiet_libraries() -> None:
+    """Keep diffusers and transformers from drawing progress bars of their own between ours."""
+    diffusers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()
+    diffusers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.set_verbosity_error()
 
 
 def _draw(event: Finished, pictures: Pictures) -> None:

@@ -69,7 +69,9 @@ class Store:
         made = self.attempt_folder(job) / name
         suffix = made.suffix.lower()
         if Path(name).name != name or not made.is_file() or made.stat().st_size != size:
-            raise ProtocolError("E_WORKER_CRASH", f"expected the asset {name!r} of {size} bytes, got none", "submit again")
+            raise ProtocolError(
+                "E_WORKER_CRASH", f"expected the asset {name!r} of {size} bytes, got none", "submit again"
+            )
         artifact = Artifact(f"asset{suffix}", size, sha256, suffix)
         target = self.folder(job.id) / artifact.file
         try:
@@ -108,4 +110,6 @@ class Store:
 
 def not_found(job_id: str) -> ProtocolError:
     """Return the error for a job that this server does not have."""
-    return ProtocolError("E_NOT_FOUND", f"there is no job {job_id[:64]!r}", "see all jobs with: limbeck status", field="job")
+    return ProtocolError(
+        "E_NOT_FOUND", f"there is no job {job_id[:64]!r}", "see all jobs with: limbeck status", field="job"
+    )

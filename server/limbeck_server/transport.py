@@ -85,16 +85,21 @@ def bind_router(
 
 def receive(socket: zmq.Socket[bytes]) -> tuple[bytes, list[bytes]] | None:
     """Return (peer, frames) of a message that waits, or None; of an endless message only the start is kept."""
+    parts = receive_parts(socket)
+    return (parts[0], parts[1:]) if parts else None
+
+
+def receive_parts(socket: zmq.Socket[bytes]) -> list[bytes]:
+    """Return the parts of a message that waits, or nothing; parts far beyond the wire's limit are read and dropped."""
     try:
-        peer = socket.recv(zmq.NOBLOCK)
+        parts = [socket.recv(zmq.NOBLOCK)]
     except zmq.Again:
-        return None
-    frames: list[bytes] = []
+        return []
     while socket.getsockopt(zmq.RCVMORE):
         part = socket.recv(zmq.NOBLOCK)
-        if len(frames) <= MAX_FRAMES:
-            frames.append(part)
-    return peer, frames
+        if len(parts) <= MAX_FRAMES + 1:
+            parts.append(part)
+    return parts
 
 
 def send(socket: zmq.Socket[bytes], peer: bytes, frames: Sequence[bytes]) -> Sent:

@@ -8,10 +8,12 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 from scipy.sparse import csr_matrix, diags
+from scipy.sparse.csgraph import connected_components
 
 from limbeck.assets.mesh import (
     Mesh,
     adjacency,
+    directed_edges,
     face_area_vectors,
     face_components,
     face_volumes,
@@ -20,6 +22,8 @@ from limbeck.assets.mesh import (
     signed_volume,
     vertex_normals,
 )
+
+SHEET_GAP = 1e-3
 
 
 def clean_mesh(
@@ -71,12 +75,53 @@ def drop_degenerate_faces(mesh: Mesh) -> Mesh:
     return keep_faces(mesh, is_kept)
 
 
+def separate_touching_sheets(mesh: Mesh) -> Mesh:
+    """Give each sheet of the surface its own vertices where sheets touch along an edge or at a point.
+
+    Edge collapse lets parts of a surface touch. An edge of four faces is then no manifold's, and Blender's tools
+    stumble over it. Corners of faces stay one vertex only if a fan of faces over edges of two faces joins them; the
+    separated vertices move a thousandth of the way to their own neighbours, so that nothing merges them again.
+    """
+    corners, sheets = _join_corners(mesh.faces, len(mesh.vertices))
+    _, first, faces = np.unique(sheets, return_index=True, return_inverse=True)
+    origin = corners[first]
+    if len(origin) == len(np.unique(origin)):
+        return mesh
+    vertices = mesh.vertices[origin].astype(np.float64)
+    separated = make_mesh(vertices, faces.reshape(-1, 3), mesh.colors_srgb[origin])
+    is_shared = np.bincount(origin, minlength=len(mesh.vertices))[origin] > 1
+    neighbours = adjacency(separated.faces, len(vertices))
+    means = (neighbours @ vertices) / np.maximum(np.asarray(neighbours.sum(axis=1)), 1.0)
+    vertices[is_shared] += SHEET_GAP * (means - vertices)[is_shared]
+    return make_mesh(vertices, separated.faces, separated.colors_srgb)
+
+
+def _join_corners(
+    faces: Int[ndarray, "faces 3"], vertex_count: int
+) -> tuple[Int[ndarray, " corners"], Int[ndarray, " corners"]]:
+    """Return for each corner of each face, in order, its vertex and the number of its sheet."""
+    edges = directed_edges(faces).astype(np.int64)
+    slots = np.arange(len(faces)) * 3
+    starts = np.concatenate([slots, slots + 1, slots + 2])
+    ends = np.concatenate([slots + 1, slots + 2, slots])
+    keys = edges.min(axis=1) * vertex_count + edges.max(axis=1)
+    order = np.argsort(keys, kind="stable")
+    _, first, counts = np.unique(keys[order], return_index=True, return_counts=True)
+    one, other = order[first[counts == 2]], order[first[counts == 2] + 1]
+    is_opposite = edges[one, 0] == edges[other, 1]
+    one, other = one[is_opposite], other[is_opposite]
+    rows, columns = np.concatenate([starts[one], ends[one]]), np.concatenate([ends[other], starts[other]])
+    joined = csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(faces.size, faces.size))
+    _, sheets = connected_components(joined, directed=False)
+    return faces.ravel(), sheets
+
+
 def remove_floaters(mesh: Mesh, *, min_volume_share: float = 0.005, min_area_share: float = 0.03) -> Mesh:
     """Drop parts that are small in both volume and area, and inner cavities.
 
-    Detached parts are often real (a hat that hovers, a foot, a wheel), so a part stays if its volume or its area reaches
-    its share of the largest part's: a thin pole has little volume but area, a ball has little area but volume. A closed
-    part whose faces look inwards bounds a cavity that no camera can see; it always goes.
+    Detached parts are often real (a hat that hovers, a foot, a wheel), so a part stays if its volume or its area
+    reaches its share of the largest part's: a thin pole has little volume but area, a ball has little area but volume.
+    A closed part whose faces look inwards bounds a cavity that no camera can see; it always goes.
 
     Args:
         mesh: faces look outwards.

@@ -53,15 +53,22 @@ def density_grid(
     precisions = np.einsum("nij,nj,nkj->nik", rotations, scales**-2, rotations)
     extents = SUPPORT_SIGMAS * np.sqrt(np.einsum("nij,nj->ni", rotations**2, scales**2))
     offsets = cloud.means.astype(np.float64) - low
-    _splat(values, spacing, offsets, precisions, extents, cloud.opacities.astype(np.float64))
+    _splat(values, spacing, (offsets, precisions, extents, cloud.opacities.astype(np.float64)))
     return DensityGrid(values, np.asarray(low, np.float64), spacing)
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _splat(values, spacing, offsets, precisions, extents, opacities):
-    """Add every Gaussian to the grid: values [nx, ny, nz]; offsets of the centres from node (0, 0, 0) in world units."""
+def _splat(values, spacing, gaussians):
+    """Add every Gaussian to the grid.
+
+    Args:
+        values: densities [nx, ny, nz], changed in place.
+        spacing: distance of neighbouring nodes.
+        gaussians: centres from node (0, 0, 0), inverse covariances, half the sizes of their boxes, and opacities.
+    """
     nx, ny, _ = values.shape
+    offsets, precisions, extents, opacities = gaussians
     for n in range(len(offsets)):
         step = math.exp(-precisions[n, 2, 2] * spacing * spacing)
         first_i = max(0, math.ceil((offsets[n, 0] - extents[n, 0]) / spacing))
@@ -72,20 +79,23 @@ def _splat(values, spacing, offsets, precisions, extents, opacities):
             dx = i * spacing - offsets[n, 0]
             for j in range(first_j, last_j + 1):
                 dy = j * spacing - offsets[n, 1]
-                _splat_row(values[i, j], spacing, offsets[n, 2], precisions[n], dx, dy, opacities[n], step)
+                a = precisions[n, 2, 2]
+                b = precisions[n, 0, 2] * dx + precisions[n, 1, 2] * dy
+                c = precisions[n, 0, 0] * dx * dx + 2 * precisions[n, 0, 1] * dx * dy + precisions[n, 1, 1] * dy * dy
+                _splat_row(values[i, j], spacing, offsets[n, 2], (a, b, c), (opacities[n], step))
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _splat_row(row, spacing, offset_z, precision, dx, dy, opacity, step):
+def _splat_row(row, spacing, offset_z, quadratic, opacity_and_step):
     """Add one Gaussian to the nodes of one row along z.
 
-    Along the row the exponent is a quadratic a dz^2 + 2 b dz + c, so the support is one interval, and neighbouring values
-    have ratios that themselves change by the constant factor ``step``: two products per node instead of an exponential.
+    Along the row the squared distance in sigmas is a quadratic a dz^2 + 2 b dz + c, so the support is one interval, and
+    neighbouring values have ratios that themselves change by the constant factor exp(-a spacing^2): two products per
+    node instead of an exponential.
     """
-    a = precision[2, 2]
-    b = precision[0, 2] * dx + precision[1, 2] * dy
-    c = precision[0, 0] * dx * dx + 2 * precision[0, 1] * dx * dy + precision[1, 1] * dy * dy
+    a, b, c = quadratic
+    opacity, step = opacity_and_step
     discriminant = b * b - a * (c - SUPPORT_SIGMAS * SUPPORT_SIGMAS)
     if discriminant < 0:
         return

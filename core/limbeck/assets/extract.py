@@ -15,6 +15,8 @@ from limbeck.assets.density import SUPPORT_SIGMAS, DensityGrid, density_grid
 from limbeck.assets.mesh import Mesh, empty_mesh, make_mesh, require_finite
 
 COARSE_RESOLUTION = 24
+SEAL_SHARE = 1 / 32
+"""Holes in a shell of up to twice this share of the object's size do not keep it from being filled."""
 
 
 def extract_mesh(
@@ -48,7 +50,7 @@ def extract_mesh(
     high = coarse.origin + coarse.spacing * (nodes.max(0) + 1)
     grid = density_grid(cloud, resolution, low, high)
     level = effective_threshold(grid.values, threshold, fallback_share)
-    return mesh_from_density(grid, level, blur_cells=blur_cells)
+    return mesh_from_density(grid, level, blur_cells=blur_cells, seal_cells=round(resolution * SEAL_SHARE))
 
 
 def effective_threshold(values: Float32[ndarray, "nx ny nz"], threshold: float, fallback_share: float) -> float:
@@ -60,14 +62,14 @@ def effective_threshold(values: Float32[ndarray, "nx ny nz"], threshold: float, 
 def mesh_from_density(grid: DensityGrid, threshold: float, *, blur_cells: float = 0.7, seal_cells: int = 2) -> Mesh:
     """Return the closed surface of everything denser than ``threshold`` in any sampled density.
 
-    Hollow shells become solid, also those with pinholes of up to ``2 * seal_cells`` cells. Faces look outwards. What
+    Hollow shells become solid, also those with holes of up to about ``2 * seal_cells`` cells. Faces look outwards. What
     touches the border of the grid is closed there.
 
     Args:
         grid: the density; must be finite.
         threshold: positive density of the surface.
         blur_cells: standard deviation of the smoothing in cells; 0 is none.
-        seal_cells: how far pinholes are closed from either side.
+        seal_cells: how far holes are closed from either side.
 
     Raises:
         LimbeckError: E_NOT_FINITE if the density is NaN or infinite.
@@ -89,14 +91,23 @@ def mesh_from_density(grid: DensityGrid, threshold: float, *, blur_cells: float 
 
 
 def hollow_nodes(is_dense: Bool[ndarray, "nx ny nz"], seal_cells: int) -> Bool[ndarray, "nx ny nz"]:
-    """Return the nodes that are enclosed by dense ones, and the pinholes that lead to them.
+    """Return the nodes that are enclosed by dense ones, and the holes that lead to them.
 
-    A closing of the dense nodes decides only what is enclosed: outer grooves and gaps between parts stay open. The border
-    of the grid must not be dense.
+    Closings of the dense nodes decide only what is enclosed: outer grooves and gaps between parts stay open. They grow
+    from nothing to ``seal_cells`` by doubling, because a large one would swallow small chambers whole. The border of
+    the grid must not be dense.
     """
-    sealed = ndimage.binary_closing(is_dense, iterations=seal_cells) | is_dense if seal_cells else is_dense
+    solid = is_dense
+    for cells in (0, *(2**power for power in range(seal_cells.bit_length()) if 2**power <= seal_cells)):
+        solid = solid | _enclosed_nodes(solid, cells)
+    return solid & ~is_dense
+
+
+def _enclosed_nodes(is_dense: Bool[ndarray, "nx ny nz"], cells: int) -> Bool[ndarray, "nx ny nz"]:
+    """Return the nodes that no path of steps along the axes reaches from the border once holes are closed."""
+    sealed = ndimage.binary_closing(is_dense, iterations=cells) | is_dense if cells else is_dense
     labels, _ = ndimage.label(~sealed)
     enclosed = (labels != labels[0, 0, 0]) & ~sealed
-    if seal_cells and enclosed.any():
-        enclosed = ndimage.binary_dilation(enclosed, iterations=seal_cells + 1, mask=sealed)
-    return enclosed & ~is_dense
+    if cells and enclosed.any():
+        enclosed = ndimage.binary_dilation(enclosed, iterations=cells + 1, mask=sealed)
+    return enclosed

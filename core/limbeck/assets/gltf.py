@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Binary glTF 2.0 (GLB) of one mesh with vertex colours.
 
-Written with struct, json and numpy: one mesh needs five buffer views, which is less code than a library's objects would
-take, and the bytes are ours to keep the same (sorted keys, no time stamps, no library version). Frame: glTF is y up with
-the front at +Z, so (x, y, z) becomes (x, z, -y); Blender's importer turns it back into our world.
+Written with struct, json and numpy: one mesh needs four buffer views, which is less code than a library's objects
+would take, and the bytes are ours to keep the same (sorted keys, no time stamps, no library version). Frame: glTF is
+y up with the front at +Z, so (x, y, z) becomes (x, z, -y); Blender's importer turns it back into our world.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ def encode_glb(mesh: Mesh, *, name: str = "Limbeck", metadata: Mapping[str, obje
     Args:
         mesh: in Limbeck's world.
         name: of the node, the mesh and the material.
-        metadata: JSON values (prompt, seed, recipe, model ids); they stand in ``asset.extras`` and, for Blender's custom
-            properties, in the node's ``extras``, both under the key "limbeck".
+        metadata: JSON values (prompt, seed, recipe, model ids); they stand in ``asset.extras`` and, for Blender's
+            custom properties, in the node's ``extras``, both under the key "limbeck".
     """
     if mesh.is_empty:
         raise ValueError("expected a mesh with faces, got an empty one: glTF cannot hold it")
@@ -84,7 +84,10 @@ def srgb_to_linear(srgb: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape"]:
 
 
 def linear_colors(colors_srgb: UInt8[ndarray, "n 4"]) -> UInt16[ndarray, "n 4"]:
-    """Convert sRGB bytes to linear normalised 16-bit numbers, which hold all 256 levels apart; opacity is only widened."""
+    """Convert sRGB bytes to linear normalised 16-bit numbers, which keep all 256 levels apart.
+
+    Opacity is linear already and only widened.
+    """
     levels = np.arange(256) / 255.0
     to_linear = np.round(srgb_to_linear(levels) * 65535).astype(np.uint16)
     colors = to_linear[colors_srgb]
@@ -137,7 +140,7 @@ def _scene(name: str, metadata: dict[str, object]) -> dict[str, object]:
 
 
 def _container(document: bytes, binary: bytes) -> bytes:
-    """Return the GLB container: a header of 12 bytes, the JSON chunk padded with spaces, the binary chunk with zeros."""
+    """Return the GLB container: 12 bytes of header, the JSON chunk padded with spaces, the binary one with zeros."""
     document += b" " * (-len(document) % 4)
     binary += b"\0" * (-len(binary) % 4)
     total = 12 + 8 + len(document) + 8 + len(binary)

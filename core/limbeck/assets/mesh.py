@@ -40,11 +40,12 @@ class Mesh:
     def __post_init__(self) -> None:
         if self.vertices.shape != (len(self.colors_srgb), 3) or self.colors_srgb.shape[1:] != (4,):
             raise ValueError(
-                f"expected vertices [V, 3] and colors_srgb [V, 4], got {self.vertices.shape} and {self.colors_srgb.shape}"
+                "expected vertices [V, 3] and colors_srgb [V, 4], "
+                f"got {self.vertices.shape} and {self.colors_srgb.shape}"
             )
         if self.faces.shape[1:] != (3,):
             raise ValueError(f"expected faces [F, 3], got {self.faces.shape}")
-        if self.faces.size and not (0 <= self.faces.min() and self.faces.max() < len(self.vertices)):
+        if self.faces.size and not (self.faces.min() >= 0 and self.faces.max() < len(self.vertices)):
             raise ValueError(
                 f"expected face indices in 0..{len(self.vertices) - 1}, got {self.faces.min()}..{self.faces.max()}"
             )
@@ -153,7 +154,7 @@ def adjacency(faces: Int[ndarray, "faces 3"], vertex_count: int) -> csr_matrix:
 
 
 def is_closed(mesh: Mesh) -> bool:
-    """Whether every edge belongs to exactly two faces that agree on the winding (a closed, oriented manifold's edges)."""
+    """Whether every edge belongs to exactly two faces that agree on the winding."""
     edges = directed_edges(mesh.faces).astype(np.int64)
     forward = np.sort(edges[:, 0] * len(mesh.vertices) + edges[:, 1])
     backward = np.sort(edges[:, 1] * len(mesh.vertices) + edges[:, 0])

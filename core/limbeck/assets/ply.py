@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""PLY, binary little endian: meshes with vertex colours, and 3D Gaussians with the attributes of the 3DGS reference code.
+"""PLY, binary little endian: meshes with vertex colours, and 3D Gaussians named as in the 3DGS reference code.
 
 Frame: Limbeck's own (z up, front -Y) in both, which is what importers assume of PLY by default; nothing is turned.
 """

@@ -76,14 +76,16 @@ def render_mesh(
         mesh: faces counter-clockwise seen from outside.
         viewmats: world to camera, OpenCV axes.
         Ks: intrinsics in pixels; the centre of the top left pixel is at (0.5, 0.5).
-        width, height: image size in pixels.
+        width: of the images in pixels.
+        height: of the images in pixels.
         background_srgb: 0 to 1.
         shading: "flat" shows the vertex colours as they are; "lit" adds a soft headlight and sky, to judge the shape.
         supersampling: each pixel is the mean of this many samples squared.
     """
+    look = _Look(background_srgb, shading, supersampling)
     normals = vertex_normals(mesh).astype(np.float32)
     views = [
-        _render_view(mesh, normals, viewmat, K, (width, height), background_srgb, shading, supersampling)
+        _shade(mesh, normals, _rasterize_finely(mesh, viewmat, K, (width, height), supersampling), viewmat, look)
         for viewmat, K in zip(viewmats, Ks, strict=True)
     ]
     stacked = [np.stack(images) for images in zip(*views, strict=True)]
@@ -105,15 +107,24 @@ def rasterize_view(
     faces = np.full((height, width), -1, np.int32)
     weights = np.zeros((height, width, 3), np.float32)
     nearness = np.zeros((height, width), np.float64)
-    _rasterize(mesh.faces, pixels, np.where(z > NEAR, 1.0 / np.maximum(z, NEAR), 0.0), faces, weights, nearness)
+    inverse_z = np.where(z > NEAR, 1.0 / np.maximum(z, NEAR), 0.0)
+    _rasterize(mesh.faces, (pixels, inverse_z), (faces, weights, nearness))
     depth = np.divide(1.0, nearness, out=np.zeros_like(nearness), where=nearness > 0)
     return Fragments(faces, weights, depth.astype(np.float32))
 
 
 @njit(cache=True, nogil=True)
 @no_type_check
-def _rasterize(triangles, pixels, inverse_z, faces, weights, nearness):
-    """Fill faces, weights and nearness (1 / z) [H, W]; inverse_z is 0 for points that are not before the camera."""
+def _rasterize(triangles, projected, images):
+    """Draw triangles [F, 3] into images.
+
+    Args:
+        triangles: vertex indices.
+        projected: pixels [V, 2] of the vertices, and 1 / z [V], 0 for vertices that are not before the camera.
+        images: faces, weights and nearness (1 / z), changed in place.
+    """
+    pixels, inverse_z = projected
+    faces, weights, nearness = images
     height, width = faces.shape
     for f in range(len(triangles)):
         a, b, c = triangles[f]
@@ -144,28 +155,37 @@ def _rasterize(triangles, pixels, inverse_z, faces, weights, nearness):
                     weights[row, column, 2] = wc * inverse_z[c] / near
 
 
-def _render_view(
+@dataclass(frozen=True)
+class _Look:
+    background_srgb: Color
+    shading: Shading
+    supersampling: int
+
+
+def _rasterize_finely(
+    mesh: Mesh, viewmat: Float[ndarray, "4 4"], K: Float[ndarray, "3 3"], size: tuple[int, int], supersampling: int
+) -> Fragments:
+    """Rasterise an image of ``size`` (width, height) with ``supersampling`` samples along each side of a pixel."""
+    fine_K = K * np.array([supersampling, supersampling, 1.0])[:, None]
+    return rasterize_view(mesh, viewmat, fine_K, size[0] * supersampling, size[1] * supersampling)
+
+
+def _shade(
     mesh: Mesh,
     vertex_normals: Float32[ndarray, "vertices 3"],
+    fragments: Fragments,
     viewmat: Float[ndarray, "4 4"],
-    K: Float[ndarray, "3 3"],
-    size: tuple[int, int],
-    background_srgb: Color,
-    shading: Shading,
-    supersampling: int,
+    look: _Look,
 ) -> tuple[ndarray, ndarray, ndarray, ndarray]:
-    """Return rgb, alpha, depth and normals of one view at ``size`` (width, height)."""
-    fine_K = K * np.array([supersampling, supersampling, 1.0])[:, None]
-    fragments = rasterize_view(mesh, viewmat, fine_K, size[0] * supersampling, size[1] * supersampling)
+    """Return rgb, alpha, depth and normals of one view."""
     covered = (fragments.faces >= 0).astype(np.float32)
     rgb = interpolate(fragments, mesh, mesh.colors_srgb[:, :3].astype(np.float32) / 255)
     normals = interpolate(fragments, mesh, vertex_normals)
-    if shading == "lit":
+    if look.shading == "lit":
         rgb = rgb * _light(normals, viewmat)[..., None]
-    rgb = rgb + (1 - covered)[..., None] * np.float32(background_srgb)
-    rgb, alpha, depth, normals = (
-        _downsample(image, supersampling) for image in (rgb, covered, fragments.depth, normals)
-    )
+    rgb = rgb + (1 - covered)[..., None] * np.float32(look.background_srgb)
+    samples = (rgb, covered, fragments.depth, normals)
+    rgb, alpha, depth, normals = (_downsample(image, look.supersampling) for image in samples)
     depth = np.divide(depth, alpha, out=np.zeros_like(depth), where=alpha > 0)
     lengths = np.linalg.norm(normals, axis=-1, keepdims=True)
     return rgb, alpha, depth, np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)

@@ -7,8 +7,13 @@ from __future__ import annotations
 import fast_simplification
 from scipy.spatial import KDTree
 
-from limbeck.assets.clean import drop_degenerate_faces, merge_duplicate_vertices, orient_outwards
-from limbeck.assets.mesh import Mesh, make_mesh
+from limbeck.assets.clean import (
+    drop_degenerate_faces,
+    merge_duplicate_vertices,
+    orient_outwards,
+    separate_touching_sheets,
+)
+from limbeck.assets.mesh import Mesh, is_closed, make_mesh
 from limbeck.errors import LimbeckError
 
 MIN_FACES = 4
@@ -18,7 +23,8 @@ MAX_ATTEMPTS = 8
 def simplify_mesh(mesh: Mesh, faces: int, *, aggressiveness: float = 5.0) -> Mesh:
     """Return the mesh with at most ``faces`` faces; colours come from the nearest old vertex.
 
-    fast-simplification keeps its state in C globals: do not call this from two threads at once.
+    A closed mesh stays closed unless no attempt manages that. fast-simplification keeps its state in C globals: do not
+    call this from two threads at once.
 
     Args:
         mesh: faces look outwards.
@@ -31,23 +37,24 @@ def simplify_mesh(mesh: Mesh, faces: int, *, aggressiveness: float = 5.0) -> Mes
     """
     if faces < MIN_FACES:
         raise ValueError(f"expected a budget of at least {MIN_FACES} faces, got {faces}")
-    target, simpler = faces, mesh
+    if len(mesh.faces) <= faces:
+        return mesh
+    best, target, must_be_closed = None, faces, is_closed(mesh)
     for attempt in range(MAX_ATTEMPTS):
-        if simpler.is_empty and not mesh.is_empty:
-            break
-        if len(simpler.faces) <= faces:
-            return simpler
         simpler = _collapse(mesh, target, min(aggressiveness + attempt, 10.0))
+        if 0 < len(simpler.faces) <= faces:
+            best = best or simpler
+            if is_closed(simpler) or not must_be_closed:
+                return simpler
         target = max(target - (target // 20 + 1), MIN_FACES)
-    raise LimbeckError(
-        "E_FACES_TOO_FEW",
-        f"expected a surface of {len(mesh.faces)} faces to fit into {faces}, got {len(simpler.faces)} faces",
-        "ask for more faces",
-    )
+    if best is None:
+        message = f"expected a surface of {len(mesh.faces)} faces to fit into {faces}, which only breaks it"
+        raise LimbeckError("E_FACES_TOO_FEW", message, "ask for more faces")
+    return best
 
 
 def _collapse(mesh: Mesh, target: int, aggressiveness: float) -> Mesh:
     vertices, faces = fast_simplification.simplify(mesh.vertices, mesh.faces, target_count=target, agg=aggressiveness)
     _, nearest = KDTree(mesh.vertices).query(vertices)
-    simpler = make_mesh(vertices, faces, mesh.colors_srgb[nearest])
-    return orient_outwards(drop_degenerate_faces(merge_duplicate_vertices(simpler)))
+    simpler = drop_degenerate_faces(merge_duplicate_vertices(make_mesh(vertices, faces, mesh.colors_srgb[nearest])))
+    return orient_outwards(separate_touching_sheets(simpler))

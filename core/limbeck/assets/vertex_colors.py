@@ -32,7 +32,7 @@ class ColorView:
         alpha: opacity 0 to 1.
         viewmat: world to camera, OpenCV axes.
         K: intrinsics in pixels; the centre of the top left pixel is at (0.5, 0.5).
-        background_srgb: what ``rgb_srgb`` was composited over; it is taken out again. None leaves the colours as they are.
+        background_srgb: what ``rgb_srgb`` was composited over; it is taken out again. None leaves the colours alone.
     """
 
     rgb_srgb: Float32[ndarray, "height width 3"]
@@ -91,7 +91,7 @@ def sample_view(mesh: Mesh, view: ColorView) -> tuple[Float[ndarray, "vertices 3
     tolerance = 4.0 * z / view.K[0, 0]
     first = np.floor(pixels).astype(np.int64)
     share = pixels - first
-    sums, weights, trust = np.zeros((len(z), 3)), np.zeros(len(z)), np.zeros(len(z))
+    sums, weights = np.zeros((len(z), 3)), np.zeros(len(z))
     for dx, dy in ((0, 0), (1, 0), (0, 1), (1, 1)):
         column, row = first[:, 0] + dx, first[:, 1] + dy
         is_inside = (column >= 0) & (column < width) & (row >= 0) & (row < height) & (z > NEAR)

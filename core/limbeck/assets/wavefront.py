@@ -33,8 +33,11 @@ def encode_obj(mesh: Mesh, *, name: str = "Limbeck", metadata: Mapping[str, obje
     lines = [f"# Limbeck {limbeck.__version__}", "# " + json.dumps(dict(metadata or {}), sort_keys=True)]
     lines.append("o " + "_".join(name.split()))
     positions = np.concatenate([y_up(mesh.vertices), mesh.colors_srgb[:, :3] / 255.0], axis=1)
-    lines += ["v %.9g %.9g %.9g %.4f %.4f %.4f" % tuple(row) for row in positions.tolist()]
+    lines += [
+        f"v {x:.9g} {y:.9g} {z:.9g} {red:.4f} {green:.4f} {blue:.4f}"
+        for x, y, z, red, green, blue in positions.tolist()
+    ]
     normals = y_up(vertex_normals(mesh).astype(np.float32))
-    lines += ["vn %.5f %.5f %.5f" % tuple(row) for row in normals.tolist()]
-    lines += ["f %d//%d %d//%d %d//%d" % tuple(row) for row in np.repeat(mesh.faces + 1, 2, axis=1).tolist()]
+    lines += [f"vn {x:.5f} {y:.5f} {z:.5f}" for x, y, z in normals.tolist()]
+    lines += [f"f {a}//{a} {b}//{b} {c}//{c}" for a, b, c in (mesh.faces + 1).tolist()]
     return ("\n".join(lines) + "\n").encode()

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -18,6 +18,7 @@ from limbeck.priors.prior import Cond, PriorSpec
 PredictionType = Literal["epsilon", "v_prediction"]
 
 
+@runtime_checkable
 class Autoencoder(Protocol):
     """Maps sRGB images in 0 to 1 to scaled latents and back."""
 

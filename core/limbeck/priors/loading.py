@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from limbeck.priors.prior import PriorSpec, Role
 
 EMBEDDED = Path(__file__).parents[1] / "embedded"
 MVDREAM_VIEWS = 4
+ON_DISK_ONLY: Mapping[str, bool] = {"use_safetensors": True, "local_files_only": True}
+"""Never a pickle, never the network: a missing safetensors file is an error, not a fallback."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,9 @@ def load_prior(source: str, role: Role, device: torch.device) -> DiffusionPrior:
 
 def _load(source: str, root: Path, folder: Path, role: Role, device: torch.device) -> DiffusionPrior:
     unet = UNet2DConditionModel.from_pretrained(
-        folder, subfolder="unet", use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False
+        folder, subfolder="unet", torch_dtype=torch.float32, **ON_DISK_ONLY, low_cpu_mem_usage=False
     )
-    unet = unet.eval().requires_grad_(False).to(device=device, dtype=torch.float32)
+    unet = unet.eval().requires_grad_(False).to(device)
     has_camera = unet.config.class_embed_type == "projection"
     if role == "multi_view" and not has_camera:
         raise ValueError("its UNet takes no camera (class_embed_type is not 'projection')")
@@ -134,15 +137,15 @@ def _load_autoencoder(folder: Path, device: torch.device) -> tuple[Autoencoder, 
     if config["_class_name"] == "PatchAutoencoder":
         autoencoder = PatchAutoencoder.from_folder(folder, device)
         return autoencoder, autoencoder.patch
-    vae = AutoencoderKL.from_pretrained(folder, use_safetensors=True, local_files_only=True, low_cpu_mem_usage=False)
-    vae = vae.eval().requires_grad_(False).to(device=device, dtype=torch.float32)
+    vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32, **ON_DISK_ONLY, low_cpu_mem_usage=False)
+    vae = vae.eval().requires_grad_(False).to(device)
     return KLAutoencoder(vae), 2 ** (len(vae.config.block_out_channels) - 1)
 
 
 def _load_text_encoder(folder: Path, device: torch.device) -> TextEncoder:
     """Load tokenizer and text encoder; a tokenizer from a wrong folder loads silently empty, so its size is checked."""
     tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    model = CLIPTextModel.from_pretrained(folder / "text_encoder", use_safetensors=True, local_files_only=True)
+    model = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32, **ON_DISK_ONLY)
     if len(tokenizer) != model.config.vocab_size:
         raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, its text encoder {model.config.vocab_size}")
-    return TextEncoder(tokenizer, model.eval().requires_grad_(False).to(device=device, dtype=torch.float32))
+    return TextEncoder(tokenizer, model.eval().requires_grad_(False).to(device))

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
@@ -69,6 +69,7 @@ def stack_conds(conds: Sequence[Cond]) -> Cond:
     return Cond(torch.cat([cond.text for cond in conds]), torch.cat(cameras) if cameras else None)
 
 
+@runtime_checkable
 class Prior(Protocol):
     """A frozen diffusion model. Nothing here has trainable parameters; ``encode`` passes gradients to its input."""
 

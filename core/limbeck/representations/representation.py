@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -33,6 +33,7 @@ class Rendering:
     is_visible: Tensor
 
 
+@runtime_checkable
 class Representation(Protocol):
     """A renderable set of parameters. Parameter names are stable; recipes name learning rates by them."""
 

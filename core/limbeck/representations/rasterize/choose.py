@@ -1,12 +1,15 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Choose a rasteriser by the device that the Gaussians are on."""
+"""Choose a rasteriser by the device that the Gaussians are on.
 
-from __future__ import annotations
+Backends are imported when first used: numba takes a moment to import, and with a CUDA compiler on the PATH but no GPU,
+touching gsplat's backend would start a long build.
+"""
 
+import importlib
+from types import ModuleType
 from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -18,7 +21,7 @@ def rasterization(
     quats: Float[Tensor, "N 4"],
     scales: Float[Tensor, "N 3"],
     opacities: Float[Tensor, "N"],
-    colors: Float[Tensor, "*C N D"],
+    colors: Float[Tensor, "*cameras N D"],
     viewmats: Float[Tensor, "C 4 4"],
     Ks: Float[Tensor, "C 3 3"],
     width: int,
@@ -31,31 +34,39 @@ def rasterization(
     backgrounds: Float[Tensor, "C D"] | None = None,
     render_mode: RenderMode = "RGB+ED",
 ) -> tuple[Float[Tensor, "C H W X"], Float[Tensor, "C H W 1"], dict[str, Any]]:
-    """Render Gaussians with gsplat's signature and semantics: by gsplat on CUDA, else by the CPU kernel.
+    """Render Gaussians with the semantics of gsplat 1.5's `rasterization` (pinhole, classic, unpacked).
+
+    Differentiable in means, quats, scales, opacities, colors and backgrounds.
 
     Args:
         means: centres in world units.
-        quats: rotations wxyz, of any length.
-        scales: standard deviations in world units.
-        opacities: 0 to 1.
-        colors: any number of channels, per Gaussian or per camera and Gaussian.
-        viewmats: world to camera, OpenCV axes.
-        Ks: intrinsics in pixels.
-        width, height: of the images in pixels.
-        near_plane, far_plane: camera z between which Gaussians are drawn.
-        radius_clip: Gaussians of at most this radius in pixels are left out.
-        eps2d: blur added to 2D covariances, in square pixels.
-        backgrounds: colours behind everything.
-        render_mode: colours (RGB), accumulated depth (D), depth divided by alpha (ED), or colours and one depth.
+        quats: rotations wxyz, normalised here.
+        scales: standard deviations in world units, not their logarithms.
+        opacities: in [0, 1], not logits.
+        colors: any number of channels D, per Gaussian or per camera and Gaussian.
+        viewmats: world to camera, OpenCV axes (x right, y down, z forward).
+        Ks: intrinsics in pixels; a pixel's centre is at +0.5. Skew is ignored.
+        width: pixels.
+        height: pixels.
+        near_plane: Gaussians nearer than this along the camera's axis are not seen.
+        far_plane: nor those farther than this.
+        radius_clip: nor those whose box has no half-side above this, in pixels.
+        eps2d: added to the variance of every projected Gaussian, in square pixels.
+        backgrounds: colours behind everything, one per camera.
+        render_mode: colours "RGB", accumulated depth "D", expected depth "ED" (D / alpha), or colours then depth.
 
     Returns:
-        Colours and depth, alphas, and a dictionary with at least means2d, radii, depths, conics, opacities, width,
-        height and n_cameras, as gsplat's; on the CPU also median_depth [C, H, W, 1].
+        Colours and depth [C, H, W, X], alphas [C, H, W, 1], and a dict of means2d [C, N, 2] (part of the graph: call
+        `retain_grad()` on it before `backward()`), radii [C, N, 2] in pixels (0 if not seen), depths [C, N], conics
+        [C, N, 3], opacities [C, N], width, height, n_cameras; except on CUDA also median_depth [C, H, W, 1], the depth
+        at which transmittance passes 0.5, or 0 where it does not.
 
     Raises:
         ValueError: if shapes, types or devices do not fit together.
     """
-    settings: dict[str, Any] = {
+    device = means.device
+    tensors = (means, quats, scales, opacities, colors, viewmats, Ks)
+    options = {
         "near_plane": near_plane,
         "far_plane": far_plane,
         "radius_clip": radius_clip,
@@ -63,29 +74,13 @@ def rasterization(
         "backgrounds": backgrounds,
         "render_mode": render_mode,
     }
-    tensors = (means, quats, scales, opacities, colors, viewmats, Ks)
-    if means.device.type == "cuda":
-        from limbeck.representations.rasterize import cuda  # noqa: PLC0415 - gsplat needs CUDA
-
-        return cuda.rasterization(*tensors, width, height, **settings)
-    from limbeck.representations.rasterize import cpu  # noqa: PLC0415 - numba takes a second to import
-
-    if means.device.type == "cpu":
-        return cpu.rasterization(*tensors, width, height, **settings)
-    return _on_cpu(cpu.rasterization, tensors, width, height, settings)
+    if device.type in ("cpu", "cuda"):
+        return _backend(device.type).rasterization(*tensors, width, height, **options)
+    # Splats are few bytes and the CPU kernel is far faster than plain torch on Apple's or other GPUs.
+    options["backgrounds"] = None if backgrounds is None else backgrounds.cpu()
+    render, alphas, meta = _backend("cpu").rasterization(*(t.cpu() for t in tensors), width, height, **options)
+    return render.to(device), alphas.to(device), meta
 
 
-def _on_cpu(
-    rasterize: Any,  # noqa: ANN401 - a function with keyword arguments
-    tensors: tuple[Tensor, ...],
-    width: int,
-    height: int,
-    settings: dict[str, Any],
-) -> tuple[Tensor, Tensor, dict[str, Any]]:
-    """Render on the CPU what lives on a device without a rasteriser (Apple, AMD); gradients find their way back."""
-    device = tensors[0].device
-    backgrounds = settings["backgrounds"]
-    moved = settings | {"backgrounds": None if backgrounds is None else backgrounds.cpu()}
-    colors, alphas, meta = rasterize(*(tensor.cpu() for tensor in tensors), width, height, **moved)
-    meta = {name: value.to(device) if torch.is_tensor(value) else value for name, value in meta.items()}
-    return colors.to(device), alphas.to(device), meta
+def _backend(name: str) -> ModuleType:
+    return importlib.import_module(f"limbeck.representations.rasterize.{name}")

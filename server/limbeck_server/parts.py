@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the server is made of, for the functions that work on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from limbeck_server.blobs import BlobStore
+from limbeck_server.board import Board
+from limbeck_server.crew import Crew
+from limbeck_server.previews import Previews
+from limbeck_server.sessions import Sessions
+from limbeck_server.settings import ServerSettings
+from limbeck_server.store import Store
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The server's parts; ``epoch`` is random per start, ``version`` the package's."""
+
+    settings: ServerSettings
+    epoch: str
+    version: str
+    store: Store
+    board: Board
+    blobs: BlobStore
+    previews: Previews
+    sessions: Sessions
+    crew: Crew
+
+    @property
+    def state(self) -> str:
+        """What the server is doing: starting, idle or busy."""
+        if self.crew.assignment is not None:
+            return "busy"
+        return "idle" if self.crew.is_ready else "starting"

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the server tells watching clients unasked: every event, the latest progress now and then, one preview at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from limbeck_protocol.envelope import write_message
+from limbeck_protocol.frames import Header
+from limbeck_protocol.limits import PROGRESS_INTERVAL_S
+from limbeck_server.jobs import Job
+from limbeck_server.parts import Parts
+from limbeck_server.previews import BUDGET_BYTES, StoredPreview
+from limbeck_server.sessions import Session, Watch
+
+
+def push_news(parts: Parts, now: float) -> None:
+    """Queue the news of all sessions; nothing but events for a client that does not keep up."""
+    for session in parts.sessions:
+        for job_id, watch in list(session.watches.items()):
+            job = parts.board.get(job_id)
+            push_events(session, watch, job)
+            if job.has_ended and watch.told == len(job.events):
+                del session.watches[job_id]
+            elif not session.outbox:
+                _push_progress(parts, session, watch, job, now)
+                _push_preview(parts, session, watch, job)
+
+
+def push_events(session: Session, watch: Watch, job: Job) -> None:
+    """Queue the events that a client has not been told."""
+    for seq, event in enumerate(job.events[watch.told :], watch.told + 1):
+        if not session.post(write_message(event, _header(session, job, seq))):
+            return
+        watch.told = seq
+
+
+def _push_progress(parts: Parts, session: Session, watch: Watch, job: Job, now: float) -> None:
+    progress = parts.board.progress.get(job.id)
+    if progress is not None and progress != watch.progress and now - watch.progress_at >= PROGRESS_INTERVAL_S:
+        watch.progress, watch.progress_at = progress, now
+        session.post(write_message(progress, _header(session, job)))
+
+
+def _push_preview(parts: Parts, session: Session, watch: Watch, job: Job) -> None:
+    preview = parts.previews.newest(job.id)
+    if not watch.previews or watch.offered is not None or preview is None or preview.seq <= watch.offered_seq:
+        return
+    if _fits(parts, preview):
+        watch.offered, watch.offered_seq = preview, preview.seq
+        header = _header(session, job, preview.seq)
+        session.post(write_message(preview.announcement, header, preview.arrays))
+
+
+def _fits(parts: Parts, preview: StoredPreview) -> bool:
+    """Say whether the previews that clients hold stay within the budget if this one joins them."""
+    held = {id(offered): len(offered.blob) for offered in _offered(parts)}
+    held[id(preview)] = len(preview.blob)
+    return sum(held.values()) <= BUDGET_BYTES
+
+
+def _offered(parts: Parts) -> Iterator[StoredPreview]:
+    for session in parts.sessions:
+        for watch in session.watches.values():
+            if watch.offered is not None:
+                yield watch.offered
+
+
+def _header(session: Session, job: Job, seq: int | None = None) -> Header:
+    return Header("", sid=session.id, job=job.id, att=job.attempt, seq=seq)

@@ -1,0 +1,174 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""The server: one loop over the clients' socket, the workers' socket and the gatekeeper. It never imports torch."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import zmq
+from numpy.typing import NDArray
+
+from limbeck import __version__
+from limbeck_protocol.connection import FILE_NAME, Endpoint, endpoint_to_json
+from limbeck_protocol.envelope import read_message, write_message
+from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.frames import Header, decode_packet
+from limbeck_protocol.ids import new_ulid
+from limbeck_protocol.processes import process_start
+from limbeck_server.blobs import BlobStore
+from limbeck_server.board import Board, server_stopped
+from limbeck_server.crew import Crew, HomeAddress
+from limbeck_server.files import make_folder, make_private_folder, write_atomically
+from limbeck_server.keys import Gatekeeper, KeyPair, new_key_pair
+from limbeck_server.lock import FolderLock
+from limbeck_server.parts import Parts
+from limbeck_server.previews import Previews
+from limbeck_server.reception import Reception
+from limbeck_server.sessions import Sessions
+from limbeck_server.settings import ServerSettings
+from limbeck_server.store import Store
+from limbeck_server.transport import bind_router, check_address, receive, send
+from limbeck_server.work import assign_next, fail_running, take_loss, take_worker_message
+from limbeck_server.worker_messages import FROM_WORKER, NAMES
+
+log = logging.getLogger("limbeck.server")
+MAX_WORKER_MESSAGES_A_TURN = 256
+BUSY_POLL_MS = 20
+IDLE_POLL_MS = 200
+
+
+def serve(settings: ServerSettings, should_stop: Callable[[], bool], on_ready: Callable[[Endpoint], None]) -> None:
+    """Run a server until ``should_stop`` says so; ``on_ready`` is told where it listens.
+
+    Raises:
+        ProtocolError: E_SERVER_RUNNING, E_INSECURE_BIND, E_ADDRESS, E_INSECURE_FOLDER, E_NO_CURVE, E_FILE or E_DISK_FULL.
+    """
+    check_address(settings.client_address)
+    with _folders(settings), _sockets(settings) as sockets:
+        parts = _make_parts(settings, sockets)
+        with _connection_file(settings, parts, sockets) as endpoint:
+            log.info(
+                "server started", extra={"address": endpoint.address, "epoch": parts.epoch, "version": __version__}
+            )
+            on_ready(endpoint)
+            _run(parts, sockets, should_stop)
+
+
+@dataclass(frozen=True)
+class Sockets:
+    """The server's sockets, the addresses that they got, and the keys for them."""
+
+    clients: zmq.Socket[bytes]
+    workers: zmq.Socket[bytes]
+    gatekeeper: Gatekeeper
+    client_address: str
+    home: HomeAddress
+    server_keys: KeyPair
+    client_keys: KeyPair
+
+
+def _run(parts: Parts, sockets: Sockets, should_stop: Callable[[], bool]) -> None:
+    reception = Reception(parts, sockets.clients)
+    poller = zmq.Poller()
+    for socket in (sockets.clients, sockets.workers, sockets.gatekeeper.socket):
+        poller.register(socket, zmq.POLLIN)
+    is_pressed = True
+    try:
+        while not should_stop():
+            poller.poll(BUSY_POLL_MS if is_pressed or parts.state != "idle" else IDLE_POLL_MS)
+            sockets.gatekeeper.answer()
+            _hear_workers(parts, sockets.workers)
+            now = time.monotonic()
+            reception.answer_all(now)
+            loss = parts.crew.tick(now)
+            if loss is not None:
+                take_loss(parts, loss)
+            assign_next(parts)
+            is_pressed = reception.tell_all(now)
+    finally:
+        fail_running(parts, server_stopped())
+        parts.crew.stop()
+        reception.tell_all(time.monotonic())
+        reception.say_bye("the server stopped")
+        log.info("server stopped")
+
+
+def _hear_workers(parts: Parts, socket: zmq.Socket[bytes]) -> None:
+    for _ in range(MAX_WORKER_MESSAGES_A_TURN):
+        received = receive(socket)
+        if received is None:
+            return
+        peer, frames = received
+        try:
+            packet = decode_packet(frames)
+            message = read_message(packet, FROM_WORKER)
+            if parts.crew.is_from_worker(peer, packet, message):
+                take_worker_message(parts, packet, message)
+        except ProtocolError as error:
+            log.warning("worker message dropped", extra={"code": error.code, "reason": error.message})
+
+
+def _make_parts(settings: ServerSettings, sockets: Sockets) -> Parts:
+    def post(peer: bytes, message: object, header: Header, arrays: dict[str, NDArray] | None) -> None:
+        send(sockets.workers, peer, write_message(message, header, arrays, NAMES))
+
+    store = Store(settings.data_folder)
+    board = Board(store, settings.max_queued)
+    blobs = BlobStore(settings.data_folder)
+    blobs.sweep([job.spec for job in board.jobs()])
+    crew = Crew(settings, sockets.home, post)
+    return Parts(settings, new_ulid(), __version__, store, board, blobs, Previews(), Sessions(), crew)
+
+
+@contextmanager
+def _folders(settings: ServerSettings) -> Iterator[None]:
+    """Hold the folders that no two servers may share."""
+    with ExitStack() as stack:
+        for folder in (make_private_folder(settings.runtime_folder), make_folder(settings.data_folder, mode=0o700)):
+            stack.callback(FolderLock(folder).release)
+        yield
+
+
+@contextmanager
+def _sockets(settings: ServerSettings) -> Iterator[Sockets]:
+    if not zmq.has("curve"):
+        remedy = "install pyzmq from its official wheels"
+        raise ProtocolError("E_NO_CURVE", "expected a pyzmq with CURVE encryption, got one without", remedy)
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=2)
+    server_keys, client_keys, worker_keys = new_key_pair(), new_key_pair(), new_key_pair()
+    try:
+        gatekeeper = Gatekeeper(context, {"clients": {client_keys.public}, "workers": {worker_keys.public}})
+        clients, address = bind_router(context, settings.client_address, server_keys, "clients")
+        workers, home = bind_router(context, settings.worker_address, server_keys, "workers")
+        home_address = HomeAddress(home, server_keys, worker_keys)
+        yield Sockets(clients, workers, gatekeeper, address, home_address, server_keys, client_keys)
+    finally:
+        context.destroy(linger=200)  # lets the goodbyes out
+
+
+@contextmanager
+def _connection_file(settings: ServerSettings, parts: Parts, sockets: Sockets) -> Iterator[Endpoint]:
+    is_tcp = sockets.client_address.startswith("tcp:")
+    endpoint = Endpoint(
+        sockets.client_address,
+        sockets.server_keys.public if is_tcp else None,
+        sockets.client_keys.public if is_tcp else None,
+        sockets.client_keys.secret if is_tcp else None,
+        pid=os.getpid(),
+        process_start=process_start(os.getpid()),
+        started_at=time.time(),
+        epoch=parts.epoch,
+        version=parts.version,
+    )
+    path = settings.runtime_folder / FILE_NAME
+    write_atomically(path, endpoint_to_json(endpoint), mode=0o600)
+    try:
+        yield endpoint
+    finally:
+        path.unlink(missing_ok=True)

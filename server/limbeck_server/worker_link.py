@@ -1,0 +1,194 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""The worker's connection home, in a thread of its own, so that the engine never waits for it nor it for the engine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import zmq
+from numpy.typing import NDArray
+
+from limbeck_protocol.envelope import read_message, write_message
+from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.frames import Header, Packet, decode_packet
+from limbeck_protocol.job import JobSpec, job_from_dict
+from limbeck_protocol.limits import (
+    CHUNK_BYTES,
+    MAX_MESSAGE_FRAME_BYTES,
+    MAX_PREVIEW_BYTES,
+    MAX_SPEC_BYTES,
+    MAX_SPEC_DEPTH,
+)
+from limbeck_protocol.mesh_codec import MeshData, pack_mesh
+from limbeck_protocol.strict_json import load_json_object
+from limbeck_server.engine import EnginePreview
+from limbeck_server.executors.local import WorkerOrders
+from limbeck_server.transport import receive_parts
+from limbeck_server.worker_messages import (
+    NAMES,
+    TO_WORKER,
+    Advanced,
+    CancelJob,
+    MeshCredit,
+    Meshed,
+    RunJob,
+    Warned,
+    WorkerHello,
+)
+
+log = logging.getLogger("limbeck.worker")
+POLL_MS = 20
+
+
+@dataclass(frozen=True)
+class Order:
+    """A job to run, at one attempt."""
+
+    job: str
+    attempt: int
+    spec: JobSpec
+    folder: Path
+    blobs: Path
+
+
+@dataclass
+class Mailbox:
+    """What the engine's thread leaves for the link's thread: the latest of some things, all of others."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    letters: list[list[bytes]] = field(default_factory=list)
+    progress: list[bytes] | None = None
+    preview: list[bytes] | None = None
+
+
+class WorkerLink:
+    """Sends what the engine says, keeping only its latest progress and mesh, and hears what the server wants."""
+
+    def __init__(self, orders: WorkerOrders) -> None:
+        """Dial home and say hello."""
+        self._orders = orders
+        self._mailbox = Mailbox()
+        self._received: queue.SimpleQueue[Order] = queue.SimpleQueue()
+        self._cancelled: tuple[str, int] | None = None
+        self._has_credit = False
+        self._has_refused_preview = False
+        self._is_closing = threading.Event()
+        self.send(WorkerHello(orders.token, os.getpid()))
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def next_order(self) -> Order:
+        """Wait for the next job."""
+        return self._received.get()
+
+    def is_cancelled(self, order: Order) -> bool:
+        """Say whether the server wants this attempt to stop."""
+        return self._cancelled == (order.job, order.attempt)
+
+    def send(self, message: object, order: Order | None = None) -> None:
+        """Send a message after everything that was sent before."""
+        with self._mailbox.lock:
+            self._mailbox.letters += [*self._take_progress(), _frames(message, order)]
+            if order is not None and not isinstance(message, Warned):
+                self._mailbox.preview = None
+
+    def advance(self, order: Order, message: Advanced) -> None:
+        """Send progress, unless newer progress overtakes it."""
+        with self._mailbox.lock:
+            self._mailbox.progress = _frames(message, order)
+
+    def show(self, order: Order, preview: EnginePreview) -> None:
+        """Send a preview when the server has credit for it, unless a newer one overtakes it."""
+        try:
+            counts, blob = pack_mesh(MeshData(preview.vertices, preview.faces, preview.colors))
+            if len(blob) > MAX_PREVIEW_BYTES:
+                raise ProtocolError(
+                    "E_MESH", f"expected a preview of at most {MAX_PREVIEW_BYTES} bytes, got {len(blob)}"
+                )
+        except ProtocolError as error:
+            if not self._has_refused_preview:
+                self._has_refused_preview = True
+                self.send(Warned(error.code, error.message), order)
+            return
+        frames = _frames(Meshed(preview.step, **counts), order, _chunks(blob))
+        with self._mailbox.lock:
+            self._mailbox.preview = frames
+
+    def close(self) -> None:
+        """Send what waits, then hang up."""
+        self._is_closing.set()
+        self._thread.join(5.0)
+
+    def _take_progress(self) -> list[list[bytes]]:
+        waiting, self._mailbox.progress = self._mailbox.progress, None
+        return [] if waiting is None else [waiting]
+
+    def _run(self) -> None:
+        context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        socket = self._dial(context)
+        while True:
+            is_closing = self._is_closing.is_set()
+            socket.poll(POLL_MS)
+            while frames := receive_parts(socket):
+                self._hear(frames)
+            for frames in self._due():
+                socket.send_multipart(frames)
+            if is_closing:
+                context.destroy(linger=2000)
+                return
+
+    def _dial(self, context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+        socket = context.socket(zmq.DEALER)
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_FRAME_BYTES)
+        if self._orders.server_key:
+            socket.curve_serverkey = self._orders.server_key.encode()
+            socket.curve_publickey = self._orders.public.encode()
+            socket.curve_secretkey = self._orders.secret.encode()
+        socket.connect(self._orders.address)
+        return socket
+
+    def _due(self) -> list[list[bytes]]:
+        with self._mailbox.lock:
+            due = [*self._mailbox.letters, *self._take_progress()]
+            self._mailbox.letters.clear()
+            if self._has_credit and self._mailbox.preview is not None:
+                due.append(self._mailbox.preview)
+                self._mailbox.preview, self._has_credit = None, False
+            return due
+
+    def _hear(self, frames: list[bytes]) -> None:
+        try:
+            packet = decode_packet(frames)
+            message = read_message(packet, TO_WORKER)
+            if isinstance(message, RunJob):
+                self._received.put(_order(packet, message))
+                self._has_credit, self._has_refused_preview = True, False
+            elif isinstance(message, CancelJob):
+                self._cancelled = (packet.header.job or "", packet.header.att or 0)
+            elif isinstance(message, MeshCredit):
+                self._has_credit = True
+        except ProtocolError as error:
+            log.warning("message dropped: %s", error)
+
+
+def _order(packet: Packet, message: RunJob) -> Order:
+    spec = job_from_dict(load_json_object(packet.arrays["spec"].tobytes(), MAX_SPEC_BYTES, MAX_SPEC_DEPTH))
+    return Order(packet.header.job or "", packet.header.att or 0, spec, Path(message.folder), Path(message.blobs))
+
+
+def _frames(message: object, order: Order | None, arrays: dict[str, NDArray] | None = None) -> list[bytes]:
+    header = Header("", job=order.job, att=order.attempt) if order else Header("")
+    return write_message(message, header, arrays, NAMES)
+
+
+def _chunks(blob: bytes) -> dict[str, NDArray]:
+    starts = range(0, len(blob), CHUNK_BYTES)
+    return {str(start): np.frombuffer(blob[start : start + CHUNK_BYTES], np.uint8) for start in starts}

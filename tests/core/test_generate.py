@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Short real runs on the embedded prior."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from limbeck.assets.gltf import encode_glb
+from limbeck.config import override
+from limbeck.errors import LimbeckError
+from limbeck.events import Checkpoint, Finished, Preview, Progress, Warned
+from limbeck.generate import GenerationSettings, generate, with_steps
+from limbeck.recipes import load_recipe
+from limbeck.representations.gaussians import GaussianSettings
+from limbeck.rigs import Placement
+
+QUICK = override(load_recipe("limbeck"), {"references.sampler.steps": 3, "gaussians.count": 400})
+SHORT = with_steps(QUICK, 8)
+SETTINGS = GenerationSettings("a red mug", SHORT, faces=2000, previews=4)
+
+
+def _run(settings, resume=None):
+    return list(generate(settings, resume))
+
+
+def _asset(events):
+    assert isinstance(events[-1], Finished)
+    return events[-1].asset
+
+
+@pytest.fixture(scope="module")
+def events():
+    return _run(replace(SETTINGS, checkpoints=2))
+
+
+def _glb(asset):
+    return encode_glb(asset.mesh, metadata=asset.metadata)
+
+
+def test_a_run_tells_its_steps_and_ends_with_an_asset(events):
+    steps = [event.step for event in events if isinstance(event, Progress) and event.stage == "optimising"]
+    assert steps == list(range(9))
+    assert 0 < len(_asset(events).mesh.faces) <= 2000
+
+
+def test_previews_are_spread_over_the_run(events):
+    previews = [event for event in events if isinstance(event, Preview)]
+    assert [preview.step for preview in previews] == [2, 4, 6, 8]
+    assert all(np.isfinite(preview.mesh.vertices).all() for preview in previews)
+
+
+def test_the_same_seed_gives_the_same_bytes(events):
+    assert _glb(_asset(_run(SETTINGS))) == _glb(_asset(events))
+
+
+def test_another_seed_gives_another_asset(events):
+    assert _glb(_asset(_run(replace(SETTINGS, seed=1)))) != _glb(_asset(events))
+
+
+def test_a_resumed_run_ends_in_the_same_bytes(events):
+    checkpoint = next(event for event in events if isinstance(event, Checkpoint))
+    assert checkpoint.step == 4
+    resumed = _run(SETTINGS, resume=checkpoint)
+    assert next(event.step for event in resumed if isinstance(event, Progress) and event.stage == "optimising") == 4
+    assert _glb(_asset(resumed)) == _glb(_asset(events))
+
+
+def test_previews_do_not_change_the_result(events):
+    assert _glb(_asset(_run(replace(SETTINGS, previews=0)))) == _glb(_asset(events))
+
+
+def test_one_step_is_enough_for_an_asset():
+    assert not _asset(_run(replace(SETTINGS, recipe=with_steps(SHORT, 1)))).mesh.is_empty
+
+
+def test_the_metadata_replay_the_run(events):
+    metadata = _asset(events).metadata
+    assert metadata["prompt"] == "a red mug"
+    assert metadata["recipe"]["steps"] == 8
+    assert metadata["priors"] == {
+        "multi_view": "embedded/multi_view",
+        "text_to_image": "embedded/text_to_image",
+    }
+
+
+def test_words_that_the_prior_does_not_know_are_warned_of():
+    warned = next(event for event in generate(replace(SETTINGS, prompt="a red zebra")) if isinstance(event, Warned))
+    assert warned.code == "W_UNKNOWN_WORDS"
+    assert "'zebra'" in warned.message
+    assert "penguin" in warned.message
+
+
+def test_closing_the_generator_cancels_the_run():
+    events = generate(SETTINGS)
+    next(event for event in events if isinstance(event, Progress) and event.step == 2)
+    events.close()
+    with pytest.raises(StopIteration):
+        next(events)
+
+
+def test_an_asset_is_placed_where_the_artist_wants_it(events):
+    placement = Placement((10.0, 0.0, 5.0), 2.0)
+    moved = _asset(_run(replace(SETTINGS, placement=placement))).mesh
+    expected = _asset(events).mesh.vertices * 2 + np.array([10, 0, 5])
+    np.testing.assert_allclose(moved.vertices, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("recipe", ["dreamfusion", "mvdream"])
+def test_every_recipe_runs(recipe):
+    short = with_steps(replace(load_recipe(recipe), gaussians=GaussianSettings(count=200)), 2)
+    assert not _asset(_run(replace(SETTINGS, recipe=short))).mesh.is_empty
+
+
+def test_a_device_that_is_not_there_is_refused():
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device, so asking for one is no error")
+    with pytest.raises(LimbeckError) as refused:
+        next(generate(replace(SETTINGS, device="cuda")))
+    assert refused.value.code == "E_DEVICE"
