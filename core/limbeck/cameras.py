@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cameras: the only place where frames and conventions are stated and converted.
 
-World: Blender's. Right-handed, z up, the object's front faces -Y, units are arbitrary (objects fill about the unit ball).
+World: Blender's. Right-handed, z up, the object's front faces -Y, units are free (objects fill about the unit ball).
 Azimuth 0 is the camera at -Y looking at the front; it grows counter-clockwise seen from above (-Y -> +X -> +Y -> -X).
 
 ``c2w`` [V, 4, 4]       camera to world, OpenGL/Blender camera axes: x right, y up, the camera looks along -z.
@@ -133,7 +133,9 @@ def orbit_positions(
     """Return points at the given angles and distance from the origin (azimuth 0 at -Y, growing towards +X)."""
     elevation, azimuth = torch.deg2rad(elevation_deg), torch.deg2rad(azimuth_deg)
     horizontal = torch.cos(elevation)
-    direction = torch.stack([horizontal * torch.sin(azimuth), -horizontal * torch.cos(azimuth), torch.sin(elevation)], -1)
+    direction = torch.stack(
+        [horizontal * torch.sin(azimuth), -horizontal * torch.cos(azimuth), torch.sin(elevation)], -1
+    )
     return direction * distance[:, None]
 
 
@@ -170,9 +172,7 @@ def angles_of(c2w: Float[Tensor, "views 4 4"]) -> tuple[Float[Tensor, " views"],
     return torch.rad2deg(elevation), torch.rad2deg(torch.atan2(x, -y))
 
 
-def are_in_sector(
-    azimuth_deg: Float[Tensor, " views"], sector_deg: tuple[float, float]
-) -> Bool[Tensor, " views"]:
+def are_in_sector(azimuth_deg: Float[Tensor, " views"], sector_deg: tuple[float, float]) -> Bool[Tensor, " views"]:
     """Return which azimuths lie in [low, high), whole turns apart counting as equal."""
     low, high = sector_deg
     return torch.remainder(azimuth_deg - low, 360.0) < high - low

@@ -135,7 +135,7 @@ def full_path(key: str) -> list[str]:
     return parts
 
 
-def _set(plain: dict[str, Any], path: list[str], value: Any, key: str) -> None:  # noqa: ANN401 - JSON
+def _set(plain: dict[str, Any], path: list[str], value: Any, key: str) -> None:
     node: Any = plain
     for depth, part in enumerate(path[:-1]):
         node = _child(node, part, key, path[:depth])
@@ -145,8 +145,10 @@ def _set(plain: dict[str, Any], path: list[str], value: Any, key: str) -> None: 
     node[int(path[-1]) if isinstance(node, list) else path[-1]] = value
 
 
-def _child(node: Any, part: str, key: str, parents: list[str]) -> Any:  # noqa: ANN401 - JSON
-    known = list(node) if isinstance(node, dict) else [str(i) for i in range(len(node))] if isinstance(node, list) else []
+def _child(node: Any, part: str, key: str, parents: list[str]) -> Any:
+    known = (
+        list(node) if isinstance(node, dict) else [str(i) for i in range(len(node))] if isinstance(node, list) else []
+    )
     if part not in known:
         where = ".".join(parents) or "a recipe"
         raise LimbeckError(

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -57,11 +57,11 @@ class GenerationSettings:
     seed: int = 0
     faces: int = 20_000
     device: str = "auto"
-    previews: int = 20
+    previews: int = 40
     checkpoints: int = 0
 
 
-def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> Iterator[Event]:
+def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> Generator[Event, None, None]:
     """Run to the end, yielding what happens on the way; the last event is ``Finished``.
 
     Args:

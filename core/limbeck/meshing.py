@@ -31,7 +31,8 @@ BLACK = (0.0, 0.0, 0.0)
 def preview_mesh(gaussians: Gaussians) -> Mesh:
     """Return a coarse mesh with the nearest Gaussians' colours, quickly; empty if there is nothing yet."""
     cloud = gaussians.cloud()
-    return nearest_colors(clean_mesh(extract_mesh(cloud, resolution=PREVIEW_RESOLUTION, threshold=SURFACE_DENSITY), smoothing_steps=2), cloud)
+    mesh = extract_mesh(cloud, resolution=PREVIEW_RESOLUTION, threshold=SURFACE_DENSITY)
+    return nearest_colors(clean_mesh(mesh, smoothing_steps=2), cloud)
 
 
 def final_mesh(gaussians: Gaussians, faces: int) -> Mesh:

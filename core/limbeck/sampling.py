@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -61,7 +62,7 @@ def draw(
     timesteps = torch.linspace(sampler.start * last, 0, sampler.steps + 1).long()
     conds = stack_conds([text, uncond])
     xt = noise
-    for t, t_next in zip(timesteps[:-1], timesteps[1:], strict=True):
+    for t, t_next in itertools.pairwise(timesteps):
         if known is not None:
             xt = torch.cat([_at(known, noise[: len(known)], t, prior), xt[len(known) :]])
         batch_t = t.expand(2 * len(xt)).to(xt.device)

@@ -70,7 +70,7 @@ def as_plain(schedule: Schedule) -> float | list[list[float]]:
     return [list(point) for point in schedule.points]
 
 
-def parse_schedule(value: Any) -> Schedule:  # noqa: ANN401 - whatever JSON holds
+def parse_schedule(value: Any) -> Schedule:
     """Read a schedule from its JSON or command-line form.
 
     Raises:
@@ -91,7 +91,7 @@ def parse_schedule(value: Any) -> Schedule:  # noqa: ANN401 - whatever JSON hold
         raise ValueError(f"expected [progress, value] pairs, got {value!r}") from error
 
 
-def _number(text: Any) -> float:  # noqa: ANN401 - whatever JSON holds
+def _number(text: Any) -> float:
     try:
         return float(text)
     except (TypeError, ValueError) as error:

@@ -5,14 +5,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Generator
+from contextlib import closing
+from typing import TypeVar, cast
 
 from limbeck_protocol.client import Client
 from limbeck_protocol.connection import connection_file, discover
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.events import ClientEvent, RequestFailed
 
+Event = TypeVar("Event", bound=ClientEvent)
 POLL_S = 0.01
+PATIENCE_S = 30.0
+START = "start one with: limbeck serve"
 
 
 def connect(app: str, client_id: str, timeout_s: float = 10.0) -> Client:
@@ -24,7 +30,7 @@ def connect(app: str, client_id: str, timeout_s: float = 10.0) -> Client:
     endpoint = discover()
     if endpoint is None:
         message = f"no server is running: {connection_file()} names none"
-        raise ProtocolError("E_NO_SERVER", message, "start one with: limbeck serve", retryable=True)
+        raise ProtocolError("E_NO_SERVER", message, START, retryable=True)
     client = Client(endpoint, app=app, client_id=client_id, find_endpoint=discover)
     deadline = time.monotonic() + timeout_s
     while client.state != "ready":
@@ -36,22 +42,33 @@ def connect(app: str, client_id: str, timeout_s: float = 10.0) -> Client:
     return client
 
 
-def events(client: Client, timeout_s: float | None = None) -> Iterator[ClientEvent]:
+def events(client: Client, timeout_s: float | None = None) -> Generator[ClientEvent, None, None]:
     """Yield what happens, waiting for it.
 
     Raises:
-        ProtocolError: the server's refusal, or E_TIMEOUT when ``timeout_s`` have passed without an end.
+        ProtocolError: the server's refusal, E_NO_SERVER when it has been away for PATIENCE_S, or E_TIMEOUT when
+            ``timeout_s`` have passed without an end.
     """
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    ready_at = time.monotonic()
     while True:
-        happened = client.pump(0.05)
-        yield from happened
+        if client.state == "ready":
+            ready_at = time.monotonic()
+        elif time.monotonic() - ready_at > PATIENCE_S:
+            raise ProtocolError("E_NO_SERVER", f"the server has been away for {PATIENCE_S:g} s", START, retryable=True)
+        happened = deque(client.pump(0.05))
+        is_idle = not happened
+        try:
+            while happened:
+                yield happened.popleft()
+        finally:
+            client.put_back(happened)  # whoever stops listening here may want the rest later
         if client.refusal is not None:
             raise client.refusal
         if deadline is not None and time.monotonic() > deadline:
             message = f"nothing came in {timeout_s:g} s"
             raise ProtocolError("E_TIMEOUT", message, "see the server's log, or restart it", retryable=True)
-        if not happened:
+        if is_idle:
             time.sleep(POLL_S)
 
 
@@ -61,12 +78,23 @@ def wait_for(client: Client, predicate: Callable[[ClientEvent], bool], timeout_s
     Raises:
         ProtocolError: if a request fails, the server refuses the client, or E_TIMEOUT.
     """
-    for event in events(client, timeout_s):
-        if predicate(event):
-            return event
-        if isinstance(event, RequestFailed):
-            raise event.error
+    with closing(events(client, timeout_s)) as happening:
+        for event in happening:
+            if predicate(event):
+                return event
+            if isinstance(event, RequestFailed):
+                raise event.error
     raise AssertionError("events() ends only by raising")
+
+
+def expect(client: Client, kind: type[Event], timeout_s: float | None = 30.0) -> Event:
+    """Return the first event of a kind.
+
+    Raises:
+        ProtocolError: as ``wait_for`` does.
+    """
+    event = wait_for(client, lambda event: isinstance(event, kind), timeout_s)
+    return cast(Event, event)
 
 
 def _silent(address: str, timeout_s: float) -> ProtocolError:

@@ -8,7 +8,7 @@ The only file here that needs pyzmq.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import zmq
@@ -51,6 +51,9 @@ __all__ = [
     "Submitted",
 ]
 
+GOODBYE_MS = 50
+"""How long closing may take to say goodbye to a server that listens; it takes a fraction of a millisecond."""
+
 
 class Client:
     """A session with a server that survives the server's restarts and the application's pauses.
@@ -77,6 +80,7 @@ class Client:
 
         Raises:
             ValueError: if the client id has another form.
+            ProtocolError: E_CONNECTION_FILE if the endpoint's address or keys are damaged.
         """
         if not is_token(client_id):
             raise ValueError(f"expected a client id of 1 to 128 letters, digits and . _ : -, got {client_id!r}")
@@ -85,7 +89,11 @@ class Client:
         self._conversation = Conversation(app, client_id)
         self._context = zmq.Context()
         self._socket = self._monitor = None
-        self._connect()
+        try:
+            self._connect()
+        except ProtocolError:
+            self._context.destroy(linger=0)
+            raise
 
     @property
     def state(self) -> ConnectionState:
@@ -104,8 +112,8 @@ class Client:
 
     def pump(self, budget_s: float = 0.004) -> list[ClientEvent]:
         """Send, receive and decode for about ``budget_s`` and return what happened; the only method that does work."""
-        if self._socket is None:
-            return []
+        if self._socket is None or self._conversation.state == "refused":
+            return self._conversation.take_events()
         deadline = time.perf_counter() + budget_s
         self._conversation.tick(time.monotonic())
         self._watch_handshake()
@@ -116,6 +124,10 @@ class Client:
             self._conversation.receive(frames)
             self._send()
         return self._conversation.take_events()
+
+    def put_back(self, events: Sequence[ClientEvent]) -> None:
+        """Give back events that the caller has not looked at; the next ``pump`` returns them first."""
+        self._conversation.put_back(events)
 
     def submit(self, job: JobSpec, key: str | None = None) -> str:
         """Submit a job, after uploading the blobs that it holds. Leads to Submitted or RequestFailed.
@@ -150,12 +162,11 @@ class Client:
         return self._conversation.fetch(job_id, Path(path), artifact)
 
     def close(self) -> None:
-        """Leave at once, without waiting for anything; jobs go on. The client cannot be used any more."""
-        if self._socket is not None:
-            self._conversation.close()
-            self._send()
-            self._disconnect()
-            self._context.destroy(linger=0)
+        """Leave without waiting for anything; jobs go on. The client cannot be used any more."""
+        self._conversation.close()
+        self._send()
+        self._disconnect(linger_ms=GOODBYE_MS if self.state == "ready" else 0)
+        self._context.destroy()
 
     def _connect(self) -> None:
         self._socket = socket = self._context.socket(zmq.DEALER)
@@ -168,9 +179,14 @@ class Client:
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 5000)
         socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
-        if self._endpoint.server_key is not None:
-            self._use_curve(socket)
-        socket.connect(self._endpoint.address)
+        try:
+            if self._endpoint.server_key is not None:
+                self._use_curve(socket)
+            socket.connect(self._endpoint.address)
+        except (zmq.ZMQError, ValueError) as error:
+            self._disconnect()
+            message = f"the server's address or keys are damaged: {error}"
+            raise ProtocolError("E_CONNECTION_FILE", message, "restart the server: limbeck serve") from error
         self._conversation.begin(time.monotonic())
 
     def _use_curve(self, socket: zmq.Socket[bytes]) -> None:
@@ -179,17 +195,21 @@ class Client:
         socket.curve_secretkey = (self._endpoint.client_secret or "").encode()
         self._monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
 
-    def _disconnect(self) -> None:
+    def _disconnect(self, linger_ms: int = 0) -> None:
         if self._socket is not None:
             if self._monitor is not None:
                 self._socket.disable_monitor()
-            self._socket.close(linger=0)
+                self._monitor.close(linger=0)
+            self._socket.close(linger=linger_ms)
         self._socket = self._monitor = None
 
     def _reconnect(self) -> None:
         self._endpoint = self._find_again() or self._endpoint
         self._disconnect()
-        self._connect()
+        try:
+            self._connect()
+        except ProtocolError as error:
+            self._conversation.refuse(error)
 
     def _find_again(self) -> Endpoint | None:
         try:

@@ -88,6 +88,10 @@ class Conversation:
                 latest[event.job] = index
         return [e for i, e in enumerate(events) if not isinstance(e, JobProgress) or latest[e.job] == i]
 
+    def put_back(self, events: Sequence[ClientEvent]) -> None:
+        """Let ``take_events`` return these first."""
+        self._events[:0] = events
+
     def lose(self, reason: str) -> None:
         """Give up the connection; watches, downloads and unanswered requests wait for the next one."""
         if self.state == "ready":

@@ -120,6 +120,7 @@ class Welcome:
         limits: names and values of limits.py that the client must keep.
         devices: what the workers compute on.
         role: what this client may do: admin, submit or read.
+        recipes: names that a job may give as its recipe.
     """
 
     epoch: str
@@ -131,6 +132,7 @@ class Welcome:
     ping_interval_s: float = 2.0
     devices: tuple[str, ...] = ()
     role: str = "admin"
+    recipes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

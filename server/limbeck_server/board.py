@@ -111,7 +111,9 @@ class Board:
         """Note a job's progress; it is not saved."""
         self.progress[job_id] = progress
         job = self.get(job_id)
-        self._jobs[job_id] = replace(job, stage=progress.stage, step=progress.step, steps=progress.steps)
+        is_counted = progress.steps > 0  # a stage without steps leaves the last count standing
+        step, steps = (progress.step, progress.steps) if is_counted else (job.step, job.steps)
+        self._jobs[job_id] = replace(job, stage=progress.stage, step=step, steps=steps)
 
 
 def server_stopped() -> ProtocolError:

@@ -81,7 +81,9 @@ def run(
                     yield EngineProgress("exporting", 0, 0, output.name)
                     write_asset(output, event.asset.mesh, event.asset.cloud, event.asset.metadata, job.format)
                     _draw(event, pictures)
-                    yield EngineFinished(output, _summary(job, settings, event, output, started_at, first_preview_seconds))
+                    yield EngineFinished(
+                        output, _summary(job, settings, event, output, started_at, first_preview_seconds)
+                    )
 
 
 def _quiet_libraries() -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""The worker of this machine: started, watched, restarted after a crash, and stopped when a cancelled job does not stop."""
+"""The worker of this machine: started, watched, restarted after a crash, and ended when it does not obey."""
 
 from __future__ import annotations
 
@@ -76,6 +76,11 @@ class Crew:
     def is_ready(self) -> bool:
         """Whether the worker has dialled home and loaded its engine."""
         return self._is_ready
+
+    @property
+    def has_died(self) -> bool:
+        """Whether the process has ended and ``tick`` has not noticed yet."""
+        return self._process is not None and self._process.exit_code is not None
 
     @property
     def log_file(self) -> Path:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a worker runs: an engine turns a job into events. Tests pass one of their own; the real one is core_engine.py."""
+"""What a worker runs: an engine turns a job into events. Tests bring their own; the real one is core_engine.py."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class EngineWarning:
 
 @dataclass(frozen=True)
 class EngineFinished:
-    """The last event: the asset's file inside the job's folder, and the JSON object that ``limbeck generate --json`` prints."""
+    """The last event: the asset's file in the job's folder, and what ``limbeck generate --json`` prints."""
 
     file: Path
     summary: dict[str, Any]
@@ -58,5 +58,6 @@ EngineEvent = EngineProgress | EnginePreview | EngineWarning | EngineFinished
 Engine = Callable[[JobSpec, Path], Generator[EngineEvent, None, None]]
 """Takes the job, whose blobs hold their data, and an empty folder of its own; cancelling closes the generator.
 
-It raises errors that have .code, .message and .remedy, such as limbeck.errors.LimbeckError; any other exception is a bug.
+It raises errors with .code, .message and .remedy, such as limbeck.errors.LimbeckError; any other exception is a bug.
+Arrays that it yields must not change afterwards.
 """

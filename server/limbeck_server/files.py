@@ -58,7 +58,7 @@ def make_private_folder(folder: Path) -> Path:
     """Make a folder that only this user may enter, or check that an existing one is such.
 
     Raises:
-        ProtocolError: E_INSECURE_FOLDER if it belongs to or can be entered by somebody else; E_FILE if it cannot be made.
+        ProtocolError: E_INSECURE_FOLDER if it is somebody else's or open to others; E_FILE if it cannot be made.
     """
     make_folder(folder.parent)
     make_folder(folder, mode=0o700)

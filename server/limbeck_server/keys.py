@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""CURVE keys and who is let in. Over TCP every connection is encrypted and both sides prove their keys, loopback too."""
+"""CURVE keys and who is let in. Over TCP, loopback too, everything is encrypted and both sides prove their keys."""
 
 from __future__ import annotations
 

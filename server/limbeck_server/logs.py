@@ -19,6 +19,7 @@ class JsonLines(logging.Formatter):
     """Formats a record and its extra fields as one line of JSON."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
         line: dict[str, Any] = {"at": round(record.created, 3), "level": record.levelname, "event": record.getMessage()}
         line |= {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
         if record.exc_info:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the server tells watching clients unasked: every event, the latest progress now and then, one preview at a time."""
+"""What the server tells watching clients unasked: every event, the latest progress, one preview at a time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""The clients' side of the server: messages come in, are answered one by one, and go out as fast as each client reads."""
+"""The clients' side of the server: messages are answered one by one, and go out as fast as each client reads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import zmq
 
+from limbeck.recipes import CARDS
 from limbeck_protocol import MINOR, limits
 from limbeck_protocol.envelope import CLIENT_MESSAGES, read_message, write_message
 from limbeck_protocol.errors import ProtocolError
@@ -93,6 +94,7 @@ class Reception:
             limits=LIMITS,
             ping_interval_s=limits.PING_INTERVAL_S,
             devices=("auto",),
+            recipes=tuple(CARDS),
         )
         self._post(session, packet, Reply(welcome))
 

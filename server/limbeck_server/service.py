@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import zmq
 from numpy.typing import NDArray
@@ -47,7 +48,7 @@ def serve(settings: ServerSettings, should_stop: Callable[[], bool], on_ready: C
     """Run a server until ``should_stop`` says so; ``on_ready`` is told where it listens.
 
     Raises:
-        ProtocolError: E_SERVER_RUNNING, E_INSECURE_BIND, E_ADDRESS, E_INSECURE_FOLDER, E_NO_CURVE, E_FILE or E_DISK_FULL.
+        ProtocolError: E_SERVER_RUNNING, E_INSECURE_BIND, E_ADDRESS, E_INSECURE_FOLDER, E_NO_CURVE, E_FILE, E_DISK_FULL.
     """
     check_address(settings.client_address)
     with _folders(settings), _sockets(settings) as sockets:
@@ -86,9 +87,7 @@ def _run(parts: Parts, sockets: Sockets, should_stop: Callable[[], bool]) -> Non
             _hear_workers(parts, sockets.workers)
             now = time.monotonic()
             reception.answer_all(now)
-            loss = parts.crew.tick(now)
-            if loss is not None:
-                take_loss(parts, loss)
+            _tend_worker(parts, sockets.workers, now)
             assign_next(parts)
             is_pressed = reception.tell_all(now)
     finally:
@@ -97,6 +96,14 @@ def _run(parts: Parts, sockets: Sockets, should_stop: Callable[[], bool]) -> Non
         reception.tell_all(time.monotonic())
         reception.say_bye("the server stopped")
         log.info("server stopped")
+
+
+def _tend_worker(parts: Parts, socket: zmq.Socket[bytes], now: float) -> None:
+    if parts.crew.has_died:
+        _hear_workers(parts, socket)  # its last words come before its death
+    loss = parts.crew.tick(now)
+    if loss is not None:
+        take_loss(parts, loss)
 
 
 def _hear_workers(parts: Parts, socket: zmq.Socket[bytes]) -> None:
@@ -112,6 +119,8 @@ def _hear_workers(parts: Parts, socket: zmq.Socket[bytes]) -> None:
                 take_worker_message(parts, packet, message)
         except ProtocolError as error:
             log.warning("worker message dropped", extra={"code": error.code, "reason": error.message})
+        except Exception:  # a bug in one job must not end the others
+            log.exception("worker message failed")
 
 
 def _make_parts(settings: ServerSettings, sockets: Sockets) -> Parts:
@@ -150,6 +159,9 @@ def _sockets(settings: ServerSettings) -> Iterator[Sockets]:
         yield Sockets(clients, workers, gatekeeper, address, home_address, server_keys, client_keys)
     finally:
         context.destroy(linger=200)  # lets the goodbyes out
+        for address in (settings.client_address, settings.worker_address):
+            if address.startswith("ipc://"):
+                Path(address.removeprefix("ipc://")).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.ids import new_ulid
-from limbeck_protocol.limits import MIB, SESSION_TIMEOUT_S
+from limbeck_protocol.limits import LIVENESS_S, MIB, SESSION_TIMEOUT_S
 from limbeck_protocol.messages import Progress
 from limbeck_server.previews import StoredPreview
 
@@ -81,6 +81,8 @@ class Sessions:
         Raises:
             ProtocolError: E_QUOTA if there are too many.
         """
+        if len(self._sessions) >= MAX_SESSIONS:
+            self.expire(now, LIVENESS_S)  # clients that still run have pinged since
         if peer not in self._sessions and len(self._sessions) >= MAX_SESSIONS:
             message = f"{MAX_SESSIONS} clients are connected already"
             raise ProtocolError("E_QUOTA", message, "close one", retryable=True, retry_after_ms=10_000)
@@ -104,10 +106,10 @@ class Sessions:
         """End a session; its jobs go on."""
         self._sessions.pop(peer, None)
 
-    def expire(self, now: float) -> None:
+    def expire(self, now: float, timeout_s: float = SESSION_TIMEOUT_S) -> None:
         """End the sessions that have been silent for too long."""
         for session in self:
-            if now - session.heard_at > SESSION_TIMEOUT_S:
+            if now - session.heard_at > timeout_s:
                 self.drop(session.peer)
 
     def remember(self, request: tuple[str, str, str], reply: list[bytes]) -> None:

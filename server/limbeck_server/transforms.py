@@ -20,7 +20,8 @@ def cameras_from_transforms(content: bytes, name: str) -> tuple[Camera, ...]:
 
     Args:
         content: JSON with ``frames`` of ``transform_matrix`` (camera to world, OpenGL axes), and intrinsics in the file
-            or per frame: ``fl_x``, ``fl_y``, ``cx``, ``cy`` in pixels with ``w``, ``h``, or ``camera_angle_x`` in radians.
+            or per frame: ``fl_x``, ``fl_y``, ``cx``, ``cy`` in pixels with ``w``, ``h``, or ``camera_angle_x``
+            in radians.
             Limbeck's own ``weight`` and ``jitter_deg`` per frame are read where present.
         name: of the file, for messages.
 

@@ -91,7 +91,7 @@ def run_order(order: Order, engine: Engine, link: WorkerLink) -> Finished | Fail
         link.send(Started(), order)
         with closing(engine(job, order.folder)) as events:
             return _follow(events, order, link)
-    except Exception as error:  # the engine's code is not ours, and the worker has to live on
+    except Exception as error:  # noqa: BLE001 - the engine's code is not ours, and the worker has to live on
         return failure_of(error)
 
 

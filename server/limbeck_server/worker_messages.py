@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the server and its workers say to each other, in the same frames as clients use; the header names job and attempt."""
+"""What the server and its workers say to each other, framed as for clients; the header names job and attempt."""
 
 from __future__ import annotations
 

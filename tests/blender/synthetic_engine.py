@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An engine without torch: a bird-like solid that grows a beak towards the front, in a few tenths of a second.
 
-Run it as a server: python -m blender.synthetic_engine
+SERVE is the command that runs a server with it.
 """
 
+import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -16,6 +17,7 @@ from limbeck.assets.mesh import Mesh
 from limbeck_protocol.job import JobSpec
 from limbeck_server.engine import EngineEvent, EngineFinished, EnginePreview, EngineProgress
 
+SERVE = (sys.executable, "-m", "limbeck_server", "serve", "--engine", "blender.synthetic_engine:synthetic_engine")
 DEFAULT_STEPS = 8
 STEP_S = 0.15
 

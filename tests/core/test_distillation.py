@@ -5,17 +5,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from oracles.analytic_prior import AnalyticPrior
 from limbeck.cameras import ring_cameras
+from limbeck.distillation.conditioning import condition
 from limbeck.distillation.guidance import ClassifierFreeGuidance, predict_x0
 from limbeck.distillation.noise import GaussianNoise, add_noise
-from limbeck.distillation.conditioning import condition
 from limbeck.distillation.term import Term, residual, surrogate_loss
 from limbeck.distillation.timesteps import Timesteps
 from limbeck.distillation.variates import BaseScore, InjectedNoise, Unconditional
 from limbeck.distillation.weighting import weight_of
 from limbeck.priors.prior import Cond, stack_conds
 from limbeck.schedules import constant
+from oracles.analytic_prior import AnalyticPrior
 
 PRIOR = AnalyticPrior(means={"": 0.0, "a": 2.0})
 

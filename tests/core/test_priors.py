@@ -49,7 +49,9 @@ def tiny_folder(tmp_path_factory):
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,
     ).save_pretrained(folder / "vae")
-    DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012).save_pretrained(folder / "scheduler")
+    DDIMScheduler(beta_schedule="scaled_linear", beta_start=0.00085, beta_end=0.012).save_pretrained(
+        folder / "scheduler"
+    )
     for part in ("text_encoder", "tokenizer"):
         shutil.copytree(EMBEDDED / "text_to_image" / part, folder / part)
     return folder

@@ -55,7 +55,9 @@ def test_values_stay_between_the_extremes(pairs, at):
     assert min(numbers) - slack <= schedule(at) <= max(numbers) + slack
 
 
-@pytest.mark.parametrize("bad", [[], "a", "0:1:2", None, True, [[0.5, 1], [0.2, 1]], [[0, float("nan")]], [[2, 1]], [1]])
+@pytest.mark.parametrize(
+    "bad", [[], "a", "0:1:2", None, True, [[0.5, 1], [0.2, 1]], [[0, float("nan")]], [[2, 1]], [1]]
+)
 def test_what_is_no_schedule_is_refused(bad):
     with pytest.raises(ValueError, match="expected"):
         parse_schedule(bad)

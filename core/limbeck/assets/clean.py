@@ -7,7 +7,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
-from scipy.sparse import csr_matrix, diags
+from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from limbeck.assets.mesh import (
@@ -161,8 +161,8 @@ def neighbour_means(mesh: Mesh, crease_power: int) -> csr_matrix:
     normals = _smoothed_normals(mesh, edges.row, edges.col)
     cosines = np.einsum("ij,ij->i", normals[edges.row], normals[edges.col])
     weights = np.maximum(cosines, 0.1) ** crease_power
-    matrix = csr_matrix((weights, (edges.row, edges.col)), shape=edges.shape)
-    return (diags(1.0 / np.maximum(np.asarray(matrix.sum(axis=1)).ravel(), 1e-12)) @ matrix).tocsr()
+    sums = np.bincount(edges.row, weights, minlength=len(mesh.vertices))
+    return csr_matrix((weights / sums[edges.row], (edges.row, edges.col)), shape=edges.shape)
 
 
 def _smoothed_normals(

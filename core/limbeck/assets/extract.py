@@ -91,23 +91,33 @@ def mesh_from_density(grid: DensityGrid, threshold: float, *, blur_cells: float 
 
 
 def hollow_nodes(is_dense: Bool[ndarray, "nx ny nz"], seal_cells: int) -> Bool[ndarray, "nx ny nz"]:
-    """Return the nodes that are enclosed by dense ones, and the holes that lead to them.
+    """Return the nodes inside dense shells, holes of a shell up to about ``2 * seal_cells`` cells notwithstanding.
 
-    Closings of the dense nodes decide only what is enclosed: outer grooves and gaps between parts stay open. They grow
-    from nothing to ``seal_cells`` by doubling, because a large one would swallow small chambers whole. The border of
-    the grid must not be dense.
+    A cube that rolls about outside and fits through no hole tells inside from outside. It grows from one node to
+    ``seal_cells`` on either side by doubling, because a large cube has no room in small chambers. Outer grooves and
+    gaps between parts, where it has no room either, stay open. The border of the grid must be empty that far.
     """
     solid = is_dense
-    for cells in (0, *(2**power for power in range(seal_cells.bit_length()) if 2**power <= seal_cells)):
-        solid = solid | _enclosed_nodes(solid, cells)
+    for cells in (0, *(2**power for power in range(seal_cells.bit_length()))):
+        solid = solid | _chamber_nodes(solid, cells)
     return solid & ~is_dense
 
 
-def _enclosed_nodes(is_dense: Bool[ndarray, "nx ny nz"], cells: int) -> Bool[ndarray, "nx ny nz"]:
-    """Return the nodes that no path of steps along the axes reaches from the border once holes are closed."""
-    sealed = ndimage.binary_closing(is_dense, iterations=cells) | is_dense if cells else is_dense
-    labels, _ = ndimage.label(~sealed)
-    enclosed = (labels != labels[0, 0, 0]) & ~sealed
-    if cells and enclosed.any():
-        enclosed = ndimage.binary_dilation(enclosed, iterations=cells + 1, mask=sealed)
-    return enclosed
+def _chamber_nodes(is_dense: Bool[ndarray, "nx ny nz"], cells: int) -> Bool[ndarray, "nx ny nz"]:
+    """Return the nodes that only a cube reaches, ``cells`` to either side, which cannot get there from the border."""
+    labels = np.empty(is_dense.shape, np.int32)
+    ndimage.label(~_grown(is_dense, cells), output=labels)
+    is_outside = labels == labels[0, 0, 0]
+    is_inside = (labels > 0) & ~is_outside
+    if not is_inside.any():
+        return is_inside
+    return _grown(is_inside, cells + 1) & ~_grown(is_outside, cells) & ~is_dense
+
+
+def _grown(nodes: Bool[ndarray, "nx ny nz"], cells: int) -> Bool[ndarray, "nx ny nz"]:
+    """Return the nodes and all others at most ``cells`` away along every axis."""
+    if cells == 0 or not nodes.any():
+        return nodes
+    distances = np.empty(nodes.shape, np.int32)
+    ndimage.distance_transform_cdt(~nodes, "chessboard", distances=distances)
+    return distances <= cells

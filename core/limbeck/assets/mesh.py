@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
 from numpy import ndarray
-from scipy.sparse import coo_matrix, csr_matrix
+from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 from limbeck.errors import LimbeckError
@@ -150,7 +150,7 @@ def adjacency(faces: Int[ndarray, "faces 3"], vertex_count: int) -> csr_matrix:
     """Return the symmetric [V, V] matrix that counts, for each pair of vertices, the faces that share their edge."""
     edges = directed_edges(faces)
     ends = (np.concatenate([edges[:, 0], edges[:, 1]]), np.concatenate([edges[:, 1], edges[:, 0]]))
-    return coo_matrix((np.ones(len(ends[0])), ends), shape=(vertex_count, vertex_count)).tocsr()
+    return csr_matrix((np.ones(len(ends[0])), ends), shape=(vertex_count, vertex_count))
 
 
 def is_closed(mesh: Mesh) -> bool:

@@ -183,7 +183,7 @@ def _shade(
     normals = interpolate(fragments, mesh, vertex_normals)
     if look.shading == "lit":
         rgb = rgb * _light(normals, viewmat)[..., None]
-    rgb = rgb + (1 - covered)[..., None] * np.float32(look.background_srgb)
+    rgb = rgb + (1 - covered)[..., None] * np.asarray(look.background_srgb, np.float32)
     samples = (rgb, covered, fragments.depth, normals)
     rgb, alpha, depth, normals = (_downsample(image, look.supersampling) for image in samples)
     depth = np.divide(depth, alpha, out=np.zeros_like(depth), where=alpha > 0)

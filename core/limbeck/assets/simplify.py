@@ -54,7 +54,9 @@ def simplify_mesh(mesh: Mesh, faces: int, *, aggressiveness: float = 5.0) -> Mes
 
 
 def _collapse(mesh: Mesh, target: int, aggressiveness: float) -> Mesh:
-    vertices, faces = fast_simplification.simplify(mesh.vertices, mesh.faces, target_count=target, agg=aggressiveness)
+    vertices, faces, *_ = fast_simplification.simplify(
+        mesh.vertices, mesh.faces, target_count=target, agg=aggressiveness
+    )
     _, nearest = KDTree(mesh.vertices).query(vertices)
     simpler = drop_degenerate_faces(merge_duplicate_vertices(make_mesh(vertices, faces, mesh.colors_srgb[nearest])))
     return orient_outwards(separate_touching_sheets(simpler))

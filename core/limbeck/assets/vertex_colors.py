@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, Int
 from numpy import ndarray
 from scipy import ndimage
 from scipy.spatial import KDTree
@@ -19,6 +19,8 @@ from limbeck.assets.render import NEAR, rasterize_view
 
 MIN_ALPHA = 0.5
 FULL_ALPHA = 0.95
+STEEP = 4.0
+"""Depth per width of a pixel at which a surface stops being one: it is then seen at more than 75 degrees."""
 EDGE_WEIGHT = 0.01
 """How much a sample beside a silhouette counts: splats smear a pixel or two across it."""
 
@@ -82,13 +84,12 @@ def sample_view(mesh: Mesh, view: ColorView) -> tuple[Float[ndarray, "vertices 3
     """
     height, width = view.alpha.shape
     depth = rasterize_view(mesh, view.viewmat, view.K, width, height).depth
-    pixel_weight = pixel_reliability(view.alpha, depth)
+    pixel_weight = pixel_reliability(view.alpha, depth, float(view.K[0, 0]))
     rgb = straight_colors(view)
     camera_points = mesh.vertices.astype(np.float64) @ view.viewmat[:3, :3].T + view.viewmat[:3, 3]
     z = camera_points[:, 2]
     pixels = (camera_points @ view.K.T)[:, :2] / np.maximum(z, NEAR)[:, None] - 0.5
-    # A surface seen at 75 degrees falls away by almost four pixels' width per pixel.
-    tolerance = 4.0 * z / view.K[0, 0]
+    tolerance = STEEP * z / view.K[0, 0]
     first = np.floor(pixels).astype(np.int64)
     share = pixels - first
     sums, weights = np.zeros((len(z), 3)), np.zeros(len(z))
@@ -105,15 +106,16 @@ def sample_view(mesh: Mesh, view: ColorView) -> tuple[Float[ndarray, "vertices 3
 
 
 def pixel_reliability(
-    alpha: Float32[ndarray, "height width"], depth: Float32[ndarray, "height width"]
+    alpha: Float32[ndarray, "height width"], depth: Float32[ndarray, "height width"], focal: float
 ) -> Float[ndarray, "height width"]:
     """Return how far each pixel's colour belongs to the mesh's surface there, 0 to 1.
 
-    It falls to 0 with opacity (background shines through) and to ``EDGE_WEIGHT`` beside jumps of the mesh's depth.
+    It falls to 0 with opacity (background shines through) and to ``EDGE_WEIGHT`` beside jumps of the mesh's depth
+    (``focal`` in pixels tells jumps from slopes).
     """
     opacity = np.clip((alpha - MIN_ALPHA) / (FULL_ALPHA - MIN_ALPHA), 0.0, 1.0)
     low, high = ndimage.minimum_filter(depth, 3), ndimage.maximum_filter(depth, 3)
-    is_edge = (high - low) > 0.1 * high
+    is_edge = (high - low) > 2 * STEEP * high / focal
     return opacity * np.where(is_edge, EDGE_WEIGHT, 1.0) * (depth > 0)
 
 
@@ -122,7 +124,9 @@ def straight_colors(view: ColorView) -> Float[ndarray, "height width 3"]:
     if view.background_srgb is None:
         return view.rgb_srgb
     alpha = view.alpha[..., None]
-    return np.clip((view.rgb_srgb - (1 - alpha) * np.float32(view.background_srgb)) / np.maximum(alpha, 0.1), 0.0, 1.0)
+    return np.clip(
+        (view.rgb_srgb - (1 - alpha) * np.asarray(view.background_srgb, np.float32)) / np.maximum(alpha, 0.1), 0.0, 1.0
+    )
 
 
 def fill_unseen(mesh: Mesh, colors: Float[ndarray, "vertices 3"], is_seen: ndarray) -> Float[ndarray, "vertices 3"]:
@@ -130,8 +134,7 @@ def fill_unseen(mesh: Mesh, colors: Float[ndarray, "vertices 3"], is_seen: ndarr
     if is_seen.all() or not is_seen.any():
         return colors
     seen = np.flatnonzero(is_seen)
-    count = min(4, len(seen))
-    distances, nearest = KDTree(mesh.vertices[seen]).query(mesh.vertices[~is_seen], k=[*range(1, count + 1)])
+    distances, nearest = _nearest(mesh.vertices[seen], mesh.vertices[~is_seen], 4)
     weights = 1.0 / np.maximum(distances, 1e-9)
     filled = colors.copy()
     filled[~is_seen] = np.einsum("nk,nkc->nc", weights / weights.sum(1, keepdims=True), colors[seen[nearest]])
@@ -145,9 +148,17 @@ def nearest_colors(mesh: Mesh, cloud: GaussianArrays, *, neighbours: int = 6) ->
     """
     if mesh.is_empty:
         return mesh
-    count = min(neighbours, len(cloud.means))
-    distances, nearest = KDTree(cloud.means).query(mesh.vertices, k=[*range(1, count + 1)])
+    distances, nearest = _nearest(cloud.means, mesh.vertices, neighbours)
     widths = np.maximum(distances[:, :1], 1e-6)
     weights = cloud.opacities[nearest] * np.exp(-0.5 * (distances / widths) ** 2) + 1e-12
     weights = weights / weights.sum(1, keepdims=True)
     return with_colors(mesh, np.einsum("nk,nkc->nc", weights, cloud.colors_srgb[nearest].astype(np.float64)))
+
+
+def _nearest(
+    points: Float[ndarray, "points 3"], queries: Float[ndarray, "queries 3"], count: int
+) -> tuple[Float[ndarray, "queries k"], Int[ndarray, "queries k"]]:
+    """Return distances and numbers of the ``count`` points nearest to each query, or of all if there are fewer."""
+    count = min(count, len(points))
+    distances, numbers = KDTree(points).query(queries, k=count)
+    return np.reshape(distances, (len(queries), count)), np.reshape(numbers, (len(queries), count))

@@ -48,9 +48,7 @@ class ClassifierFreeGuidance:
         """Which predictions it needs."""
         return ("text", "uncond")
 
-    def __call__(
-        self, noise_preds: NoisePreds, noised: Noised, progress: float
-    ) -> Float[Tensor, "views channels h w"]:
+    def __call__(self, noise_preds: NoisePreds, noised: Noised, progress: float) -> Float[Tensor, "views channels h w"]:
         """Return the guided noise prediction."""
         text, uncond = noise_preds["text"], noise_preds["uncond"]
         guided = uncond + self.scale(progress) * (text - uncond)
@@ -70,8 +68,6 @@ def rescale_x0(
     return (noised.xt - noised.alpha * x0_guided * factor) / noised.sigma
 
 
-def predict_x0(
-    noise_pred: Float[Tensor, "views channels h w"], noised: Noised
-) -> Float[Tensor, "views channels h w"]:
+def predict_x0(noise_pred: Float[Tensor, "views channels h w"], noised: Noised) -> Float[Tensor, "views channels h w"]:
     """Return x0 = (x_t - sigma_t eps) / alpha_t."""
     return (noised.xt - noised.sigma * noise_pred) / noised.alpha

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""The optimisation loop: a generator that yields after every step and leaves pausing, cancelling and budgets to its caller."""
+"""The optimisation loop: a generator that yields after every step. Pausing and cancelling are its caller's affair."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class StepReport:
 
 
 def optimise(state: RunState, recipe: Recipe, scene: Scene) -> Iterator[StepReport]:
-    """Advance ``state`` (from ``initial_state`` or a checkpoint) in place to ``recipe.steps``, yielding after every step."""
+    """Advance ``state`` in place to ``recipe.steps``, yielding after every step."""
     while state.step < recipe.steps:
         yield run_step(state, recipe, scene)
 
@@ -73,7 +73,7 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
     rendering = state.gaussians.render(cameras, background)
     rendering.points2d.retain_grad()
     found = [_term_loss(term, scene, rendering, cameras, progress, state) for term in recipe.terms]
-    regularisation = _regularisation(state, recipe, rendering, progress)
+    regularisation = recipe.regularisers(rendering, state.gaussians.activated(), background, progress)
     losses = [loss for loss, _ in found] + [regularisation, _reference_loss(state, recipe, scene, background, progress)]
     state.optimizer.zero_grad(set_to_none=True)
     torch.stack(losses).sum().backward()
@@ -129,12 +129,6 @@ def _fit(rgb: Float[Tensor, "views 3 H W"], size: int) -> Float[Tensor, "views 3
     if rgb.shape[-1] == size:
         return rgb
     return torch.nn.functional.interpolate(rgb, (size, size), mode="bilinear", antialias=True)
-
-
-def _regularisation(state: RunState, recipe: Recipe, rendering: Rendering, progress: float) -> Float[Tensor, ""]:
-    parameters = state.gaussians.parameters()
-    opacities, scales = parameters["opacity_logits"].sigmoid(), parameters["log_scales"].exp()
-    return recipe.regularisers(rendering, opacities, scales, progress)
 
 
 def _background(recipe: Recipe, scene: Scene, generator: torch.Generator) -> float:

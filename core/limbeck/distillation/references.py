@@ -88,8 +88,6 @@ def _draw(
     return draw(prior, text, uncond, noise, sampler, known)
 
 
-def photometric_loss(
-    rgb: Float[Tensor, "views 3 H W"], images: Float[Tensor, "views 3 H W"]
-) -> Float[Tensor, ""]:
+def photometric_loss(rgb: Float[Tensor, "views 3 H W"], images: Float[Tensor, "views 3 H W"]) -> Float[Tensor, ""]:
     """Return the squared error, summed over pixels and averaged over views as the distillation losses are."""
     return (rgb - images).square().sum() / len(images)

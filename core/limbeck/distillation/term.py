@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One term of an objective, and the one equation that all methods share.
 
-    r = guidance(eps at x_t) - variate        gradient of the latents = w(t) * r
+r = guidance(eps at x_t) - variate        gradient of the latents = w(t) * r
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""One loader for every prior in diffusers' layout, from the embedded megabytes to Stable Diffusion. Safetensors only."""
+"""One loader for every prior in diffusers' layout, from the embedded one to Stable Diffusion. Safetensors only."""
 
 from __future__ import annotations
 
@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from limbeck.errors import LimbeckError
@@ -22,7 +24,7 @@ from limbeck.priors.prior import PriorSpec, Role
 
 EMBEDDED = Path(__file__).parents[1] / "embedded"
 MVDREAM_VIEWS = 4
-ON_DISK_ONLY: Mapping[str, bool] = {"use_safetensors": True, "local_files_only": True}
+ON_DISK_ONLY: Mapping[str, Any] = {"use_safetensors": True, "local_files_only": True}
 """Never a pickle, never the network: a missing safetensors file is an error, not a fallback."""
 
 
@@ -89,7 +91,7 @@ def load_prior(source: str, role: Role, device: torch.device) -> DiffusionPrior:
 
 
 def _load(source: str, root: Path, folder: Path, role: Role, device: torch.device) -> DiffusionPrior:
-    unet = UNet2DConditionModel.from_pretrained(
+    unet: Any = UNet2DConditionModel.from_pretrained(
         folder, subfolder="unet", torch_dtype=torch.float32, **ON_DISK_ONLY, low_cpu_mem_usage=False
     )
     unet = unet.eval().requires_grad_(False).to(device)
@@ -98,7 +100,7 @@ def _load(source: str, root: Path, folder: Path, role: Role, device: torch.devic
         raise ValueError("its UNet takes no camera (class_embed_type is not 'projection')")
     if role == "multi_view":
         join_views(unet, MVDREAM_VIEWS)
-    scheduler = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
+    scheduler: Any = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
     autoencoder, pixels_per_latent = _load_autoencoder(folder / "vae", device)
     spec = _spec(source, _read_card(root), unet.config.sample_size * pixels_per_latent, role)
     return DiffusionPrior(
@@ -137,15 +139,15 @@ def _load_autoencoder(folder: Path, device: torch.device) -> tuple[Autoencoder, 
     if config["_class_name"] == "PatchAutoencoder":
         autoencoder = PatchAutoencoder.from_folder(folder, device)
         return autoencoder, autoencoder.patch
-    vae = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32, **ON_DISK_ONLY, low_cpu_mem_usage=False)
+    vae: Any = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32, **ON_DISK_ONLY, low_cpu_mem_usage=False)
     vae = vae.eval().requires_grad_(False).to(device)
     return KLAutoencoder(vae), 2 ** (len(vae.config.block_out_channels) - 1)
 
 
 def _load_text_encoder(folder: Path, device: torch.device) -> TextEncoder:
     """Load tokenizer and text encoder; a tokenizer from a wrong folder loads silently empty, so its size is checked."""
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    model = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32, **ON_DISK_ONLY)
+    tokenizer: Any = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
+    model: Any = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32, **ON_DISK_ONLY)
     if len(tokenizer) != model.config.vocab_size:
         raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, its text encoder {model.config.vocab_size}")
     return TextEncoder(tokenizer, model.eval().requires_grad_(False).to(device))

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
 
@@ -19,7 +19,7 @@ class CrossViewAttention:
         self.views = views
         self._inner = AttnProcessor2_0()
 
-    def __call__(self, attn: Attention, hidden_states: Tensor, **rest: Any) -> Tensor:  # noqa: ANN401 - diffusers' own
+    def __call__(self, attn: Attention, hidden_states: Tensor, **rest: Any) -> Tensor:
         """Attend over [batch * views, tokens, width] as [batch, views * tokens, width]."""
         samples, tokens, width = hidden_states.shape
         joined = hidden_states.reshape(samples // self.views, self.views * tokens, width)
@@ -29,7 +29,7 @@ class CrossViewAttention:
 def join_views(unet: UNet2DConditionModel, views: int) -> None:
     """Make every self-attention (``attn1``) of the UNet attend across the views of a group."""
     processors = unet.attn_processors
-    joined = {
+    joined: dict[str, Any] = {
         name: CrossViewAttention(views) if ".attn1." in name else processor for name, processor in processors.items()
     }
     unet.set_attn_processor(joined)

@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-
 Role = Literal["text_to_image", "multi_view"]
 
 

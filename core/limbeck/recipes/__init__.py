@@ -27,7 +27,7 @@ class RecipeCard:
 
 
 CARDS: Mapping[str, RecipeCard] = {
-    "limbeck": RecipeCard("this project", "SDS on a multi-view prior, its front anchored by SDS on a text-to-image prior"),
+    "limbeck": RecipeCard("this project", "a multi-view prior for one object, a text-to-image prior for its front"),
     "dreamfusion": RecipeCard("arXiv:2209.14988", "SDS on a text-to-image prior, with view-dependent prompts"),
     "mvdream": RecipeCard("arXiv:2308.16512", "SDS on a multi-view prior: four views at once, one front"),
 }

@@ -9,6 +9,7 @@ from limbeck.distillation.guidance import ClassifierFreeGuidance
 from limbeck.distillation.term import Term
 from limbeck.distillation.timesteps import Timesteps
 from limbeck.recipes import CARDS
+from limbeck.recipes.common import CLEAR_SPACE
 from limbeck.schedules import constant, linear
 
 
@@ -18,6 +19,8 @@ def recipe() -> Recipe:
         name="mvdream",
         paper=CARDS["mvdream"].paper,
         summary=CARDS["mvdream"].summary,
+        steps=600,
+        regularisers=CLEAR_SPACE,
         terms=(
             Term(
                 prior="multi_view",

@@ -9,6 +9,7 @@ largest gradients is densified instead, which depends on neither.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -79,6 +80,7 @@ def is_due(settings: DensifySettings, step: int, steps: int) -> bool:
     return settings.begin <= step / steps <= settings.end and step > 0 and step % interval == 0
 
 
+@torch.no_grad()
 def densify_and_prune(
     gaussians: Gaussians,
     optimizer: torch.optim.Optimizer,
@@ -129,7 +131,9 @@ def take_rows(
         state = optimizer.state.pop(old, {})
         for key, value in state.items():
             if torch.is_tensor(value) and value.shape == old.shape:
-                state[key] = torch.where(is_new.view(-1, *[1] * (old.ndim - 1)), torch.zeros_like(value[:1]), value[rows])
+                state[key] = torch.where(
+                    is_new.view(-1, *[1] * (old.ndim - 1)), torch.zeros_like(value[:1]), value[rows]
+                )
         if state:
             optimizer.state[new] = state
         group["params"][0] = new
@@ -152,9 +156,8 @@ def _shrink_and_scatter(
     drawn = torch.randn(len(rows), 3, generator=generator).to(arrays.means)
     offsets = _rotate(arrays.quats, drawn * arrays.scales)
     parameters = gaussians.parameters()
-    with torch.no_grad():
-        parameters["means"][has_child] += 0.7 * offsets[has_child]
-        parameters["log_scales"][has_child] -= float(torch.tensor(1.6).log())
+    parameters["means"][has_child] += 0.7 * offsets[has_child]
+    parameters["log_scales"][has_child] -= math.log(1.6)
 
 
 def _rotate(quats: Float[Tensor, "points 4"], vectors: Float[Tensor, "points 3"]) -> Float[Tensor, "points 3"]:

@@ -63,7 +63,7 @@ class GaussianSettings:
 
 @dataclass(frozen=True)
 class ActivatedGaussians:
-    """The Gaussians in the units that a renderer takes, without gradients.
+    """The Gaussians in the units that a renderer takes.
 
     Attributes:
         means: centres in world units.
@@ -103,33 +103,32 @@ class Gaussians:
         return self._parameters
 
     def activated(self) -> ActivatedGaussians:
-        """Return activated values without gradients."""
-        with torch.no_grad():
-            p = self._parameters
-            return ActivatedGaussians(
-                p["means"].clone(),
-                nn.functional.normalize(p["quats"], dim=-1),
-                p["log_scales"].exp(),
-                p["opacity_logits"].sigmoid(),
-                p["color_logits"].sigmoid(),
-            )
+        """Return the values that a renderer takes; differentiable."""
+        p = self._parameters
+        return ActivatedGaussians(
+            p["means"] * 1.0,
+            nn.functional.normalize(p["quats"], dim=-1),
+            p["log_scales"].exp(),
+            p["opacity_logits"].sigmoid(),
+            p["color_logits"].sigmoid(),
+        )
 
     def cloud(self) -> GaussianArrays:
         """Return the Gaussians as numpy arrays, for extraction and export."""
         values = self.activated()
         fields = (values.means, values.quats, values.scales, values.opacities, values.colors)
-        return GaussianArrays(*(tensor.float().cpu().numpy() for tensor in fields))
+        return GaussianArrays(*(tensor.detach().float().cpu().numpy() for tensor in fields))
 
     def render(self, cameras: Cameras, background: float) -> Rendering:
         """Render all views in one call of the rasteriser of the parameters' device."""
-        p = self._parameters
+        points = self.activated()
         viewmats = cameras.viewmats
         colors_and_depth, alpha, meta = rasterization(
-            p["means"],
-            p["quats"],
-            p["log_scales"].exp(),
-            p["opacity_logits"].sigmoid(),
-            p["color_logits"].sigmoid(),
+            points.means,
+            points.quats,
+            points.scales,
+            points.opacities,
+            points.colors,
             viewmats,
             cameras.Ks,
             cameras.width,

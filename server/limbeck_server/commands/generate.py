@@ -26,9 +26,7 @@ from limbeck_server.engine import EngineFinished, EnginePreview, EngineProgress,
 @click.option("--contact-sheet", type=click.Path(path_type=Path), help="Also draw the asset from eight sides.")
 @click.option("--turntable", type=click.Path(path_type=Path), help="Also draw it turning: a .gif or .webp.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
-def generate(
-    output: Path, contact_sheet: Path | None, turntable: Path | None, as_json: bool, **options: Any
-) -> None:
+def generate(output: Path, contact_sheet: Path | None, turntable: Path | None, as_json: bool, **options: Any) -> None:
     """Make a 3D asset from PROMPT."""
     started_at = psutil.Process().create_time()
     job = job_from_options(options, output)

@@ -18,6 +18,7 @@ from limbeck_protocol.rig import CameraRig
 from limbeck_server.transforms import cameras_from_transforms
 
 FORMATS = ("glb", "obj", "ply", "splats")
+RECIPE_REMEDY = "see 'limbeck recipes show NAME --json'"
 POINT_SUFFIXES = (".ply", ".xyz", ".npy")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -35,7 +36,7 @@ JOB_PARAMETERS = (
     click.option("--seed", type=int, default=0, show_default=True),
     click.option("--steps", type=int, help="Steps of optimisation; every schedule follows. Default: the recipe's."),
     click.option("--faces", type=int, default=20_000, show_default=True, help="The mesh has at most this many faces."),
-    click.option("--texture-size", type=int, default=1024, show_default=True, help="Reserved: assets have vertex colours."),
+    click.option("--texture-size", type=int, default=1024, show_default=True, help="Not used yet."),
     click.option("--device", type=click.Choice(("auto", "cpu", "cuda", "mps")), default="auto", show_default=True),
 )
 
@@ -73,7 +74,7 @@ def job_from_options(options: Mapping[str, Any], output: Path | None) -> JobSpec
     )
 
 
-def choose_format(given: str | None, output: Path | None) -> Any:  # noqa: ANN401 - a Literal; JobSpec checks it
+def choose_format(given: str | None, output: Path | None) -> Any:
     """Return the format given, else the one that the output's suffix means, else GLB."""
     suffix = output.suffix.lower().removeprefix(".") if output else ""
     return given or (suffix if suffix in FORMATS else "glb")
@@ -83,7 +84,9 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """Split KEY=VALUE; the value is JSON if it parses as such, else text."""
     key, separator, value = text.partition("=")
     if not separator or not key:
-        raise JobError("E_SCHEMA", f"expected KEY=VALUE, got {text!r}", "for example --set guidance_scale=10", field="set")
+        raise JobError(
+            "E_SCHEMA", f"expected KEY=VALUE, got {text!r}", "for example --set guidance_scale=10", field="set"
+        )
     try:
         return key, json.loads(value)
     except json.JSONDecodeError:
@@ -97,9 +100,11 @@ def read_recipe(text: str) -> str | dict[str, Any]:
     try:
         recipe = json.loads(read_bytes(Path(text)))
     except ValueError as error:
-        raise JobError("E_SCHEMA", f"expected JSON in {text}, got {error}", "see 'limbeck recipes show NAME --json'") from error
+        raise JobError(
+            "E_SCHEMA", f"expected JSON in {text}, got {error}", "see 'limbeck recipes show NAME --json'"
+        ) from error
     if not isinstance(recipe, dict):
-        raise JobError("E_SCHEMA", f"expected a JSON object in {text}", "see 'limbeck recipes show NAME --json'")
+        raise JobError("E_SCHEMA", f"expected a JSON object in {text}", RECIPE_REMEDY)
     return recipe
 
 
@@ -122,6 +127,6 @@ def read_bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise JobError("E_FILE", f"could not read {path}: {error.strerror}", "check the path and its permissions") from error
-
-
+        raise JobError(
+            "E_FILE", f"could not read {path}: {error.strerror}", "check the path and its permissions"
+        ) from error

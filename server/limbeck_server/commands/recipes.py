@@ -52,7 +52,7 @@ def show(name: str, as_json: bool) -> None:
         click.echo(f"{key} = {json.dumps(value)}")
 
 
-def flatten(plain: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - JSON
+def flatten(plain: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yield every leaf of a plain recipe with its dotted key; schedules count as leaves."""
     is_list_of_parts = isinstance(plain, list) and bool(plain) and isinstance(plain[0], dict)
     if not isinstance(plain, dict) and not is_list_of_parts:

@@ -10,6 +10,7 @@ import faulthandler
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ FOLDER = Path(os.environ["LIMBECK_GUI_FOLDER"])
 PROMPT = os.environ.get("LIMBECK_GUI_PROMPT", "a blue bird")
 MODULE = "bl_ext.user_default.limbeck"
 TIMEOUT_S = float(os.environ.get("LIMBECK_GUI_TIMEOUT_S", "120"))
+STEPS = int(os.environ.get("LIMBECK_GUI_STEPS", "60"))
 FORMING_FRACTION = float(os.environ.get("LIMBECK_GUI_FORMING_FRACTION", "0.5"))
 
 
@@ -45,7 +47,11 @@ def stages() -> Iterator[bool]:
             and len(shapes) >= 2
             and "forming" not in DONE
         ):
+            assert_no_thread_and_no_modal_operator()
             yield from report("forming", {"step": job.step})
+            run_in_viewport(bpy.ops.ed.undo)
+            assert live_mesh.find(job.id) is None, "undo takes away what no undo step holds"
+            yield from until(lambda: live_mesh.find(job.id) is not None)  # noqa: B023 - used before job changes
         yield True
     assert session.problem is None, session.problem
     asset = bpy.context.view_layer.objects.active
@@ -59,7 +65,6 @@ def stages() -> Iterator[bool]:
 def open_sidebar() -> Iterator[bool]:
     for thing in list(bpy.data.objects):
         bpy.data.objects.remove(thing)
-    bpy.ops.ed.undo_push(message="Start of the test")
     space = viewport().spaces.active
     space.show_region_ui = True
     yield from pause(1.0)
@@ -72,19 +77,33 @@ def open_sidebar() -> Iterator[bool]:
             viewport().tag_redraw()
             yield from pause(0.3)
     bpy.context.scene.limbeck.prompt = PROMPT
+    bpy.context.scene.limbeck.steps = STEPS
     space.shading.color_type = "VERTEX"
     space.region_3d.view_distance = 4.0
+    for message in ("Start of the test", "Something that the artist did"):
+        run_in_viewport(bpy.ops.ed.undo_push, message=message)
     yield from pause(1.0)
+
+
+def assert_no_thread_and_no_modal_operator() -> None:
+    """Threads crash Blender, and a resident modal operator turns off its auto-save."""
+    assert threading.active_count() == 1, threading.enumerate()
+    window = bpy.context.window_manager.windows[0]
+    assert not list(window.modal_operators), list(window.modal_operators)
 
 
 def check_undo() -> Iterator[bool]:
     """One undo takes the asset away, one redo brings it back: the import is one undo step."""
     for operator, expected in ((bpy.ops.ed.undo, 0), (bpy.ops.ed.redo, 1)):
-        with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=viewport()):
-            operator()
+        run_in_viewport(operator)
         yield from pause(0.5)
         count = sum("prompt" in thing and "limbeck_job" not in thing for thing in bpy.data.objects)
         assert count == expected, f"{count} assets after {operator}, expected {expected}"
+
+
+def run_in_viewport(operator: Any, **arguments: Any) -> None:
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=viewport()):
+        operator(**arguments)
 
 
 def viewport() -> Any:

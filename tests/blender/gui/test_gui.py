@@ -6,18 +6,18 @@
     LIMBECK_GUI_ROOT=ROOT python -m pytest -m gui tests/blender/gui
 
 The pictures are left in the test's temporary folder. LIMBECK_GUI_SERVER is a command that starts another server than
-the synthetic one, for example "limbeck serve"; LIMBECK_GUI_PROMPT is another prompt.
+the synthetic one, for example "limbeck serve"; LIMBECK_GUI_PROMPT is another prompt, LIMBECK_GUI_STEPS another number of steps, 0 the recipe's own.
 """
 
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from blender.synthetic_engine import SERVE
 from blender.test_build_extension import build_extension
 from blender.test_in_blender import blender_environment
 
@@ -41,7 +41,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.fixture
 def server(environment: dict[str, str]) -> Iterator[None]:
-    command = os.environ.get("LIMBECK_GUI_SERVER", f"{sys.executable} -m blender.synthetic_engine").split()
+    command = os.environ.get("LIMBECK_GUI_SERVER", " ".join(SERVE)).split()
     process = subprocess.Popen(command, env=environment)
     yield
     process.terminate()

@@ -15,6 +15,9 @@ import bpy  # isort: split
 import addon_utils  # bpy puts it on the path
 import pytest
 
+from blender.synthetic_engine import SERVE
+from limbeck_protocol.connection import discover
+
 MODULE = "bl_ext.user_default.limbeck"
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -34,22 +37,44 @@ def addon() -> Iterator[Any]:
     addon_utils.disable(MODULE, default_set=True)
 
 
+@pytest.fixture(scope="session")
+def shared_server() -> Iterator[None]:
+    """Run one server for all tests that leave it as it is."""
+    process = start_server()
+    yield
+    stop_server(process)
+
+
 @pytest.fixture
-def server() -> Iterator[Callable[[], "subprocess.Popen[bytes]"]]:
-    """Yield a function that starts a server and waits until it can be found."""
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep this test's server, if there is one, apart from the shared one."""
+    for name in ("RUNTIME", "DATA", "STATE"):
+        monkeypatch.setenv(f"LIMBECK_{name}_DIR", str(tmp_path / name))
+
+
+@pytest.fixture
+def own_server(own_folder: None) -> Iterator[Callable[[], "subprocess.Popen[bytes]"]]:
+    """Yield a function that starts a server for this test alone, which may kill it."""
     started: list[subprocess.Popen[bytes]] = []
 
     def start() -> "subprocess.Popen[bytes]":
-        from limbeck_protocol.connection import discover
-
-        started.append(subprocess.Popen([sys.executable, "-m", "blender.synthetic_engine"]))
-        wait_until(lambda: discover() is not None)
+        started.append(start_server())
         return started[-1]
 
     yield start
     for process in started:
-        process.terminate()
-        process.wait(timeout=10)
+        stop_server(process)
+
+
+def start_server() -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen(SERVE)
+    wait_until(lambda: discover() is not None)
+    return process
+
+
+def stop_server(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    process.wait(timeout=20)
 
 
 class Addon:
@@ -58,6 +83,7 @@ class Addon:
     def __init__(self) -> None:
         self.session = self.module("timer").session()
         self.request = bpy.context.scene.limbeck
+        self.request.steps = 4
 
     def module(self, name: str) -> Any:
         return sys.modules[f"{MODULE}.{name}"]

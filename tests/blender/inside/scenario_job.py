@@ -11,8 +11,10 @@ from typing import Any
 
 import bpy
 import numpy as np
+import pytest
 
 from blender.inside.conftest import wait_until
+from blender.synthetic_engine import SERVE
 from limbeck_protocol.connection import connection_file
 
 Server = Callable[[], Any]
@@ -24,8 +26,15 @@ def shape_of(live: Any) -> bytes:
     return found.tobytes()
 
 
-def ready(addon: Any, server: Server) -> Any:
-    process = server()
+@pytest.fixture
+def ready(addon: Any, shared_server: None) -> Any:
+    """Return the extension, connected."""
+    addon.pump_until(lambda: addon.session.link.is_ready)
+    return addon
+
+
+def ready_with(addon: Any, own_server: Server) -> Any:
+    process = own_server()
     addon.pump_until(lambda: addon.session.link.is_ready)
     return process
 
@@ -39,22 +48,21 @@ def assets() -> list[Any]:
     return [thing for thing in bpy.data.objects if "prompt" in thing and "limbeck_job" not in thing]
 
 
-def test_prompt_becomes_an_asset(addon: Any, server: Server, monkeypatch: Any) -> None:
-    ready(addon, server)
+def test_prompt_becomes_an_asset(ready: Any, monkeypatch: Any) -> None:
     bpy.context.scene.cursor.location = (3, 0, 0)
-    addon.request.seed = 7
-    addon.generate("a blue bird")
+    ready.request.seed = 7
+    ready.generate("a blue bird")
     shapes: set[bytes] = set()
 
     def is_over() -> bool:
-        live = addon.live()
+        live = ready.live()
         if live is not None:
             assert live.data.color_attributes.active_color_name == "Color"
             shapes.add(shape_of(live))
-        return addon.session.job is None
+        return ready.session.job is None
 
-    addon.pump_until(is_over)
-    assert addon.session.problem is None
+    ready.pump_until(is_over)
+    assert ready.session.problem is None
     assert len(shapes) >= 2
     (asset,) = bpy.data.objects
     assert asset.name == "a blue bird"
@@ -92,100 +100,93 @@ def assert_stands_upright_and_faces_front(asset: Any) -> None:
     assert points.reshape(-1, 3)[is_orange].mean(axis=0)[1] < -0.4
 
 
-def test_import_is_one_undo_step(addon: Any, server: Server) -> None:
+def test_import_is_one_undo_step(ready: Any) -> None:
     """Undo itself hangs in the bpy module; what pushes a step is the operator's flag and its second argument."""
     pushed: list[str] = []
-    ready(addon, server)
     operator = bpy.types.LIMBECK_OT_import_asset
     assert operator.bl_options == {"REGISTER", "UNDO", "INTERNAL"}
     depth = bpy.context.window_manager.operators
     before = [entry.bl_idname for entry in depth]
-    addon.generate("a blue bird")
-    addon.pump_until(lambda: addon.session.job is None)
+    ready.generate("a blue bird")
+    ready.pump_until(lambda: ready.session.job is None)
     pushed = [entry.bl_idname for entry in bpy.context.window_manager.operators][len(before) :]
     assert pushed.count("LIMBECK_OT_import_asset") == 1
     assert "IMPORT_SCENE_OT_gltf" not in pushed
 
 
-def test_cancel_stops_the_job_and_removes_its_mesh(addon: Any, server: Server) -> None:
-    ready(addon, server)
-    addon.request.steps = 400
-    addon.generate("a blue bird")
-    wait_for_live(addon)
+def test_cancel_stops_the_job_and_removes_its_mesh(ready: Any) -> None:
+    ready.request.steps = 400
+    ready.generate("a blue bird")
+    wait_for_live(ready)
     assert bpy.ops.limbeck.cancel() == {"FINISHED"}
-    addon.pump_until(lambda: addon.session.job is None)
-    assert addon.session.problem is None
+    ready.pump_until(lambda: ready.session.job is None)
+    assert ready.session.problem is None
     assert not bpy.data.objects
-    addon.request.steps = 0
-    addon.generate("another bird")
-    addon.pump_until(lambda: addon.session.job is None)
+    ready.request.steps = 3
+    ready.generate("another bird")
+    ready.pump_until(lambda: ready.session.job is None)
     assert [thing["prompt"] for thing in assets()] == ["another bird"]
 
 
-def test_failing_job_says_why_and_keeps_the_mesh(addon: Any, server: Server) -> None:
-    ready(addon, server)
-    addon.generate("fail")
-    wait_for_live(addon)
-    addon.pump_until(lambda: addon.session.job is None)
-    assert addon.session.problem.message == "the engine was asked to fail"
-    assert addon.session.problem.remedy == "use another prompt"
+def test_failing_job_says_why_and_keeps_the_mesh(ready: Any) -> None:
+    ready.generate("fail")
+    wait_for_live(ready)
+    ready.pump_until(lambda: ready.session.job is None)
+    assert ready.session.problem.message == "the engine was asked to fail"
+    assert ready.session.problem.remedy == "use another prompt"
     assert len(bpy.data.objects) == 1
     assert "limbeck_job" not in bpy.data.objects[0]
 
 
-def test_bad_request_is_reported_and_sends_nothing(addon: Any, server: Server) -> None:
-    ready(addon, server)
-    addon.request.prompt = "b" * 1001
+def test_bad_request_is_reported_and_sends_nothing(ready: Any) -> None:
+    ready.request.prompt = "b" * 1001
     try:
         bpy.ops.limbeck.generate()
     except RuntimeError as error:
         assert "1000 characters" in str(error)  # noqa: PT017
-    assert addon.session.job is None
+    assert ready.session.job is None
 
 
-def test_deleted_live_object_comes_back(addon: Any, server: Server) -> None:
-    ready(addon, server)
-    addon.request.steps = 400
-    addon.generate("a blue bird")
-    bpy.data.objects.remove(wait_for_live(addon))
-    wait_for_live(addon)
+def test_deleted_live_object_comes_back(ready: Any) -> None:
+    ready.request.steps = 400
+    ready.generate("a blue bird")
+    bpy.data.objects.remove(wait_for_live(ready))
+    wait_for_live(ready)
     bpy.ops.limbeck.cancel()
-    addon.pump_until(lambda: addon.session.job is None)
+    ready.pump_until(lambda: ready.session.job is None)
 
 
-def test_moved_live_object_says_where_the_asset_goes(addon: Any, server: Server) -> None:
-    ready(addon, server)
+def test_moved_live_object_says_where_the_asset_goes(ready: Any) -> None:
     elsewhere = bpy.data.collections.new("elsewhere")
     bpy.context.scene.collection.children.link(elsewhere)
-    addon.generate("a blue bird")
-    live = wait_for_live(addon)
+    ready.generate("a blue bird")
+    live = wait_for_live(ready)
     live.location = (0, 5, 0)
     elsewhere.objects.link(live)
     bpy.context.view_layer.update()
-    addon.pump_until(lambda: addon.session.job is None)
+    ready.pump_until(lambda: ready.session.job is None)
     (asset,) = assets()
     assert tuple(asset.matrix_world.translation) == (0, 5, 0)
     assert elsewhere in asset.users_collection
 
 
-def test_edit_mode_holds_the_asset_back(addon: Any, server: Server) -> None:
-    ready(addon, server)
+def test_edit_mode_holds_the_asset_back(ready: Any) -> None:
     bpy.ops.mesh.primitive_cube_add()
-    addon.generate("a blue bird")
-    wait_for_live(addon)
+    ready.generate("a blue bird")
+    wait_for_live(ready)
     bpy.ops.object.mode_set(mode="EDIT")
-    addon.pump_until(lambda: addon.session.job.phase == "importing")
+    ready.pump_until(lambda: ready.session.job.phase == "importing")
     for _ in range(5):
-        addon.session.pump()
+        ready.session.pump()
     assert not assets()
-    assert addon.session.job.progress_text == "The asset waits for Object Mode"
+    assert ready.session.job.progress_text == "The asset waits for Object Mode"
     bpy.ops.object.mode_set(mode="OBJECT")
-    addon.pump_until(lambda: addon.session.job is None)
+    ready.pump_until(lambda: ready.session.job is None)
     assert len(assets()) == 1
 
 
-def test_killed_server_is_reconnecting_without_an_exception(addon: Any, server: Server) -> None:
-    process = ready(addon, server)
+def test_killed_server_is_reconnecting_without_an_exception(addon: Any, own_server: Server) -> None:
+    process = ready_with(addon, own_server)
     addon.request.steps = 400
     addon.generate("a blue bird")
     wait_for_live(addon)
@@ -198,53 +199,49 @@ def test_killed_server_is_reconnecting_without_an_exception(addon: Any, server: 
     assert len(bpy.data.objects) == 1, "the mesh stays where the server cannot be asked"
 
 
-def test_restarted_server_that_lost_the_job_ends_it_with_a_message(addon: Any, server: Server) -> None:
-    process = ready(addon, server)
+def test_restarted_server_that_lost_the_job_ends_it_with_a_message(addon: Any, own_server: Server) -> None:
+    process = ready_with(addon, own_server)
     addon.request.steps = 400
     addon.generate("a blue bird")
     wait_for_live(addon)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    server()
+    own_server()
     addon.pump_until(lambda: addon.session.job is None)
     assert addon.session.problem is not None
     assert addon.session.problem.remedy
 
 
-def test_loading_a_file_follows_its_job_again(addon: Any, server: Server, tmp_path: Path) -> None:
-    ready(addon, server)
-    addon.request.steps = 40
-    addon.generate("a blue bird")
-    wait_for_live(addon)
+def test_loading_a_file_follows_its_job_again(ready: Any, tmp_path: Path) -> None:
+    ready.request.steps = 16
+    ready.generate("a blue bird")
+    wait_for_live(ready)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "bird.blend"))
     bpy.ops.wm.read_homefile(use_empty=True)
-    assert addon.session.job is None
-    assert "limbeck get" in addon.session.note
-    addon.session.pump()
+    assert ready.session.job is None
+    assert "limbeck get" in ready.session.note
+    ready.session.pump()
     assert not bpy.data.objects, "the other file's job leaves this one alone"
     bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "bird.blend"))
-    assert addon.session.job is not None
-    addon.pump_until(lambda: addon.session.job is None)
+    assert ready.session.job is not None
+    ready.pump_until(lambda: ready.session.job is None)
     assert [thing["prompt"] for thing in assets()] == ["a blue bird"]
     assert len(bpy.data.objects) == 1
 
 
-def test_unregistering_in_mid_job_leaves_the_job_alone(addon: Any, server: Server) -> None:
+def test_unregistering_in_mid_job_leaves_the_job_alone(ready: Any) -> None:
     import addon_utils
 
-    ready(addon, server)
-    addon.request.steps = 400
-    addon.generate("a blue bird")
-    wait_for_live(addon)
+    ready.request.steps = 400
+    ready.generate("a blue bird")
+    wait_for_live(ready)
     addon_utils.disable("bl_ext.user_default.limbeck")
     addon_utils.enable("bl_ext.user_default.limbeck")
 
 
-def test_generate_starts_a_server_where_none_runs(addon: Any, tmp_path: Path) -> None:
-    import sys
-
+def test_generate_starts_a_server_where_none_runs(addon: Any, own_folder: None, tmp_path: Path) -> None:
     command = tmp_path / "limbeck"
-    command.write_text(f"#!/bin/sh\nexec {sys.executable} -m blender.synthetic_engine\n")
+    command.write_text(f"#!/bin/sh\nexec {' '.join(SERVE)}\n")
     command.chmod(0o755)
     addon.module("preferences").addon_preferences(bpy.context).server_command = str(command)
     addon.session.pump()
@@ -257,7 +254,7 @@ def test_generate_starts_a_server_where_none_runs(addon: Any, tmp_path: Path) ->
     wait_until(lambda: not process.is_running)
 
 
-def test_server_of_another_version_says_what_to_update(addon: Any, tmp_path: Path) -> None:
+def test_server_of_another_version_says_what_to_update(addon: Any, own_folder: None, tmp_path: Path) -> None:
     """A server that answers E_VERSION to whatever it is told."""
     import zmq
 

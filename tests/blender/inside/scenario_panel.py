@@ -3,7 +3,6 @@
 """The sidebar in every state, and the extension's coming and going."""
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -72,8 +71,7 @@ def test_request_can_be_filled_in(addon: Any) -> None:
     assert draw().texts("prop") == ["prompt", "recipe", "seed", "steps", "faces"]
 
 
-def test_ready_server_shows_generate(addon: Any, server: Callable[[], Any]) -> None:
-    server()
+def test_ready_server_shows_generate(addon: Any, shared_server: None) -> None:
     addon.pump_until(lambda: addon.session.link.is_ready)
     layout = draw()
     assert layout.texts("label") == ["Ready"]
@@ -142,9 +140,8 @@ def test_install_command_is_copied(addon: Any) -> None:
     assert bpy.ops.limbeck.copy_install_command() == {"FINISHED"}
 
 
-def test_no_python_thread_is_started(addon: Any, server: Callable[[], Any]) -> None:
+def test_no_python_thread_is_started(addon: Any, shared_server: None) -> None:
     import threading
 
-    server()
     addon.pump_until(lambda: addon.session.link.is_ready)
     assert threading.active_count() == 1

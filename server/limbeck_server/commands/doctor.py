@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""``limbeck doctor``: look at everything that has to be right; changes nothing and does not import torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal
+
+import click
+import zmq
+
+from limbeck import __version__
+from limbeck_protocol import blocking
+from limbeck_protocol.connection import connection_file, is_alive, read_connection_file
+from limbeck_protocol.errors import ProtocolError
+from limbeck_server.settings import data_folder, load_settings
+
+MIN_FREE_BYTES = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report."""
+
+    name: str
+    state: Literal["ok", "warning", "problem"]
+    text: str
+    remedy: str = ""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Check this installation and the server, for you and for bug reports."""
+    findings = list(examine())
+    has_problem = any(finding.state == "problem" for finding in findings)
+    if as_json:
+        click.echo(json.dumps({"ok": not has_problem, "findings": [asdict(finding) for finding in findings]}))
+    else:
+        for finding in findings:
+            click.echo(f"{finding.state:8} {finding.name}: {finding.text}")
+            if finding.remedy:
+                click.echo(f"{'':8} -> {finding.remedy}")
+    context.exit(1 if has_problem else 0)
+
+
+def examine() -> Iterator[Finding]:
+    """Yield what was found, one thing after the other."""
+    yield Finding("limbeck", "ok", __version__)
+    yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores")
+    yield examine_torch()
+    yield examine_zmq()
+    yield examine_space()
+    yield examine_numba_cache()
+    yield from examine_server()
+    yield Finding("blender", "ok", "the extension is a zip", "python packaging/build_extension.py --out DIR makes it")
+
+
+def examine_torch() -> Finding:
+    """Look for torch and a GPU without importing torch, which takes seconds."""
+    try:
+        text = f"torch {version('torch')}"
+    except PackageNotFoundError:
+        return Finding("torch", "problem", "not installed", "python -m pip install limbeck")
+    return Finding("torch", "ok", f"{text}, {gpu_name() or 'no NVIDIA GPU seen: the CPU will compute'}")
+
+
+def gpu_name() -> str:
+    """Return what the NVIDIA driver calls its GPUs, or nothing."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        return "Apple GPU" if sys.platform == "darwin" and platform.machine() == "arm64" else ""
+    query = [program, "--query-gpu=name,memory.total", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True)  # noqa: S603 - no input
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return "; ".join(found.stdout.split("\n")).strip("; ")
+
+
+def examine_zmq() -> Finding:
+    """Look whether connections can be local and encrypted."""
+    text = f"pyzmq {version('pyzmq')}, libzmq {zmq.zmq_version()}"
+    if not zmq.has("curve"):
+        return Finding("zmq", "problem", f"{text} without CURVE", "install pyzmq from its official wheels")
+    where = "a Unix socket" if load_settings().can_use_ipc else "encrypted loopback TCP"
+    return Finding("zmq", "ok", f"{text} with CURVE; the server will use {where}")
+
+
+def examine_space() -> Finding:
+    """Look whether jobs have room."""
+    folder = existing_parent(data_folder())
+    free = shutil.disk_usage(folder).free
+    text = f"{free / 1e9:.1f} GB free for jobs in {data_folder()}"
+    if not os.access(folder, os.W_OK):
+        return Finding(
+            "disk", "problem", f"{folder} cannot be written", "check its permissions, or set LIMBECK_DATA_DIR"
+        )
+    if free < MIN_FREE_BYTES:
+        return Finding("disk", "warning", text, "free some space")
+    return Finding("disk", "ok", text)
+
+
+def examine_numba_cache() -> Finding:
+    """Look whether compiled kernels can be kept: numba writes beside the source, else into the user's cache."""
+    package = Path(__file__).parents[3] / "core" / "limbeck"
+    places = [os.environ.get("NUMBA_CACHE_DIR"), package if package.is_dir() else None, Path.home() / ".cache"]
+    writable = [str(place) for place in places if place and os.access(existing_parent(Path(place)), os.W_OK)]
+    if writable:
+        return Finding("numba cache", "ok", f"can be written in {writable[0]}")
+    remedy = "set NUMBA_CACHE_DIR to a folder that can be written"
+    return Finding("numba cache", "warning", "cannot be written: every start will compile for a while", remedy)
+
+
+def examine_server() -> Iterator[Finding]:
+    """Look for the connection file, and ask the server that it names."""
+    try:
+        endpoint = read_connection_file(connection_file())
+    except FileNotFoundError:
+        yield Finding("server", "ok", f"none is running ({connection_file()} is not there)", "start one: limbeck serve")
+        return
+    except ProtocolError as error:
+        yield Finding("connection file", "problem", error.message, error.remedy)
+        return
+    if not is_alive(endpoint):
+        remedy = "limbeck serve replaces it"
+        yield Finding("connection file", "warning", f"left behind by process {endpoint.pid}, which is gone", remedy)
+        return
+    yield Finding("connection file", "ok", f"{connection_file()} names {endpoint.address}, process {endpoint.pid}")
+    yield ask_server()
+
+
+def ask_server() -> Finding:
+    """Say hello to the server."""
+    try:
+        with closing(blocking.connect(f"limbeck-doctor {__version__}", "limbeck-doctor", timeout_s=5.0)) as client:
+            theirs = client.server.version if client.server else ""
+    except ProtocolError as error:
+        return Finding("server", "problem", error.message, error.remedy)
+    if theirs != __version__:
+        remedy = "restart the server after an update: limbeck serve"
+        return Finding("server", "warning", f"answers, but is version {theirs} while this is {__version__}", remedy)
+    return Finding("server", "ok", f"answers, version {theirs}")
+
+
+def existing_parent(path: Path) -> Path:
+    """Return the path, or its nearest parent that exists."""
+    return next(folder for folder in (path, *path.absolute().parents) if folder.exists())

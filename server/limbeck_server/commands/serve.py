@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""``limbeck serve``: run the server until Ctrl-C or SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import closing
+from types import FrameType
+
+import click
+
+from limbeck_protocol.connection import Endpoint
+from limbeck_server.logs import open_log
+from limbeck_server.settings import CORE_ENGINE, load_settings
+
+
+@click.command()
+@click.option("--bind", metavar="ADDRESS", help="Default: a Unix socket that only you can open, else loopback TCP.")
+@click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True, help="Where workers run.")
+@click.option("--engine", default=CORE_ENGINE, hidden=True, help="module:function that workers run, for tests.")
+def serve(bind: str | None, executor: str, engine: str) -> None:
+    """Run the server; jobs are submitted by 'limbeck submit', by Blender, or by the Python client."""
+    from limbeck_server.service import serve as run_server  # noqa: PLC0415 - other commands need not load it
+
+    settings = load_settings(bind, engine)
+    should_stop = threading.Event()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        should_stop.set()
+        signal.signal(number, signal.SIG_DFL)  # a second one does not wait
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), stop)
+    with closing(open_log(settings.state_folder)) as log:
+        run_server(settings, should_stop.is_set, announce)
+        log.flush()
+    click.echo("stopped", err=True)
+
+
+def announce(endpoint: Endpoint) -> None:
+    """Say on standard error where the server listens."""
+    click.echo(f"limbeck {endpoint.version} listens on {endpoint.address} (Ctrl-C stops it)", err=True)

@@ -1,0 +1,51 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Error codes to exit statuses, as CONTRACT.md fixes them."""
+
+from __future__ import annotations
+
+UNEXPECTED = 1
+BAD_INPUT = 2
+NO_SERVER = 3
+NO_ROOM = 4
+JOB_FAILED = 5
+INTERRUPTED = 130
+
+STATUSES = {
+    UNEXPECTED: ("E_INTERNAL", "E_UNKNOWN"),
+    NO_SERVER: (
+        "E_NO_SERVER",
+        "E_VERSION",
+        "E_AUTH",
+        "E_NO_ANSWER",
+        "E_TIMEOUT",
+        "E_CONNECTION_FILE",
+        "E_NO_SESSION",
+        "E_QUOTA",
+        "E_QUEUE_FULL",
+        "E_UNKNOWN_TYPE",
+        "E_DECODE",
+        "E_FRAMING",
+        "E_FRAME_SIZE",
+        "E_TOO_MANY_FRAMES",
+        "E_HEADER_TOO_LARGE",
+    ),
+    NO_ROOM: ("E_DISK_FULL", "E_OUT_OF_MEMORY", "E_GPU_OOM"),
+    JOB_FAILED: (
+        "E_WORKER_LOST",
+        "E_WORKER_CRASH",
+        "E_SERVER_STOPPED",
+        "E_ENGINE",
+        "E_DIVERGED",
+        "E_NOT_FINITE",
+        "E_EMPTY",
+        "E_CHECKSUM",
+    ),
+    INTERRUPTED: ("E_CANCELLED", "E_INTERRUPTED"),
+}
+"""Every code that is not named here is bad input."""
+
+
+def exit_status(code: str) -> int:
+    """Return the exit status for an error code."""
+    return next((status for status, codes in STATUSES.items() if code in codes), BAD_INPUT)
