@@ -74,7 +74,7 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
     device = choose_device(settings.device)
     recipe = settings.recipe
     yield Progress("loading", 0, 0, f"loading the {settings.prior} prior")
-    priors = {role: _condition(settings, role, device) for role in recipe.roles}
+    priors: dict[Role, Conditioned] = {role: _condition(settings, role, device) for role in recipe.roles}
     yield from _word_warnings(settings, priors[recipe.terms[0].prior].prior.spec)
     if not is_compiled(device):
         yield Progress("compiling", 0, 0, "compiling the rasteriser; this happens once")

@@ -174,7 +174,6 @@ class Client:
         socket.setsockopt(zmq.SNDHWM, 32)
         socket.setsockopt(zmq.RCVHWM, 32)
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_FRAME_BYTES)
-        socket.setsockopt(zmq.IMMEDIATE, 1)  # nothing is queued for a server that is not there
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 5000)
         socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)

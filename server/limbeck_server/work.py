@@ -104,7 +104,7 @@ def _finish(parts: Parts, job: Job, message: Finished, _packet: Packet) -> None:
     parts.crew.release(has_succeeded=True)
     if job.state == "running":
         parts.board.change(job.id, "finalizing")
-    _end(parts, job, "succeeded", summary=summary, asset=asset)
+    _end(parts, job, "succeeded", step=job.steps, summary=summary, asset=asset)
 
 
 def _take_failure(parts: Parts, job: Job, message: Failed, _packet: Packet) -> None:

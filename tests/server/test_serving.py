@@ -280,10 +280,9 @@ def test_ranges_outside_a_file_are_refused(server: RunningServer, offset: int, l
     assert answer.code == "E_SCHEMA"
 
 
+@pytest.mark.parametrize("server", ["tcp"], indirect=True)
 def test_tcp_lets_in_only_the_keys_of_the_connection_file(server: RunningServer) -> None:
     endpoint = server.place.endpoint
-    if endpoint.server_key is None:
-        pytest.skip("ipc has no keys: its folder is private; the TCP case of this test runs")
     public, secret = (key.decode() for key in zmq.curve_keypair())
     stranger = replace(endpoint, client_public=public, client_secret=secret)
     with closing(Client(stranger, app="test", client_id="stranger")) as client:

@@ -21,6 +21,8 @@ MIN_ALPHA = 0.5
 FULL_ALPHA = 0.95
 STEEP = 4.0
 """Depth per width of a pixel at which a surface stops being one: it is then seen at more than 75 degrees."""
+MIN_WEIGHT = 1e-3
+"""Below this a vertex is not seen: at most along an outline or at a grazing angle, where its neighbours know better."""
 EDGE_WEIGHT = 0.01
 """How much a sample beside a silhouette counts: splats smear a pixel or two across it."""
 
@@ -58,7 +60,7 @@ def project_colors(mesh: Mesh, views: list[ColorView], *, facing_power: float = 
         weight = reliability * facing(mesh, normals, view) ** facing_power
         sums += colors * weight[:, None]
         weights += weight
-    is_seen = weights > 1e-6
+    is_seen = weights > MIN_WEIGHT
     colors = np.divide(sums, weights[:, None], out=np.full_like(sums, 0.5), where=is_seen[:, None])
     return with_colors(mesh, fill_unseen(mesh, colors, is_seen))
 

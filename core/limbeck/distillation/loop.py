@@ -19,6 +19,7 @@ from limbeck.distillation.references import PosedImages, photometric_loss
 from limbeck.distillation.state import RunState, set_learning_rates
 from limbeck.distillation.term import Term, residual, surrogate_loss
 from limbeck.errors import LimbeckError
+from limbeck.priors.prior import Role
 from limbeck.representations.densify import densify_and_prune, is_due
 from limbeck.representations.representation import Rendering
 from limbeck.rigs import Rig, sample_cameras
@@ -36,7 +37,7 @@ class Scene:
     """
 
     rig: Rig
-    priors: Mapping[str, Conditioned]
+    priors: Mapping[Role, Conditioned]
     references: PosedImages | None
     device: torch.device
 

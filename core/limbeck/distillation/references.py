@@ -16,7 +16,7 @@ from torch import Tensor
 from limbeck.cameras import Cameras, distance_for, ring_cameras
 from limbeck.distillation.conditioning import Conditioned
 from limbeck.distillation.guidance import Branch
-from limbeck.priors.prior import PriorSpec
+from limbeck.priors.prior import PriorSpec, Role
 from limbeck.sampling import Sampler, draw
 from limbeck.schedules import Schedule, constant
 
@@ -50,7 +50,7 @@ class PosedImages:
 
 
 def draw_references(
-    settings: DrawnReferences, priors: Mapping[str, Conditioned], generator: torch.Generator, device: torch.device
+    settings: DrawnReferences, priors: Mapping[Role, Conditioned], generator: torch.Generator, device: torch.device
 ) -> PosedImages:
     """Draw the front from ``text_to_image`` and the three other sides from ``multi_view``."""
     multi_view = priors["multi_view"]

@@ -88,7 +88,9 @@ def residual(
     t = term.timesteps(progress, len(latents), len(prior.alphas_cumprod), generator).to(latents.device)
     noised = term.noise(latents, t, prior.alphas_cumprod, generator)
     branches: list[Branch] = list(dict.fromkeys((*term.guidance.branches, *term.variate.branches)))
-    conds = {branch: conditioned.conds(cameras, branch, view_prompts=term.view_prompts) for branch in branches}
+    conds: dict[Branch, Cond] = {
+        branch: conditioned.conds(cameras, branch, view_prompts=term.view_prompts) for branch in branches
+    }
     noise_preds = predict_branches(prior, noised.xt, t, conds)
     r = term.guidance(noise_preds, noised, progress) - term.variate(noise_preds, noised)
     return Residual(weight_of(term.weighting, noised) * r, float(r.square().mean().sqrt()))

@@ -37,7 +37,18 @@ def load_recipe(name: str) -> Recipe:
     """Return the recipe of that name.
 
     Raises:
-        LimbeckError: E_RECIPE_UNKNOWN, with the nearest names.
+        LimbeckError: E_RECIPE_UNKNOWN.
+    """
+    require_known(name)
+    recipe: Callable[[], Recipe] = import_module(f"limbeck.recipes.{name}").recipe
+    return recipe()
+
+
+def require_known(name: str) -> None:
+    """Refuse a name that is no recipe's, without importing any.
+
+    Raises:
+        LimbeckError: E_RECIPE_UNKNOWN, with the nearest name.
     """
     if name not in CARDS:
         near = difflib.get_close_matches(name, CARDS, n=1)
@@ -47,5 +58,3 @@ def load_recipe(name: str) -> Recipe:
             f"expected one of the recipes {', '.join(CARDS)}, got {name!r}",
             f"{hint}run 'limbeck recipes' for the list",
         )
-    recipe: Callable[[], Recipe] = import_module(f"limbeck.recipes.{name}").recipe
-    return recipe()

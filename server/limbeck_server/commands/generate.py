@@ -14,6 +14,7 @@ import psutil
 
 from limbeck.assets.atomic import require_writable
 from limbeck.assets.turntable import turntable_format
+from limbeck.recipes import require_known
 from limbeck_protocol.job import JobSpec
 from limbeck_server.commands.job_options import job_from_options, with_job_options
 from limbeck_server.console import ProgressReport
@@ -30,6 +31,8 @@ def generate(output: Path, contact_sheet: Path | None, turntable: Path | None, a
     """Make a 3D asset from PROMPT."""
     started_at = psutil.Process().create_time()
     job = job_from_options(options, output)
+    if isinstance(job.recipe, str):
+        require_known(job.recipe)
     for path in (output, contact_sheet, turntable):
         if path is not None:
             require_writable(path)

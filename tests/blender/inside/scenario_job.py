@@ -147,6 +147,15 @@ def test_bad_request_is_reported_and_sends_nothing(ready: Any) -> None:
     assert ready.session.job is None
 
 
+def test_unknown_recipe_is_refused_with_the_names_that_there_are(ready: Any) -> None:
+    assert "limbeck" in ready.session.link.recipes
+    ready.request.recipe = "no-such-recipe"
+    ready.generate("a blue bird")
+    ready.pump_until(lambda: ready.session.job is None)
+    assert "no-such-recipe" in ready.session.problem.message
+    assert ready.session.problem.remedy
+
+
 def test_deleted_live_object_comes_back(ready: Any) -> None:
     ready.request.steps = 400
     ready.generate("a blue bird")

@@ -1,0 +1,17 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Limbeck's Blender extension: a sidebar that turns a prompt into a mesh while you watch."""
+
+from . import operators, panels, preferences, properties, timer
+
+_PARTS = (preferences, properties, operators, panels, timer)
+
+
+def register() -> None:
+    for part in _PARTS:
+        part.register()
+
+
+def unregister() -> None:
+    for part in reversed(_PARTS):
+        part.unregister()

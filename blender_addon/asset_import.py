@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bring a finished asset into the scene with Blender's own glTF importer."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bpy
+from mathutils import Matrix
+
+from .material import new_color_material, show_colors
+
+# Blender 4.2 has none of these three: it neither makes a collection nor writes to the scene.
+_QUIET_OPTIONS = {
+    "import_scene_as_collection": False,
+    "import_scene_extras": False,
+    "import_select_created_objects": False,
+}
+
+
+@dataclass(frozen=True)
+class AssetError(Exception):
+    """An asset that cannot be imported, and what to do about it."""
+
+    message: str
+
+
+def import_glb(file: Path) -> Any:
+    """Import a GLB that holds one mesh; return its object, which has a material that shows its colours.
+
+    Raises:
+        AssetError: if the importer is off, fails, or finds another number of meshes than one.
+    """
+    if "gltf" not in dir(bpy.ops.import_scene):
+        raise AssetError('Blender\'s glTF importer is off; enable "glTF 2.0 format" in Preferences > Add-ons')
+    before = set(bpy.data.objects)
+    try:
+        bpy.ops.import_scene.gltf(filepath=str(file), **_quiet_options())
+    except RuntimeError as error:
+        raise AssetError(f"{file} cannot be imported: {str(error).strip()}") from error
+    imported = [thing for thing in bpy.data.objects if thing not in before]
+    meshes = [thing for thing in imported if thing.type == "MESH"]
+    if len(meshes) != 1:
+        _remove(imported)
+        raise AssetError(f"{file} holds {len(meshes)} meshes, expected one")
+    asset = meshes[0]
+    _detach(asset)
+    _remove([thing for thing in imported if thing is not asset])
+    _show_vertex_colors(asset)
+    return asset
+
+
+def replace_live(asset: Any, live: Any, *, otherwise_at: Any, otherwise_in: Any) -> None:
+    """Put the asset where the live object stands and in its collections, or where it would have been made."""
+    matrix = live.matrix_world if live is not None else Matrix.Translation(otherwise_at)
+    asset.matrix_world = matrix @ asset.matrix_world
+    for collection in asset.users_collection:
+        collection.objects.unlink(asset)
+    for collection in live.users_collection if live is not None else [otherwise_in]:
+        collection.objects.link(asset)
+
+
+def rename(asset: Any, name: str) -> None:
+    """Name the object, its mesh and its materials alike."""
+    asset.name = asset.data.name = name
+    for material in asset.data.materials:
+        material.name = name
+
+
+def select_only(context: Any, asset: Any) -> None:
+    """Make the asset the one selected and active object, as Blender does with a new object."""
+    for thing in context.view_layer.objects.selected:
+        thing.select_set(False)
+    asset.select_set(True)
+    context.view_layer.objects.active = asset
+
+
+def _quiet_options() -> dict[str, bool]:
+    known = bpy.ops.import_scene.gltf.get_rna_type().properties.keys()
+    return {name: value for name, value in _QUIET_OPTIONS.items() if name in known}
+
+
+def _detach(asset: Any) -> None:
+    """Free the object from the importer's parents and from its quaternions, which artists seldom want."""
+    matrix = asset.matrix_world.copy()
+    asset.parent = None
+    asset.rotation_mode = "XYZ"
+    asset.matrix_world = matrix
+
+
+def _remove(things: list[Any]) -> None:
+    for thing in things:
+        bpy.data.objects.remove(thing)
+
+
+def _show_vertex_colors(asset: Any) -> None:
+    mesh = asset.data
+    if not mesh.color_attributes:
+        return
+    attribute = mesh.color_attributes[0].name
+    mesh.color_attributes.active_color_name = attribute
+    mesh.color_attributes.render_color_index = 0
+    if not mesh.materials:
+        mesh.materials.append(new_color_material(asset.name, attribute))
+    for material in mesh.materials:
+        show_colors(material, attribute)

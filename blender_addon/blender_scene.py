@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a session does to Blender's scene. Holds no reference to it, so undo and file loads cannot break it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from . import live_mesh
+from .job import FollowedJob
+from .session import SceneError
+
+if TYPE_CHECKING:
+    from limbeck_protocol.mesh_codec import MeshData
+
+
+class BlenderScene:
+    """The scene of the window, or the file's first where a timer has no window."""
+
+    def show_preview(self, job: FollowedJob, mesh: MeshData) -> bool:
+        if is_rendering():
+            return False
+        with _in_window():
+            live = live_mesh.find(job.id) or live_mesh.create(job, bpy.context.collection)
+            return live_mesh.show(live, mesh.vertices, mesh.faces, mesh.colors)
+
+    def import_asset(self, job: FollowedJob, file: Path) -> bool:
+        """Import as one undo step. Blender pushes it only for an operator called with its second argument true."""
+        if is_rendering():
+            return False
+        with _in_window():
+            return bpy.context.mode == "OBJECT" and _import_asset(job, file)
+
+    def end_preview(self, job: FollowedJob, *, keep: bool) -> None:
+        if keep:
+            live_mesh.release(job.id)
+        else:
+            live_mesh.remove(job.id)
+
+    def redraw(self) -> None:
+        for window in bpy.context.window_manager.windows:
+            for area in window.screen.areas:
+                if area.type == "VIEW_3D":
+                    area.tag_redraw()
+
+
+def _import_asset(job: FollowedJob, file: Path) -> bool:
+    arguments = {"job": job.id, "title": job.title, "prompt": job.prompt, "recipe": job.recipe, "seed": job.seed}
+    try:
+        bpy.ops.limbeck.import_asset("EXEC_DEFAULT", True, filepath=str(file), location=job.location, **arguments)
+    except RuntimeError as error:
+        raise SceneError(str(error).strip().removeprefix("Error: ")) from error
+    return True
+
+
+def _in_window() -> AbstractContextManager[None]:
+    """Give a timer, which has no window of its own, the context of the first one."""
+    windows = bpy.context.window_manager.windows
+    return nullcontext() if bpy.context.window or not windows else bpy.context.temp_override(window=windows[0])
+
+
+def is_rendering() -> bool:
+    """Return whether a render reads the scene just now, so that it must not change."""
+    return bpy.app.is_job_running("RENDER")
+
+
+def find_resumable_job() -> FollowedJob | None:
+    """Return the job whose live mesh is in the file that has just been loaded."""
+    live: Any = next((thing for thing in bpy.data.objects if live_mesh.JOB_KEY in thing), None)
+    return None if live is None else live_mesh.job_of(live)

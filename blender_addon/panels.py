@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sidebar tab. Drawing reads the session and changes nothing."""
+
+import textwrap
+from typing import Any
+
+import bpy
+
+from . import live_mesh, server_process, timer
+from .job import FollowedJob
+from .session import Session
+
+WRAP_CHARACTERS = 38
+
+
+class LIMBECK_PT_main(bpy.types.Panel):
+    bl_label = "Limbeck"
+    bl_idname = "LIMBECK_PT_main"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Limbeck"
+
+    def draw(self, context: Any) -> None:
+        session, layout = timer.session(), self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        draw_status(layout, session)
+        draw_request(layout, context.scene.limbeck, is_enabled=session.job is None)
+        if session.job is None:
+            draw_generate(layout)
+        else:
+            draw_job(layout, session.job)
+            draw_show_colors(layout, context, session.job)
+        draw_outcome(layout, session)
+
+
+class LIMBECK_PT_advanced(bpy.types.Panel):
+    bl_label = "Advanced"
+    bl_idname = "LIMBECK_PT_advanced"
+    bl_parent_id = "LIMBECK_PT_main"
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Limbeck"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012 (Blender wants a plain set)
+
+    def draw(self, context: Any) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        layout.enabled = timer.session().job is None
+        layout.prop(context.scene.limbeck, "steps")
+        layout.prop(context.scene.limbeck, "faces")
+
+
+def draw_status(layout: Any, session: Session) -> None:
+    """Draw how things stand with the server, and what to do where nothing stands."""
+    status = session.link.status
+    row = layout.row()
+    row.label(text=status.text, icon=status.icon)
+    if session.link.can_start_server:
+        row.operator("limbeck.start_server")
+    draw_wrapped(layout, status.remedy)
+    if session.link.needs_install:
+        draw_wrapped(layout, "Install the server once: run this in a terminal, then come back")
+        row = layout.row(align=True)
+        row.label(text=server_process.INSTALL_COMMAND)
+        row.operator("limbeck.copy_install_command", text="", icon="COPYDOWN")
+
+
+def draw_request(layout: Any, request: Any, *, is_enabled: bool) -> None:
+    """Draw what the artist asks for."""
+    column = layout.column()
+    column.enabled = is_enabled
+    column.prop(request, "prompt", text="", placeholder="What to make")
+    column.prop(request, "recipe")
+    column.prop(request, "seed")
+
+
+def draw_generate(layout: Any) -> None:
+    row = layout.row()
+    row.scale_y = 1.4
+    row.operator("limbeck.generate", icon="PLAY")
+
+
+def draw_job(layout: Any, job: FollowedJob) -> None:
+    """Draw the bar and the button that stops it."""
+    layout.progress(factor=job.progress, text=job.progress_text, type="BAR")
+    layout.operator("limbeck.cancel", icon="X")
+
+
+def draw_show_colors(layout: Any, context: Any, job: FollowedJob) -> None:
+    """Offer vertex colours where the live mesh is there and Solid shading hides them."""
+    shading = getattr(context.space_data, "shading", None)
+    if shading is None or shading.type != "SOLID" or shading.color_type == "VERTEX" or live_mesh.find(job.id) is None:
+        return
+    layout.operator("limbeck.show_colors", icon="COLOR")
+
+
+def draw_outcome(layout: Any, session: Session) -> None:
+    """Draw what went wrong last, with its remedy, or what is worth knowing."""
+    if session.problem is not None:
+        draw_wrapped(layout, session.problem.message, icon="ERROR")
+        draw_wrapped(layout, session.problem.remedy)
+    draw_wrapped(layout, session.note, icon="INFO")
+
+
+def draw_wrapped(layout: Any, text: str, icon: str = "BLANK1") -> None:
+    """Draw text over as many lines as a sidebar of usual width needs."""
+    if not text:
+        return
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    for line in textwrap.wrap(text, WRAP_CHARACTERS):
+        column.label(text=line, icon=icon)
+        icon = "BLANK1"
+
+
+_CLASSES = (LIMBECK_PT_main, LIMBECK_PT_advanced)
+
+
+def register() -> None:
+    for part in _CLASSES:
+        bpy.utils.register_class(part)
+
+
+def unregister() -> None:
+    for part in reversed(_CLASSES):
+        bpy.utils.unregister_class(part)

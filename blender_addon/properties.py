@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an artist asks for, kept in the scene and saved with the file."""
+
+# pyright: reportInvalidTypeForm=false
+from typing import Any
+
+import bpy
+from bpy.props import IntProperty, PointerProperty, StringProperty
+
+from . import timer
+
+
+def _offered_recipes(self: Any, context: Any, edit_text: str) -> list[str]:
+    return [name for name in timer.session().link.recipes if edit_text.lower() in name.lower()]
+
+
+class LIMBECK_PG_request(bpy.types.PropertyGroup):
+    prompt: StringProperty(name="Prompt", description="What to make, for example: a blue penguin")
+    recipe: StringProperty(
+        name="Recipe",
+        description="The method that forms the mesh",
+        default="limbeck",
+        search=_offered_recipes,
+        search_options={"SUGGESTION"},
+    )
+    seed: IntProperty(name="Seed", description="Another seed gives another variation of the same prompt", min=0)
+    steps: IntProperty(name="Steps", description="Optimisation steps. 0 lets the recipe decide", min=0, soft_max=5000)
+    faces: IntProperty(
+        name="Faces", description="The most triangles that the asset may have", default=20000, min=100, soft_max=200000
+    )
+
+
+def register() -> None:
+    bpy.utils.register_class(LIMBECK_PG_request)
+    bpy.types.Scene.limbeck = PointerProperty(type=LIMBECK_PG_request)
+
+
+def unregister() -> None:
+    del bpy.types.Scene.limbeck
+    bpy.utils.unregister_class(LIMBECK_PG_request)

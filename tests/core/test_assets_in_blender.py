@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""What Blender's own importers make of our files: frame, colours, material, custom properties."""
+
+import numpy as np
+import pytest
+
+from limbeck.assets.gltf import write_glb
+from limbeck.assets.mesh import make_mesh
+from limbeck.assets.ply import write_ply
+from limbeck.assets.wavefront import write_obj
+
+bpy = pytest.importorskip("bpy", reason="needs the bpy module, which exists for Python 3.11 only")
+
+CORNERS = np.array([[0, -1, 0], [0, 0, 1], [0.75, 0.5, -0.25], [-0.75, 0.5, -0.25]])
+COLORS = np.array([[255, 0, 0, 255], [0, 200, 0, 255], [0, 0, 128, 255], [10, 40, 200, 255]], np.uint8)
+MESH = make_mesh(CORNERS, np.array([[0, 2, 1], [0, 1, 3], [1, 2, 3], [2, 0, 3]]), COLORS)
+METADATA = {"prompt": "a red tetrahedron", "seed": 7}
+
+
+def imported(path):
+    bpy.ops.wm.read_homefile(use_empty=True)
+    operator = {
+        ".glb": bpy.ops.import_scene.gltf,
+        ".obj": bpy.ops.wm.obj_import,
+        ".ply": bpy.ops.wm.ply_import,
+    }[path.suffix]
+    assert operator(filepath=str(path)) == {"FINISHED"}
+    (found,) = [thing for thing in bpy.context.scene.objects if thing.type == "MESH"]
+    return found
+
+
+def world_positions(thing):
+    return np.array([thing.matrix_world @ vertex.co for vertex in thing.data.vertices])
+
+
+def vertex_colors_srgb(thing):
+    """Colours per vertex, whether Blender keeps them at vertices or at corners of faces."""
+    attribute = thing.data.color_attributes.active_color
+    owners = (
+        range(len(thing.data.vertices))
+        if attribute.domain == "POINT"
+        else [loop.vertex_index for loop in thing.data.loops]
+    )
+    colors = np.zeros((len(thing.data.vertices), 4))
+    for owner, item in zip(owners, attribute.data, strict=True):
+        colors[owner] = item.color_srgb
+    return colors * 255
+
+
+@pytest.fixture(params=["glb", "obj", "ply"])
+def found(request, tmp_path):
+    path = tmp_path / f"tetrahedron.{request.param}"
+    if request.param == "glb":
+        write_glb(path, MESH, name="tetrahedron", metadata=METADATA)
+    else:
+        {"obj": write_obj, "ply": write_ply}[request.param](path, MESH)
+    return imported(path)
+
+
+def test_blender_restores_our_frame(found):
+    np.testing.assert_allclose(world_positions(found), CORNERS, atol=1e-6)
+
+
+def test_blender_sees_faces_from_outside(found):
+    positions = world_positions(found)
+    for polygon in found.data.polygons:
+        normal = found.matrix_world.to_3x3() @ polygon.normal
+        assert np.dot(normal, positions[list(polygon.vertices)].mean(0)) > 0
+
+
+def test_blender_shows_our_colours(found):
+    # Blender keeps GLB colours in bytes and passes them through linear light: two levels at most.
+    np.testing.assert_allclose(vertex_colors_srgb(found), COLORS, atol=2)
+
+
+def test_blender_builds_the_material_and_keeps_the_metadata(tmp_path):
+    write_glb(tmp_path / "asset.glb", MESH, name="tetrahedron", metadata=METADATA)
+    found = imported(tmp_path / "asset.glb")
+    (material,) = found.data.materials
+    nodes = {node.type: node for node in material.node_tree.nodes}
+    shader = nodes["BSDF_PRINCIPLED"]
+    (link,) = shader.inputs["Base Color"].links
+    assert link.from_node.type == "VERTEX_COLOR"
+    assert shader.inputs["Metallic"].default_value == 0
+    assert shader.inputs["Roughness"].default_value == pytest.approx(0.8)
+    assert material.use_backface_culling
+    assert found.name == "tetrahedron"
+    assert found["limbeck"].to_dict() == METADATA
+    assert not bpy.context.scene.keys()

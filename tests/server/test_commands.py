@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""The commands for jobs, as functions against a real server, and a few as processes for their exit status."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+from server.harness import PATIENCE_S, Place, RunningServer
+from server.synthetic_engine import asset_content
+
+from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.job import JobSpec
+from limbeck_server.commands.doctor import doctor
+from limbeck_server.commands.jobs import cancel, get, status, submit, watch
+from limbeck_server.commands.serve import serve
+from limbeck_server.exit_status import exit_status
+
+
+@pytest.fixture
+def at_server(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> RunningServer:
+    """Make commands find the server."""
+    return use(server.place, monkeypatch) and server
+
+
+@pytest.fixture
+def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    """Make commands look where there is no server."""
+    return use(Place(tmp_path), monkeypatch)
+
+
+def use(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
+    for name, value in place.environment.items():
+        if name.startswith("LIMBECK_"):
+            monkeypatch.setenv(name, value)
+    return place
+
+
+def run(command: Any, *arguments: str) -> Result:
+    """Run a command; its own errors are in ``exception``, as cli.main gets them."""
+    result = CliRunner().invoke(command, arguments, standalone_mode=False)
+    is_expected = result.exception is None or isinstance(result.exception, ProtocolError)
+    assert is_expected, result.exception
+    return result
+
+
+def succeed(command: Any, *arguments: str) -> dict:
+    """Run a command that succeeds and return its JSON object."""
+    result = run(command, *arguments, "--json")
+    assert result.exception is None
+    return json.loads(result.stdout)
+
+
+def fail(command: Any, *arguments: str) -> tuple[str, int]:
+    """Run a command that fails and return its code and exit status."""
+    result = run(command, *arguments)
+    assert isinstance(result.exception, ProtocolError), result.stdout
+    assert result.stdout == ""
+    return result.exception.code, exit_status(result.exception.code)
+
+
+def test_submit_returns_at_once_and_get_fetches_the_asset(at_server: RunningServer, tmp_path: Path) -> None:
+    job = succeed(submit, "a penguin", "--seed", "4")["job"]
+    assert succeed(watch, job) == {"job": job, "state": "succeeded", "step": 6, "steps": 6}
+    file = tmp_path / "a.glb"
+    assert succeed(get, job, "-o", str(file)) == {"job": job, "file": str(file), "size_bytes": 20_000}
+    assert file.read_bytes() == asset_content(JobSpec("a penguin", seed=4))
+
+
+def test_submit_and_wait_ends_with_the_job(at_server: RunningServer, tmp_path: Path) -> None:
+    result = run(submit, "a warn penguin", "--wait", "-o", str(tmp_path / "a.obj"))
+    assert result.exception is None
+    assert result.stdout == f"{tmp_path / 'a.obj'}\n"
+    assert "warning W_WORDS: unknown words" in result.stderr
+    assert "optimising" in result.stderr
+
+
+def test_submit_with_a_key_is_one_job(at_server: RunningServer) -> None:
+    assert succeed(submit, "a penguin", "--key", "k1") == succeed(submit, "a penguin", "--key", "k1")
+
+
+def test_status_has_the_contracts_fields(at_server: RunningServer) -> None:
+    job = succeed(submit, "a penguin", "--recipe", "dreamfusion")["job"]
+    answer = succeed(status)
+    assert set(answer) == {"server", "jobs"}
+    assert set(answer["server"]) == {"state", "epoch", "version"}
+    assert set(answer["jobs"][0]) == {"job", "state", "step", "steps", "prompt", "recipe"}
+    assert (answer["jobs"][0]["job"], answer["jobs"][0]["recipe"]) == (job, "dreamfusion")
+    assert job in run(status).stdout
+    assert [line["job"] for line in succeed(status, job)["jobs"]] == [job]
+
+
+def test_cancel_ends_a_job_and_watch_says_so(at_server: RunningServer) -> None:
+    job = succeed(submit, "a penguin", "--steps", "1000")["job"]
+    succeed(cancel, job)
+    assert fail(watch, job) == ("E_CANCELLED", 130)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [("fail", ("E_DIVERGED", 5)), ("full", ("E_DISK_FULL", 4)), ("crash", ("E_WORKER_LOST", 5))],
+)
+def test_a_failed_job_has_the_contracts_exit_status(
+    at_server: RunningServer, prompt: str, expected: tuple[str, int]
+) -> None:
+    assert fail(submit, prompt, "--wait") == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ([" "], "E_PROMPT_EMPTY"),
+        (["a" * 1001], "E_PROMPT_TOO_LONG"),
+        (["a penguin", "--recipe", "cake"], "E_RECIPE_UNKNOWN"),
+        (["a penguin", "--faces", "1"], "E_SCHEMA"),
+        (["a penguin", "--image", "missing.png"], "E_FILE"),
+    ],
+)
+def test_bad_input_is_refused(at_server: RunningServer, arguments: list[str], code: str) -> None:
+    assert fail(submit, *arguments) == (code, 2)
+
+
+def test_an_unknown_job_or_path_is_bad_input(at_server: RunningServer, tmp_path: Path) -> None:
+    assert fail(watch, "nonsense") == ("E_NOT_FOUND", 2)
+    job = succeed(submit, "a penguin", "--steps", "1")["job"]
+    succeed(watch, job)
+    assert fail(get, job, "-o", str(tmp_path / "missing" / "a.glb")) == ("E_FILE", 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [submit, status, watch, cancel])
+def test_without_a_server_commands_say_how_to_start_one(nowhere: Place, command: Any) -> None:
+    result = run(command, *([] if command is status else ["a penguin"]))
+    assert (result.exception.code, exit_status(result.exception.code)) == ("E_NO_SERVER", 3)
+    assert "limbeck serve" in result.exception.remedy
+
+
+@pytest.mark.parametrize("address", ["tcp://0.0.0.0:7711", "tcp://*:7711", "tcp://192.168.0.1:7711", "tcp://a.org:7711"])
+def test_serve_refuses_addresses_that_others_reach(nowhere: Place, address: str) -> None:
+    assert fail(serve, "--bind", address) == ("E_INSECURE_BIND", 2)
+    assert not nowhere.connection_file.exists()
+
+
+def test_doctor_finds_the_server(at_server: RunningServer) -> None:
+    found = {finding["name"]: finding for finding in succeed(doctor)["findings"]}
+    assert found["server"]["text"].startswith("answers, version ")
+    assert {finding["state"] for finding in found.values()} <= {"ok", "warning"}
+
+
+def test_doctor_sees_what_a_dead_server_left(nowhere: Place) -> None:
+    nowhere.connection_file.parent.mkdir()
+    gone = {"schema": 1, "address": "ipc:///nowhere", "pid": 2**22 + 1}
+    nowhere.connection_file.touch(mode=0o600)
+    nowhere.connection_file.write_text(json.dumps(gone))
+    found = {finding["name"]: finding for finding in succeed(doctor)["findings"]}
+    assert found["connection file"]["state"] == "warning"
+    nowhere.connection_file.chmod(0o644)
+    result = run(doctor)
+    assert "problem  connection file" in result.stdout
+
+
+def test_an_error_is_one_line_or_one_object(tmp_path: Path) -> None:
+    def limbeck(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "limbeck_server", *arguments]
+        environment = os.environ | Place(tmp_path).environment
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
+
+    plain, as_json = limbeck("status"), limbeck("status", "--json")
+    assert (plain.returncode, plain.stdout) == (3, "")
+    assert plain.stderr.startswith("error E_NO_SERVER: ")
+    assert len(plain.stderr.splitlines()) == 1
+    assert (as_json.returncode, as_json.stderr) == (3, "")
+    assert set(json.loads(as_json.stdout)["error"]) == {"code", "message", "remedy"}

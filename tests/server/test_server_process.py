@@ -1,0 +1,200 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""The server as a process: how it starts, ends, is killed, and what survives it."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import zmq
+from server.harness import (
+    PATIENCE_S,
+    Place,
+    connected,
+    first,
+    has_ended,
+    kill,
+    kinds,
+    pump_until,
+    run_job,
+    running_server,
+    start_server,
+    submit,
+    wait_until,
+)
+from server.synthetic_engine import asset_content
+
+from limbeck_protocol.client import Client, Connected, Disconnected, Downloaded, JobChanged, JobProgress, Status
+from limbeck_protocol.connection import Endpoint
+from limbeck_protocol.envelope import write_message
+from limbeck_protocol.frames import Header
+from limbeck_protocol.job import JobSpec
+from limbeck_protocol.messages import BlobRead, Hello
+from limbeck_server.service import serve
+from limbeck_server.settings import ServerSettings
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_server_cleanly(tmp_path: Path, number: int) -> None:
+    with running_server(tmp_path) as server:
+        worker = server.worker
+        with connected(server) as client:
+            job_id = submit(client, JobSpec("a penguin", steps=1000))
+            client.watch(job_id)
+            first(client, JobProgress)
+            said = server.stop(number)
+            events = pump_until(client, lambda event: isinstance(event, Disconnected), 5.0)
+    assert server.process.returncode == 0
+    assert said.splitlines()[-1] == "stopped"
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["server.lock"]
+    assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
+    assert [(e.state, e.error.code) for e in kinds(events, JobChanged)[-1:]] == [("failed", "E_SERVER_STOPPED")]
+
+
+def test_a_killed_server_takes_its_worker_along_and_leaves_its_jobs(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server, connected(server) as client:
+        done, _ = run_job(client, JobSpec("a penguin", seed=5, steps=1))
+        running = submit(client, JobSpec("a stubborn penguin"))
+        waiting = submit(client, JobSpec("the next penguin", steps=1))
+        client.watch(running)
+        client.watch(waiting)
+        pump_until(client, lambda e: isinstance(e, JobChanged) and e.state == "running")
+        worker, epoch = server.worker, client.server.epoch
+        server.stop(signal.SIGKILL)
+        wait_until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, 5.0)
+
+        with running_server(tmp_path):  # despite the connection file and the sockets that the first one left
+            events = pump_until(client, lambda event: has_ended(event, waiting))
+            assert client.server.epoch != epoch
+            lost = [e for e in kinds(events, JobChanged) if e.job == running]
+            assert [(e.state, e.error.code) for e in lost] == [("failed", "E_SERVER_STOPPED")]
+            assert events[-1].state == "succeeded"
+            client.fetch(done, tmp_path / "a.glb")
+            first(client, Downloaded)
+            assert (tmp_path / "a.glb").read_bytes() == asset_content(JobSpec("a penguin", seed=5))
+            client.status()
+            assert [line.job for line in first(client, Status).jobs] == [waiting, running, done]
+
+
+def test_a_second_server_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server:
+        code = "from limbeck_server.cli import main; main(['serve', '--json'])"
+        arguments = [sys.executable, "-c", code.replace(", '--json'", "")]
+        second = subprocess.run(
+            arguments, env=os.environ | server.place.environment, capture_output=True, text=True, timeout=PATIENCE_S
+        )
+        assert second.returncode == 2
+        assert second.stderr.startswith("error E_SERVER_RUNNING: ")
+        assert len(second.stderr.splitlines()) == 1
+        with connected(server) as client:
+            assert run_job(client, JobSpec("a penguin", steps=1))[1][-1].state == "succeeded"
+
+
+def test_the_server_process_never_imports_torch(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    code = """
+import sys
+from limbeck_server.cli import main
+try:
+    main(["serve", "--engine", "synthetic_engine:engine"])
+finally:
+    print("torch" in sys.modules)
+"""
+    command = [sys.executable, "-c", code]
+    process = subprocess.Popen(command, env=os.environ | place.environment, text=True, stdout=subprocess.PIPE)
+    try:
+        wait_until(place.connection_file.exists)
+        with closing(Client(place.endpoint, app="test", client_id="test")) as client:
+            first(client, Connected)
+            assert run_job(client, JobSpec("a penguin", steps=1))[1][-1].state == "succeeded"
+        process.terminate()
+        assert process.communicate(timeout=PATIENCE_S)[0] == "False\n"
+    finally:
+        kill(process)
+
+
+def test_a_client_that_asks_and_never_reads_costs_little(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server, connected(server) as client:
+        job_id, _ = run_job(client, JobSpec("a large penguin", steps=1))
+        before = psutil.Process(server.process.pid).memory_info().rss
+        with zmq.Context() as context, context.socket(zmq.DEALER) as greedy:
+            greedy.linger = 0
+            greedy.rcvhwm = 1
+            greedy.connect(server.place.endpoint.address)
+            greedy.send_multipart(write_message(Hello("greedy", "test"), Header("", id="a")))
+            for number in range(400):
+                greedy.send_multipart(write_message(BlobRead(job_id, "asset", 0, 1 << 20), Header("", id=str(number))))
+            client.status()
+            first(client, Status, 5.0)
+            grown = psutil.Process(server.process.pid).memory_info().rss - before
+        # 16 messages in libzmq's queue and MAX_OUTBOX_BYTES in ours, of 1 MiB each, instead of 400
+        assert grown < 60e6
+
+
+@contextmanager
+def service(tmp_path: Path, **changes: float) -> Iterator[Endpoint]:
+    """Run the service in this process with other settings."""
+    folders = (tmp_path / name for name in ("data", "state", "run"))
+    settings = ServerSettings(*folders, engine="synthetic_engine:engine", **changes)
+    should_stop, is_ready = threading.Event(), threading.Event()
+    endpoints: list[Endpoint] = []
+    thread = threading.Thread(
+        target=serve, args=(settings, should_stop.is_set, lambda e: (endpoints.append(e), is_ready.set()))
+    )
+    thread.start()
+    try:
+        assert is_ready.wait(PATIENCE_S)
+        yield endpoints[0]
+    finally:
+        should_stop.set()
+        thread.join(PATIENCE_S)
+        assert not thread.is_alive()
+
+
+def test_a_worker_that_does_not_stop_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", Place(tmp_path).environment["PYTHONPATH"])
+    with (
+        service(tmp_path, cancel_grace_s=0.2, terminate_grace_s=0.2) as endpoint,
+        closing(Client(endpoint, app="test", client_id="test")) as client,
+    ):
+        job_id = submit(client, JobSpec("a stubborn penguin"))
+        client.watch(job_id)
+        pump_until(client, lambda e: isinstance(e, JobChanged) and e.state == "running")
+        client.cancel(job_id)
+        assert pump_until(client, lambda event: has_ended(event, job_id), 5.0)[-1].state == "cancelled"
+        assert run_job(client, JobSpec("the next one", steps=1))[1][-1].state == "succeeded"
+
+
+def test_an_engine_that_cannot_be_imported_fails_its_jobs(tmp_path: Path) -> None:
+    with running_server(tmp_path, "--engine", "no_such_module:engine") as server, connected(server) as client:
+        _, events = run_job(client, JobSpec("a penguin"))
+        assert (events[-1].state, events[-1].error.code) == ("failed", "E_ENGINE")
+
+
+def test_a_worker_killed_while_idle_is_replaced(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server, connected(server) as client:
+        assert run_job(client, JobSpec("a penguin", steps=1))[1][-1].state == "succeeded"
+        old = server.worker
+        old.kill()
+        wait_until(lambda: server.worker.pid != old.pid)
+        assert run_job(client, JobSpec("a penguin", steps=1))[1][-1].state == "succeeded"
+
+
+def test_a_damaged_job_folder_does_not_keep_the_server_from_starting(tmp_path: Path) -> None:
+    for name, content in {"0" * 26: b"\xff", "not-a-job": b"{}", "1" * 26: b'{"id":"../x"}'}.items():
+        (tmp_path / "data" / "jobs" / name).mkdir(parents=True)
+        (tmp_path / "data" / "jobs" / name / "job.json").write_bytes(content)
+    server = start_server(tmp_path)
+    try:
+        with connected(server) as client:
+            client.status()
+            assert first(client, Status).jobs == ()
+    finally:
+        server.stop()
