@@ -47,7 +47,7 @@ def test_a_two_coloured_ball_gets_its_two_colours_and_no_background(known):
     ball = two_coloured_ball()
     views = views_of(ball, known=known) + views_of(ball, elevation_deg=60.0, known=known)
     painted = project_colors(unpainted(ball), views)
-    # An edge of the ball's faces is 0.02 long; the bottom, seen at grazing angles only, is filled from three edges away.
+    # An edge of the ball's faces is 0.02 long; the bottom, seen at grazing angles only, is filled from afar.
     is_beside_the_seam = np.abs(ball.vertices[:, 0]) < 0.08
     difference = np.abs(painted.colors_srgb.astype(int) - ball.colors_srgb).max(axis=1)
     assert difference[~is_beside_the_seam].max() <= 2

@@ -5,9 +5,9 @@
     bash tests/blender/gui/make_root.sh ROOT
     LIMBECK_GUI_ROOT=ROOT python -m pytest -m gui tests/blender/gui
 
-The pictures are left in the test's temporary folder. Set LIMBECK_GUI_SERVER to a command that starts another server than
-the synthetic one ("limbeck serve"), LIMBECK_GUI_PROMPT to another prompt, LIMBECK_GUI_STEPS to another number of steps (0 is
-the recipe's own), LIMBECK_GUI_TIMEOUT_S to how long Blender may take.
+The pictures are left in the test's temporary folder. LIMBECK_GUI_SERVER may be the command of another server than the
+synthetic one, such as "limbeck serve", LIMBECK_GUI_PROMPT another prompt, LIMBECK_GUI_STEPS another number of steps (0 is
+the recipe's own), LIMBECK_GUI_TIMEOUT_S how long Blender may take.
 """
 
 import os
