@@ -42,10 +42,17 @@ class BlenderScene:
             live_mesh.remove(job.id)
 
     def redraw(self) -> None:
+        """Redraw the sidebars; a changed mesh redraws the viewports by itself."""
         for window in bpy.context.window_manager.windows:
             for area in window.screen.areas:
                 if area.type == "VIEW_3D":
-                    area.tag_redraw()
+                    _redraw_sidebar(area)
+
+
+def _redraw_sidebar(area: Any) -> None:
+    for region in area.regions:
+        if region.type == "UI":
+            region.tag_redraw()
 
 
 def _import_asset(job: FollowedJob, file: Path) -> bool:

@@ -70,7 +70,11 @@ class Board:
             raise ProtocolError("E_QUEUE_FULL", message, "wait, or cancel some", retryable=True, retry_after_ms=60_000)
         job = Job(new_ulid(), client, key, digest, spec, time.time())
         job = with_event(job, JobEvent("state", "queued"))
-        self._store.save(job)
+        try:
+            self._store.save(job)
+        except ProtocolError:
+            self._store.forget(job)
+            raise
         self._jobs[job.id], self._keys[client, key] = job, job.id
         log.info("job queued", extra={"job": job.id, "client": client, "recipe": spec.recipe_name})
         return job, False

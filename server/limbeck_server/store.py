@@ -96,6 +96,10 @@ class Store:
         """Remove whatever an attempt left."""
         shutil.rmtree(self.attempt_folder(job), ignore_errors=True)
 
+    def forget(self, job: Job) -> None:
+        """Remove a job's folder."""
+        shutil.rmtree(self.folder(job.id), ignore_errors=True)
+
     def _load(self, folder: Path) -> Job | None:
         try:
             encoded = (folder / "job.json").read_bytes()

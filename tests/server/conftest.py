@@ -7,6 +7,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+
 from server.harness import RunningServer, running_server
 
 # the machine may be busy; a slow example is no failure

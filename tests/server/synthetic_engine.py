@@ -41,7 +41,9 @@ def engine(job: JobSpec, folder: Path) -> Generator[EngineEvent, None, None]:
         if step > steps // 2:
             make_trouble(words)
         yield EngineProgress("optimising", step, steps, f"step {step}")
-        yield EnginePreview(step, *grid(GRID_SIZES.get(next(iter(words & GRID_SIZES.keys()), ""), 4 + step % 5), height=step / steps))
+        yield EnginePreview(
+            step, *grid(GRID_SIZES.get(next(iter(words & GRID_SIZES.keys()), ""), 4 + step % 5), height=step / steps)
+        )
     yield EngineProgress("exporting", 0, 0)
     file = folder / f"asset.{job.format}"
     file.write_bytes(asset_content(job))

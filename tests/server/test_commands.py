@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from server.harness import PATIENCE_S, Place, RunningServer
-from server.synthetic_engine import asset_content
 
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import JobSpec
@@ -20,6 +18,8 @@ from limbeck_server.commands.doctor import doctor
 from limbeck_server.commands.jobs import cancel, get, status, submit, watch
 from limbeck_server.commands.serve import serve
 from limbeck_server.exit_status import exit_status
+from server.harness import PATIENCE_S, Place, RunningServer
+from server.synthetic_engine import asset_content
 
 
 @pytest.fixture
@@ -140,7 +140,9 @@ def test_without_a_server_commands_say_how_to_start_one(nowhere: Place, command:
     assert "limbeck serve" in result.exception.remedy
 
 
-@pytest.mark.parametrize("address", ["tcp://0.0.0.0:7711", "tcp://*:7711", "tcp://192.168.0.1:7711", "tcp://a.org:7711"])
+@pytest.mark.parametrize(
+    "address", ["tcp://0.0.0.0:7711", "tcp://*:7711", "tcp://192.168.0.1:7711", "tcp://a.org:7711"]
+)
 def test_serve_refuses_addresses_that_others_reach(nowhere: Place, address: str) -> None:
     assert fail(serve, "--bind", address) == ("E_INSECURE_BIND", 2)
     assert not nowhere.connection_file.exists()
@@ -168,7 +170,7 @@ def test_an_error_is_one_line_or_one_object(tmp_path: Path) -> None:
     def limbeck(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "limbeck_server", *arguments]
         environment = os.environ | Place(tmp_path).environment
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
     plain, as_json = limbeck("status"), limbeck("status", "--json")
     assert (plain.returncode, plain.stdout) == (3, "")

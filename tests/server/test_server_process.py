@@ -14,6 +14,15 @@ from pathlib import Path
 import psutil
 import pytest
 import zmq
+
+from limbeck_protocol.client import Client, Connected, Disconnected, Downloaded, JobChanged, JobProgress, Status
+from limbeck_protocol.connection import Endpoint
+from limbeck_protocol.envelope import write_message
+from limbeck_protocol.frames import Header
+from limbeck_protocol.job import JobSpec
+from limbeck_protocol.messages import BlobRead, Hello
+from limbeck_server.service import serve
+from limbeck_server.settings import ServerSettings
 from server.harness import (
     PATIENCE_S,
     Place,
@@ -30,15 +39,6 @@ from server.harness import (
     wait_until,
 )
 from server.synthetic_engine import asset_content
-
-from limbeck_protocol.client import Client, Connected, Disconnected, Downloaded, JobChanged, JobProgress, Status
-from limbeck_protocol.connection import Endpoint
-from limbeck_protocol.envelope import write_message
-from limbeck_protocol.frames import Header
-from limbeck_protocol.job import JobSpec
-from limbeck_protocol.messages import BlobRead, Hello
-from limbeck_server.service import serve
-from limbeck_server.settings import ServerSettings
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -88,7 +88,12 @@ def test_a_second_server_is_refused_and_the_first_goes_on(tmp_path: Path) -> Non
         code = "from limbeck_server.cli import main; main(['serve', '--json'])"
         arguments = [sys.executable, "-c", code.replace(", '--json'", "")]
         second = subprocess.run(
-            arguments, env=os.environ | server.place.environment, capture_output=True, text=True, timeout=PATIENCE_S
+            arguments,
+            env=os.environ | server.place.environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
         )
         assert second.returncode == 2
         assert second.stderr.startswith("error E_SERVER_RUNNING: ")

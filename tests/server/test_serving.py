@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import zmq
-from server.harness import RunningServer, connected, first, has_ended, kinds, pump_until, run_job, submit
-from server.synthetic_engine import asset_content
 
 from limbeck_protocol.client import (
     Client,
@@ -30,6 +28,8 @@ from limbeck_protocol.frames import Header, decode_packet
 from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.job import JobSpec, Reference, blob_of
 from limbeck_protocol.messages import BlobRead, Failure, Hello, JobCancel, Ping, Welcome
+from server.harness import RunningServer, connected, first, has_ended, kinds, pump_until, run_job, submit
+from server.synthetic_engine import asset_content
 
 
 def test_a_prompt_becomes_progress_previews_and_a_file(server: RunningServer, tmp_path: Path) -> None:
@@ -215,7 +215,10 @@ def raw_socket(server: RunningServer, context: zmq.Context) -> zmq.Socket:
     socket.linger = 0
     if endpoint.server_key:
         socket.curve_serverkey = endpoint.server_key.encode()
-        socket.curve_publickey, socket.curve_secretkey = endpoint.client_public.encode(), endpoint.client_secret.encode()
+        socket.curve_publickey, socket.curve_secretkey = (
+            endpoint.client_public.encode(),
+            endpoint.client_secret.encode(),
+        )
     socket.connect(endpoint.address)
     return socket
 

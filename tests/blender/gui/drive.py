@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+from mathutils import Euler
 
 FOLDER = Path(os.environ["LIMBECK_GUI_FOLDER"])
 PROMPT = os.environ.get("LIMBECK_GUI_PROMPT", "a blue bird")
@@ -79,7 +80,8 @@ def open_sidebar() -> Iterator[bool]:
     bpy.context.scene.limbeck.prompt = PROMPT
     bpy.context.scene.limbeck.steps = STEPS
     space.shading.color_type = "VERTEX"
-    space.region_3d.view_distance = 4.0
+    space.region_3d.view_rotation = Euler((1.25, 0.0, 0.45)).to_quaternion()  # from the front, a little from its left
+    space.region_3d.view_distance = 3.2
     for message in ("Start of the test", "Something that the artist did"):
         run_in_viewport(bpy.ops.ed.undo_push, message=message)
     yield from pause(1.0)

@@ -6,6 +6,7 @@ Import this only once a tensor is on a CUDA device: with a CUDA compiler on the 
 backend would start a long build.
 """
 
+import importlib
 from typing import Any
 
 from jaxtyping import Float
@@ -39,8 +40,7 @@ def rasterization(
         ValueError: if shapes, types or devices do not fit together.
     """
     check_inputs(means, quats, scales, opacities, colors, viewmats, Ks, width, height, backgrounds, render_mode)
-    gsplat = _gsplat()
-    return gsplat.rasterization(
+    return _gsplat().rasterization(
         *(means, quats, scales, opacities, colors, viewmats, Ks, width, height),
         near_plane=near_plane,
         far_plane=far_plane,
@@ -54,7 +54,6 @@ def rasterization(
 
 def _gsplat() -> Any:
     try:
-        import gsplat  # noqa: PLC0415  (an optional dependency)
+        return importlib.import_module("gsplat")
     except ImportError as error:
         raise ImportError('rendering Gaussians on CUDA needs gsplat: pip install "limbeck[cuda]"') from error
-    return gsplat

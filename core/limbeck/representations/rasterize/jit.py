@@ -1,10 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""How the CPU kernels are compiled: one set of options, stated once.
-
-Kernels keep the functions they inline in their own file: numba's disk cache notices a change in the file of the cached
-function only, so a helper edited elsewhere would leave stale machine code behind.
-"""
+"""How the CPU kernels are compiled: one set of options, stated once."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,10 +13,11 @@ from numpy.typing import NDArray
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
 Int32Array = NDArray[np.int32]
+Int64Array = NDArray[np.int64]
 UInt32Array = NDArray[np.uint32]
 
 # Sums over pixels vectorise only if they may be reordered (the order is then fixed when the kernel is compiled, so
-# results stay bitwise repeatable). NaN and infinity keep their meaning: a broken Gaussian must be culled, not undefined.
+# results stay bitwise repeatable). NaN and infinity keep their meaning: broken Gaussians must be culled, not undefined.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp"}
 
 # error_model="numpy": a division needs no branch for zero, which would keep loops from vectorising.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from limbeck.representations.rasterize.inputs import RenderMode, check_inputs
@@ -41,14 +41,14 @@ def rotation_matrices(quats: Float[Tensor, "N 4"]) -> Float[Tensor, "N 3 3"]:
 def jacobians(
     points: Float[Tensor, "C N 3"], Ks: Float[Tensor, "C 3 3"], width: int, height: int
 ) -> Float[Tensor, "C N 2 3"]:
-    """Return the derivative of pixel position by camera-space position, taken at most 30 % of a half-image off-screen."""
+    """Return the derivative of pixels by camera-space position, taken at most 30 % of a half-image off-screen."""
     x, y, z = points.unbind(-1)
     rows = []
     for slope, axis, size in ((x / z, 0, width), (y / z, 1, height)):
         focal, centre = Ks[:, axis, axis, None], Ks[:, axis, 2, None]
         margin = 0.3 * 0.5 * size / focal
-        slope = torch.maximum(torch.minimum(slope, (size - centre) / focal + margin), -centre / focal - margin)
-        row = [torch.zeros_like(z), torch.zeros_like(z), -focal * slope / z]
+        limited = torch.maximum(torch.minimum(slope, (size - centre) / focal + margin), -centre / focal - margin)
+        row = [torch.zeros_like(z), torch.zeros_like(z), -focal * limited / z]
         row[axis] = focal / z
         rows.append(torch.stack(row, dim=-1))
     return torch.stack(rows, dim=-2)
@@ -185,7 +185,10 @@ def rasterization(
     cameras = len(viewmats)
     projected = project(
         *(means, quats, scales, opacities, viewmats, Ks, width, height),
-        near_plane=near_plane, far_plane=far_plane, radius_clip=radius_clip, eps2d=eps2d,
+        near_plane=near_plane,
+        far_plane=far_plane,
+        radius_clip=radius_clip,
+        eps2d=eps2d,
     )
     order = depth_order(projected.depths.detach()) if order is None else order
     colors = colors.expand(cameras, -1, -1)
@@ -199,9 +202,15 @@ def rasterization(
     render, alphas, median = (torch.stack(parts) for parts in zip(*views, strict=True))
     render = _finish(render, alphas, backgrounds, render_mode)
     meta = {
-        "means2d": projected.means2d, "radii": projected.radii, "depths": projected.depths,
-        "conics": projected.conics, "opacities": opacities.expand(cameras, -1), "median_depth": median,
-        "width": width, "height": height, "n_cameras": cameras,
+        "means2d": projected.means2d,
+        "radii": projected.radii,
+        "depths": projected.depths,
+        "conics": projected.conics,
+        "opacities": opacities.expand(cameras, -1),
+        "median_depth": median,
+        "width": width,
+        "height": height,
+        "n_cameras": cameras,
     }
     return render, alphas, meta
 

@@ -6,12 +6,13 @@ from typing import no_type_check
 
 import numpy as np
 
-from limbeck.representations.rasterize.jit import Float32Array, Int32Array, inlined, kernel
+from limbeck.representations.rasterize.jit import Float32Array, Float64Array, Int32Array, inlined, kernel
 from limbeck.representations.rasterize.tiles import (
     DEPTH,
-    EIGHTH_LOG2_OPACITY,
+    EXPONENT,
+    EXPONENT_CUT,
     FEATURES,
-    OPACITY,
+    PER_THRESHOLD,
     ROOT0,
     ROOT1,
     ROOT2,
@@ -19,9 +20,9 @@ from limbeck.representations.rasterize.tiles import (
     SUM_FEATURES,
     SUM_G,
     SUM_Q0,
-    SUM_Q1,
     SUM_Q00,
     SUM_Q01,
+    SUM_Q1,
     SUM_Q11,
     X,
     Y,
@@ -37,8 +38,7 @@ def gather_splats(
     means2d: Float32Array,
     roots: Float32Array,
     depths: Float32Array,
-    opacities: Float32Array,
-    eighth_log2_opacities: Float32Array,
+    thresholds: Float64Array,
     colors: Float32Array,
     with_depth: bool,
     splats: Float32Array,
@@ -60,9 +60,10 @@ def gather_splats(
                 SCALE * roots[c, g, 1],
                 SCALE * roots[c, g, 2],
             )
-            splat[EIGHTH_LOG2_OPACITY], splat[OPACITY] = eighth_log2_opacities[g], opacities[g]
+            splat[EXPONENT] = EXPONENT_CUT + PER_THRESHOLD * thresholds[g]
             splat[DEPTH] = depths[c, g]
-            splat[FEATURES:] = np.float32(0.0)
+            for k in range(FEATURES + dims, len(splat)):
+                splat[k] = np.float32(0.0)
             camera_colors = colors[c if colors.shape[0] > 1 else 0]
             for k in range(dims):
                 splat[FEATURES + k] = camera_colors[g, k]
@@ -72,9 +73,10 @@ def gather_splats(
 
 @inlined
 @no_type_check
-def _sum_slots(slots, first, count, total):
-    total[:] = 0.0
-    for s in range(first, first + count):
+def _sum_slots(slots, first, end, total):
+    for k in range(len(total)):
+        total[k] = 0.0
+    for s in range(first, end):
         for k in range(len(total)):
             total[k] += slots[s, k]
 
@@ -95,8 +97,7 @@ def _spread_geometry(total, root, v_mean2d, v_root):
 def sum_pairs(
     chunk: int,
     chunks: int,
-    first_slots: Int32Array,
-    pairs_per_splat: Int32Array,
+    splat_slots: Int32Array,
     slots: Float32Array,
     roots: Float32Array,
     opacities: Float32Array,
@@ -111,13 +112,13 @@ def sum_pairs(
 
     The outputs must be zero on entry. v_colors is [1 or C, N, D]; with 1 it sums over the cameras.
     """
-    cameras, count = pairs_per_splat.shape
+    cameras, count = splat_slots.shape[:2]
     dims = v_colors.shape[2]
     total = np.empty(slots.shape[1], np.float64)
     for g in range(count * chunk // chunks, count * (chunk + 1) // chunks):
         for c in range(cameras):
-            if pairs_per_splat[c, g] > 0:
-                _sum_slots(slots, first_slots[c, g], pairs_per_splat[c, g], total)
+            if splat_slots[c, g, 1] > splat_slots[c, g, 0]:
+                _sum_slots(slots, splat_slots[c, g, 0], splat_slots[c, g, 1], total)
                 _spread_geometry(total, roots[c, g], v_means2d[c, g], v_roots[c, g])
                 v_opacities[g] += total[SUM_G] / opacities[g]
                 camera_v_colors = v_colors[c if v_colors.shape[0] > 1 else 0]

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run a compiled kernel on as many threads as torch may use.
 
-Why not numba's own `parallel=True`: its workqueue layer ends the process when two Python threads enter it at once, its
-OpenMP layer ends a forked child and spins against torch's own OpenMP pool, and both make compiling several times slower.
-Kernels release the interpreter lock, so ordinary threads do the same work with none of these hazards.
+Why not numba's own `parallel=True`: its workqueue layer ends the process when two Python threads enter it at once
+(and a lock of ours would not stop other users of numba), its OpenMP layer ends a forked child and spins against torch's
+own OpenMP pool, and both make compiling several times slower. Kernels release the interpreter lock, so ordinary threads
+do the same work with none of these hazards.
 """
 
 import os

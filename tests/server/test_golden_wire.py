@@ -1,0 +1,30 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""The bytes of wire version 1, which no release may change: python tests/golden/make_wire.py wrote them."""
+
+from pathlib import Path
+
+import pytest
+
+from golden.make_wire import EXAMPLES, FOLDER, encode, split
+from limbeck_protocol.envelope import CLIENT_MESSAGES, SERVER_MESSAGES, read_message
+from limbeck_protocol.frames import decode_packet
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.bin")), ids=lambda path: path.stem)
+def test_recorded_messages_are_still_understood(path: Path) -> None:
+    packet = decode_packet(split(path.read_bytes()))
+    message, arrays = EXAMPLES[path.stem]
+    assert read_message(packet, CLIENT_MESSAGES | SERVER_MESSAGES) == message
+    assert {name: array.tobytes() for name, array in packet.arrays.items()} == {
+        name: array.tobytes() for name, array in arrays.items()
+    }
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_messages_are_written_as_they_were_recorded(name: str) -> None:
+    assert encode(name) == (FOLDER / f"{name}.bin").read_bytes()
+
+
+def test_every_message_type_is_recorded() -> None:
+    assert {type(message) for message, _ in EXAMPLES.values()} == {*CLIENT_MESSAGES.values(), *SERVER_MESSAGES.values()}
