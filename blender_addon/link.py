@@ -102,8 +102,8 @@ class Link:
             return status_line(state, "The server is on another computer: allow online access in Preferences > System")
         if state in ("version", "refused") and self.client is not None and self.client.refusal is not None:
             return status_line(state, self.client.refusal.remedy)
-        problem = self._file_problem if state == "absent" else None
-        return status_line(state, f"{problem.message}; {problem.remedy}" if problem is not None else "")
+        problem = self.failure if state == "absent" else None
+        return status_line(state, "; ".join(filter(None, (problem.message, problem.remedy))) if problem else "")
 
     @property
     def can_start_server(self) -> bool:
@@ -163,12 +163,13 @@ class Link:
             self.start_server()
 
     def _has_lost_its_point(self, endpoint: Endpoint | None, settings: Settings, is_wanted: bool) -> bool:
-        """Return whether the client waits for a server that is gone or refuses it, or for one nobody asks for now."""
-        if self.client is None or is_wanted:
+        """Return whether the client may not be used, is refused, or is not wanted and its server is gone."""
+        if self.client is None or (is_wanted and not self._is_blocked):
             return False
         if self.client.state == "refused":
             return endpoint != self._endpoint
-        return settings.connection_file != self._connected_by or (endpoint is None and self.client.state != "ready")
+        is_elsewhere = settings.connection_file != self._connected_by
+        return is_elsewhere or self._is_blocked or (endpoint is None and self.client.state != "ready")
 
     def _connect(self, endpoint: Endpoint, settings: Settings) -> None:
         try:

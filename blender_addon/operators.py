@@ -32,7 +32,7 @@ class LIMBECK_OT_generate(bpy.types.Operator):
         try:
             spec = wire.job.JobSpec(
                 prompt=request.prompt.strip(),
-                recipe=request.recipe.strip(),
+                recipe=request.recipe.strip() or wire.job.JobSpec.recipe,
                 seed=request.seed,
                 steps=request.steps or None,
                 faces=request.faces,

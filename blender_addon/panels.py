@@ -31,7 +31,7 @@ class LIMBECK_PT_main(bpy.types.Panel):
             draw_generate(layout)
         else:
             draw_job(layout, session.job)
-            draw_show_colors(layout, context, session.job)
+        draw_show_colors(layout, context, session)
         draw_outcome(layout, session)
 
 
@@ -89,12 +89,14 @@ def draw_job(layout: Any, job: FollowedJob) -> None:
     layout.operator("limbeck.cancel", icon="X")
 
 
-def draw_show_colors(layout: Any, context: Any, job: FollowedJob) -> None:
-    """Offer vertex colours where the live mesh is there and Solid shading hides them."""
+def draw_show_colors(layout: Any, context: Any, session: Session) -> None:
+    """Offer vertex colours where a mesh of ours is looked at and Solid shading hides its colours."""
     shading = getattr(context.space_data, "shading", None)
-    if shading is None or shading.type != "SOLID" or shading.color_type == "VERTEX" or live_mesh.find(job.id) is None:
+    if shading is None or shading.type != "SOLID" or shading.color_type == "VERTEX":
         return
-    layout.operator("limbeck.show_colors", icon="COLOR")
+    is_forming = session.job is not None and live_mesh.find(session.job.id) is not None
+    if is_forming or (context.object is not None and "prompt" in context.object):
+        layout.operator("limbeck.show_colors", icon="COLOR")
 
 
 def draw_outcome(layout: Any, session: Session) -> None:

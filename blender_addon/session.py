@@ -102,8 +102,7 @@ class Session:
         if self.link.is_ready and job.phase in _CANCELLABLE:
             self.job = replace(job, phase="cancelling")
         else:
-            self._scene.end_preview(job, keep=not self.link.is_ready)
-            self._end()
+            self._drop(job, keep=not self.link.is_ready)
 
     def close(self) -> None:
         """Leave the server; its jobs go on."""
@@ -160,11 +159,9 @@ class Session:
                 error = event.error
                 self._fail(job, Problem(error.message, error.remedy) if error else Problem("The job failed"))
             case "cancelled":
-                self._scene.end_preview(job, keep=False)
-                self._end()
+                self._drop(job, keep=False)
             case "succeeded" if job.phase == "cancelling":
-                self._scene.end_preview(job, keep=False)
-                self._end()
+                self._drop(job, keep=False)
             case "succeeded" if job.phase not in ("downloading", "importing") and self.link.client is not None:
                 file = self._downloads / f"{job.id}.glb"
                 self._requests |= {self.link.client.fetch(job.id, file)}
@@ -194,7 +191,10 @@ class Session:
     def _fail(self, job: FollowedJob, problem: Problem) -> None:
         """Say what went wrong and leave the artist the mesh that there is."""
         self.problem = problem
-        self._scene.end_preview(job, keep=True)
+        self._drop(job, keep=True)
+
+    def _drop(self, job: FollowedJob, *, keep: bool) -> None:
+        self._scene.end_preview(job, keep=keep)
         self._end()
 
     def _end(self) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from limbeck.recipes import CARDS
+from limbeck.errors import LimbeckError
+from limbeck.recipes import require_known
 from limbeck_protocol import messages as m
 from limbeck_protocol.errors import JobError, ProtocolError
 from limbeck_protocol.frames import Packet
@@ -166,9 +167,11 @@ def _read_spec(packet: Packet) -> JobSpec:
     if buffer is None or buffer.dtype != np.uint8:
         raise ProtocolError("E_SCHEMA", "expected a buffer 'spec' of bytes", field="spec")
     spec = job_from_dict(load_json_object(buffer.tobytes(), MAX_SPEC_BYTES, MAX_SPEC_DEPTH))
-    if isinstance(spec.recipe, str) and spec.recipe not in CARDS:
-        message = f"expected one of the recipes {', '.join(CARDS)}, got {spec.recipe!r}"
-        raise JobError("E_RECIPE_UNKNOWN", message, "run 'limbeck recipes' for the list", field="recipe")
+    if isinstance(spec.recipe, str):
+        try:
+            require_known(spec.recipe)
+        except LimbeckError as error:
+            raise JobError(error.code, error.message, error.remedy, field="recipe") from error
     return spec
 
 

@@ -15,9 +15,6 @@ import pytest
 import limbeck
 
 ROOT = Path(__file__).resolve().parents[2]
-needs_bpy = pytest.mark.skipif(
-    importlib.util.find_spec("bpy") is None, reason="needs bpy: python -m pip install bpy==5.0.1"
-)
 
 
 def _load() -> ModuleType:
@@ -102,7 +99,7 @@ def test_unknown_platform_is_a_typed_error(tmp_path: Path, capsys: pytest.Captur
     assert capsys.readouterr().err.startswith("error E_PLATFORM: unknown platform 'amiga'; choose from linux-x64")
 
 
-@needs_bpy
+@pytest.mark.usefixtures("bpy_works")
 def test_manifest_that_blender_refuses_is_a_typed_error(zips: list[Path], tmp_path: Path) -> None:
     broken = tmp_path / "broken.zip"
     with zipfile.ZipFile(broken, "w") as archive:
@@ -111,7 +108,7 @@ def test_manifest_that_blender_refuses_is_a_typed_error(zips: list[Path], tmp_pa
         build_extension._validate(broken)
 
 
-@needs_bpy
+@pytest.mark.usefixtures("bpy_works")
 def test_zip_installs_and_runs_on_its_own_wheels(zips: list[Path], tmp_path: Path) -> None:
     """Pip's own pyzmq would shadow the bundled one, so only what bpy itself requires is on the path."""
     packages = tmp_path / "packages"

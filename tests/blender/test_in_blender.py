@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs inside/ in a process of its own that has bpy, a fresh home and no limbeck but that of this checkout."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -15,7 +14,7 @@ ROOT = HERE.parents[1]
 SCENARIOS = sorted(path.name for path in (HERE / "inside").glob("scenario_*.py"))
 
 
-@pytest.mark.skipif(importlib.util.find_spec("bpy") is None, reason="needs bpy: python -m pip install bpy==5.0.1")
+@pytest.mark.usefixtures("bpy_works")
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_scenario_passes_in_blender(scenario: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "python_files=scenario_*.py"]

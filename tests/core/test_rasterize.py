@@ -10,17 +10,24 @@ import torch
 from limbeck.representations.rasterize import rasterization, reference
 from oracles.splat_scenes import Scene, ball, front_view, relative_error, run, run_oracle, surface
 
-# float32 rounds alphas of 1/255 and more to about 1e-6, and expected depth divides by them.
-FORWARD = {"rtol": 0.0, "atol": 5e-5}
+# Sums of hundreds of float32 terms of order 1.
+ROUNDING = 2e-5
 GRADIENT = 1e-4
+
+
+def _assert_close_images(actual, expected):
+    # An alpha within rounding of 1/255, or a transmittance of 1e-4, may fall on the other side in float32: a splat is
+    # drawn or not, in at most one value of a thousand, and for no more than such a splat adds.
+    difference = (actual - expected).abs()
+    assert difference.max() <= 1 / 255
+    assert (difference > ROUNDING).float().mean() <= 1e-3
 
 
 def _assert_matches_oracle(scene: Scene, **options):
     actual = run(scene, **options)
     expected = run_oracle(scene, actual, **options)
-    torch.testing.assert_close(actual.render.double(), expected.render, **FORWARD)
-    torch.testing.assert_close(actual.alphas.double(), expected.alphas, **FORWARD)
-    assert actual.gradients.keys() == expected.gradients.keys()
+    _assert_close_images(actual.render, expected.render)
+    _assert_close_images(actual.alphas, expected.alphas)
     errors = {name: relative_error(actual.gradients[name], expected.gradients[name]) for name in expected.gradients}
     assert max(errors.values()) <= GRADIENT, errors
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from limbeck.representations.rasterize import rasterization
+from limbeck.representations.rasterize.inputs import check_inputs
 from oracles.splat_scenes import INPUTS, ball, front_view, run
 
 
@@ -132,7 +132,7 @@ def test_other_floating_types_are_rendered_in_float32(dtype):
 REFUSALS = {
     "quats": (torch.zeros(5, 3), r"expected quats \[5, 4\], got \[5, 3\]"),
     "scales": (torch.zeros(4, 3), r"expected scales \[5, 3\], got \[4, 3\]"),
-    "opacities": (torch.full((5,), 1.5), r"expected opacities in \[0, 1\], got up to 1.5"),
+    "opacities": (torch.zeros(5, 1), r"expected opacities \[5\], got \[5, 1\]"),
     "colors": (torch.zeros(2, 5, 3), r"expected colors \[5, D\] or \[1, 5, D\], got \[2, 5, 3\]"),
     "viewmats": (torch.zeros(1, 3, 4), r"expected viewmats \[1, 4, 4\], got \[1, 3, 4\]"),
     "Ks": (torch.zeros(2, 3, 3), r"expected Ks \[1, 3, 3\], got \[2, 3, 3\]"),
@@ -148,18 +148,18 @@ def test_what_makes_no_sense_is_refused_by_name(name):
     scene = front_view(ball(5, 1, (8, 8)))
     arguments = {**vars(scene), "render_mode": "RGB"}
     arguments[name], message = REFUSALS[name]
+    # Not through rasterization: in tests, the run-time type checker would speak first.
     with pytest.raises(ValueError, match=message):
-        _unchecked(rasterization)(**arguments)
+        check_inputs(**arguments)
+
+
+def test_opacities_above_one_are_refused():
+    scene = ball(5)
+    with pytest.raises(ValueError, match=r"expected opacities in \[0, 1\], got up to 1.5"):
+        replace(scene, opacities=torch.full((5,), 1.5)).render()
 
 
 def test_gradients_for_cameras_are_refused():
     scene = ball(5)
     with pytest.raises(ValueError, match="expected viewmats and Ks without gradient"):
         replace(scene, viewmats=scene.viewmats.requires_grad_()).render()
-
-
-def _unchecked(function):
-    """Return the function as users have it, without the tests' run-time type checker in front."""
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    return function

@@ -176,6 +176,13 @@ def has_ended(event: ClientEvent, job_id: str) -> bool:
     return isinstance(event, JobChanged) and event.job == job_id and event.state in TERMINAL_STATES
 
 
+def limbeck(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the command as a process of its own."""
+    command = [sys.executable, "-m", "limbeck_server", *arguments]
+    environment = os.environ | place.environment
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+
+
 @contextmanager
 def connected(server: RunningServer, client_id: str = "test") -> Iterator[Client]:
     """Give a client that is connected."""

@@ -3,9 +3,6 @@
 """The commands for jobs, as functions against a real server, and a few as processes for their exit status."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +15,7 @@ from limbeck_server.commands.doctor import doctor
 from limbeck_server.commands.jobs import cancel, get, status, submit, watch
 from limbeck_server.commands.serve import serve
 from limbeck_server.exit_status import exit_status
-from server.harness import PATIENCE_S, Place, RunningServer
+from server.harness import Place, RunningServer, limbeck
 from server.synthetic_engine import asset_content
 
 
@@ -167,12 +164,7 @@ def test_doctor_sees_what_a_dead_server_left(nowhere: Place) -> None:
 
 
 def test_an_error_is_one_line_or_one_object(tmp_path: Path) -> None:
-    def limbeck(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "limbeck_server", *arguments]
-        environment = os.environ | Place(tmp_path).environment
-        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
-
-    plain, as_json = limbeck("status"), limbeck("status", "--json")
+    plain, as_json = limbeck(Place(tmp_path), "status"), limbeck(Place(tmp_path), "status", "--json")
     assert (plain.returncode, plain.stdout) == (3, "")
     assert plain.stderr.startswith("error E_NO_SERVER: ")
     assert len(plain.stderr.splitlines()) == 1

@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bytes of wire version 1, which no release may change: python tests/golden/make_wire.py wrote them."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+import limbeck_protocol
+import limbeck_server
 from golden.make_wire import EXAMPLES, FOLDER, encode, split
 from limbeck_protocol.envelope import CLIENT_MESSAGES, SERVER_MESSAGES, read_message
 from limbeck_protocol.frames import decode_packet
@@ -28,3 +31,14 @@ def test_messages_are_written_as_they_were_recorded(name: str) -> None:
 
 def test_every_message_type_is_recorded() -> None:
     assert {type(message) for message, _ in EXAMPLES.values()} == {*CLIENT_MESSAGES.values(), *SERVER_MESSAGES.values()}
+
+
+def test_every_error_code_and_message_type_is_documented() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    sources = [
+        path for package in (limbeck_protocol, limbeck_server) for path in Path(package.__file__).parent.glob("*.py")
+    ]
+    codes = {code for path in sources for code in re.findall(r'"(E_[A-Z_]+)"', path.read_text(encoding="utf-8"))}
+    ours = codes - {"E_USAGE", "E_NOT_SUPPORTED", "E_UNKNOWN"}  # of the command line, the core and nobody
+    assert {code for code in ours if f"`{code}`" not in document} == set()
+    assert {name for name in EXAMPLES if f"`{name}`" not in document} - {"job.preview.pulled"} == set()

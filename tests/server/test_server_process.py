@@ -31,6 +31,7 @@ from server.harness import (
     has_ended,
     kill,
     kinds,
+    limbeck,
     pump_until,
     run_job,
     running_server,
@@ -85,16 +86,7 @@ def test_a_killed_server_takes_its_worker_along_and_leaves_its_jobs(tmp_path: Pa
 
 def test_a_second_server_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     with running_server(tmp_path) as server:
-        code = "from limbeck_server.cli import main; main(['serve', '--json'])"
-        arguments = [sys.executable, "-c", code.replace(", '--json'", "")]
-        second = subprocess.run(
-            arguments,
-            env=os.environ | server.place.environment,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
+        second = limbeck(server.place, "serve")
         assert second.returncode == 2
         assert second.stderr.startswith("error E_SERVER_RUNNING: ")
         assert len(second.stderr.splitlines()) == 1

@@ -13,7 +13,6 @@ import click
 import psutil
 
 from limbeck.assets.atomic import require_writable
-from limbeck.assets.turntable import turntable_format
 from limbeck.recipes import require_known
 from limbeck_protocol.job import JobSpec
 from limbeck_server.commands.job_options import job_from_options, with_job_options
@@ -33,16 +32,23 @@ def generate(output: Path, contact_sheet: Path | None, turntable: Path | None, a
     job = job_from_options(options, output)
     if isinstance(job.recipe, str):
         require_known(job.recipe)
-    for path in (output, contact_sheet, turntable):
-        if path is not None:
-            require_writable(path)
-    if turntable is not None:
-        turntable_format(turntable)
+    check_outputs(output, contact_sheet, turntable)
     summary = run_with_progress(job, output, contact_sheet, turntable, started_at)
     if as_json:
         click.echo(json.dumps(summary))
     else:
         click.echo(f"{summary['file']}: {summary['faces']} faces in {summary['seconds']:.0f} s")
+
+
+def check_outputs(output: Path, contact_sheet: Path | None, turntable: Path | None) -> None:
+    """Refuse now what could not be written after minutes of work."""
+    for path in (output, contact_sheet, turntable):
+        if path is not None:
+            require_writable(path)
+    if turntable is not None:
+        from limbeck.assets.turntable import turntable_format  # noqa: PLC0415 - imports torch
+
+        turntable_format(turntable)
 
 
 def run_with_progress(

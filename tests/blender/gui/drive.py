@@ -147,7 +147,8 @@ def tick() -> float:
             raise TimeoutError(f"after {sorted(DONE)}")
         next(STAGES)
     except StopIteration:
-        os._exit(0)
+        bpy.context.preferences.use_preferences_save = False
+        bpy.ops.wm.quit_blender()  # the way a user quits: the extension must not hang it
     except BaseException:  # noqa: BLE001 - whatever it is, the test outside must see it
         traceback.print_exc()
         sys.stderr.flush()

@@ -21,7 +21,9 @@ SOLID = SimpleNamespace(type="SOLID", color_type="MATERIAL")
 
 def draw(space: Any = None) -> RecordingLayout:
     panel = DrawnPanel()
-    bpy.types.LIMBECK_PT_main.draw(panel, SimpleNamespace(scene=bpy.context.scene, space_data=space))
+    bpy.types.LIMBECK_PT_main.draw(
+        panel, SimpleNamespace(scene=bpy.context.scene, space_data=space, object=bpy.context.object)
+    )
     bpy.types.LIMBECK_PT_advanced.draw(panel, bpy.context)
     return panel.layout
 
@@ -37,7 +39,9 @@ def test_registers_twice_and_leaves_nothing(addon: Any) -> None:
         assert bpy.app.timers.is_registered(addon.module("timer")._tick)
 
 
-def test_no_server_and_no_command_shows_what_to_install(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_server_and_no_command_shows_what_to_install(
+    addon: Any, own_folder: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", "")
     addon.session.pump()
     layout = draw()
@@ -47,7 +51,7 @@ def test_no_server_and_no_command_shows_what_to_install(addon: Any, monkeypatch:
     assert "limbeck.start_server" not in layout.texts("operator")
 
 
-def test_no_server_but_a_command_offers_to_start_one(addon: Any, tmp_path: Path) -> None:
+def test_no_server_but_a_command_offers_to_start_one(addon: Any, own_folder: None, tmp_path: Path) -> None:
     command = tmp_path / "limbeck"
     command.touch()
     addon.module("preferences").addon_preferences(bpy.context).server_command = str(command)
@@ -57,7 +61,7 @@ def test_no_server_but_a_command_offers_to_start_one(addon: Any, tmp_path: Path)
     assert "limbeck.copy_install_command" not in layout.texts("operator")
 
 
-def test_generate_says_why_it_is_off(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generate_says_why_it_is_off(addon: Any, own_folder: None, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RuntimeError, match="Write a prompt first"):
         bpy.ops.limbeck.generate()
     monkeypatch.setenv("PATH", "")
@@ -91,10 +95,14 @@ def test_solid_viewport_without_colors_offers_them(addon: Any) -> None:
     job = addon.module("job").FollowedJob("a bird", 0, "limbeck", (0, 0, 0), id="JOB", phase="running")
     addon.session.job = job
     assert "limbeck.show_colors" not in draw(SimpleNamespace(shading=SOLID)).texts("operator")
-    addon.module("live_mesh").create(job, bpy.context.collection)
+    live = addon.module("live_mesh").create(job, bpy.context.collection)
     assert "limbeck.show_colors" in draw(SimpleNamespace(shading=SOLID)).texts("operator")
     vertex = SimpleNamespace(type="SOLID", color_type="VERTEX")
     assert "limbeck.show_colors" not in draw(SimpleNamespace(shading=vertex)).texts("operator")
+    addon.session.job = None
+    assert "limbeck.show_colors" not in draw(SimpleNamespace(shading=SOLID)).texts("operator")
+    bpy.context.view_layer.objects.active = live
+    assert "limbeck.show_colors" in draw(SimpleNamespace(shading=SOLID)).texts("operator"), "an asset is looked at"
 
 
 def test_problem_shows_with_its_remedy(addon: Any) -> None:
@@ -118,7 +126,7 @@ def test_missing_wheel_is_a_message_not_a_failing_register(addon: Any, monkeypat
     addon_utils.disable(MODULE)
 
 
-def test_remote_server_waits_for_online_access(addon: Any, tmp_path: Path) -> None:
+def test_remote_server_waits_for_online_access(addon: Any, own_folder: None, tmp_path: Path) -> None:
     file = tmp_path / "connection.json"
     file.write_text('{"schema": 1, "address": "tcp://192.0.2.1:5555"}')
     file.chmod(0o600)
@@ -138,6 +146,17 @@ def test_colors_are_shown_only_on_request(addon: Any) -> None:
 
 def test_install_command_is_copied(addon: Any) -> None:
     assert bpy.ops.limbeck.copy_install_command() == {"FINISHED"}
+
+
+def test_server_that_cannot_start_says_why(addon: Any, own_folder: None, tmp_path: Path) -> None:
+    command = tmp_path / "limbeck"
+    command.write_text("#!/bin/sh\nexit 7\n")
+    command.chmod(0o755)
+    addon.module("preferences").addon_preferences(bpy.context).server_command = str(command)
+    addon.session.pump()
+    bpy.ops.limbeck.start_server()
+    addon.pump_until(lambda: not addon.session.link.process.is_running)
+    assert "status 7" in " ".join(draw().texts("label"))
 
 
 def test_no_python_thread_is_started(addon: Any, shared_server: None) -> None:

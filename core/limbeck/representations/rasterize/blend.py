@@ -10,6 +10,7 @@ from limbeck.representations.rasterize.jit import Float32Array, Int32Array, Int6
 from limbeck.representations.rasterize.tiles import (
     ALL_PIXELS,
     CHANNELS,
+    COVERED,
     DEPTH,
     EXP_FLOOR,
     EXPONENT,
@@ -31,6 +32,7 @@ from limbeck.representations.rasterize.tiles import (
     ROW1,
     ROW2,
     ROW3,
+    SCRATCH_ROWS,
     T_LEFT,
     WEIGHT,
     ZERO,
@@ -61,6 +63,9 @@ def _open_tile(scratch, column, row, width, height):
 def _blend(scratch, first, end, splat, index):
     """Blend one splat and its first four features into the pixels first..end of a tile.
 
+    COVERED is 1 - T, summed up because the difference has few digits where little is covered, and expected depth
+    divides by it.
+
     T < 0 marks a pixel that has ended, with -T its final transmittance.
     """
     x, y, l0, l1, l2 = splat[X], splat[Y], splat[ROOT0], splat[ROOT1], splat[ROOT2]
@@ -81,6 +86,7 @@ def _blend(scratch, first, end, splat, index):
         scratch[p + LAST] = index if used else scratch[p + LAST]
         scratch[p + MEDIAN] = depth if used & (T_before > HALF) & (T_after <= HALF) else scratch[p + MEDIAN]
         scratch[p + WEIGHT] = w
+        scratch[p + COVERED] += w
         scratch[p + OUT] += w * f0
         scratch[p + OUT + ROW1] += w * f1
         scratch[p + OUT + ROW2] += w * f2
@@ -141,7 +147,7 @@ def blend_tiles(
 ) -> None:
     """Fill render [C,H,W,K], alphas and medians [C,H,W], and per tile the final T and last pair of every pixel."""
     _, height, width, features = render.shape
-    scratch = np.empty((6 + splats.shape[1] - FEATURES) * PIXELS, np.float32)
+    scratch = np.empty((SCRATCH_ROWS + splats.shape[1] - FEATURES) * PIXELS, np.float32)
     for tile in range(chunk, len(tile_starts) - 1, chunks):
         c, column, row = tile_corner(tile, width, height)
         _open_tile(scratch, column, row, width, height)
@@ -151,6 +157,6 @@ def blend_tiles(
             final_T[tile, p], final_last[tile, p] = T, scratch[p + LAST]
             x, y = position(p, column, row)
             if x < width and y < height:
-                alphas[c, y, x], medians[c, y, x] = ONE - T, scratch[p + MEDIAN]
+                alphas[c, y, x], medians[c, y, x] = scratch[p + COVERED], scratch[p + MEDIAN]
                 for k in range(features):
                     render[c, y, x, k] = scratch[p + OUT + np.uint64(k * PIXELS)] + T * backgrounds[c, k]

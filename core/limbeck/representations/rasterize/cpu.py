@@ -68,7 +68,12 @@ def rasterization(
     thresholds = _thresholds(opacities)
     lens = Lens(*(float(value) for value in (width, height, near_plane, far_plane, eps2d, radius_clip)))
     radii, means2d, depths, roots, conics = _Project.apply(
-        means.float(), quats.float(), scales.float(), thresholds, camera_table(_array(viewmats), _array(Ks), lens), lens
+        means.float(),
+        quats.float(),
+        scales.float(),
+        thresholds,
+        camera_table(_array(viewmats.float()), _array(Ks.float()), lens),
+        lens,
     )
     with_colors, with_depth = "RGB" in render_mode, render_mode != "RGB"
     colors = colors.float().expand(1, -1, -1) if colors.dim() == 2 else colors.float()
@@ -110,7 +115,7 @@ def _array(tensor: Tensor) -> np.ndarray:
 
 def _thresholds(opacities: Float[Tensor, "N"]) -> Float64Array:
     """Return twice the exponent at which alpha falls to 1/255; negative or NaN for what is never seen."""
-    values = _array(opacities).astype(np.float64)
+    values = _array(opacities.double())
     if values.max(initial=0.0) > 1.0:
         raise ValueError(f"expected opacities in [0, 1], got up to {values.max()}")
     with np.errstate(divide="ignore", invalid="ignore"):  # opacity 0 or less
@@ -226,27 +231,27 @@ class _Blend(torch.autograd.Function):
         splats = np.empty((depth.size, FEATURES + -(-features // CHANNELS) * CHANNELS), np.float32)
         run_in_chunks(gather_splats, radius, xy, root, depth, thresholds, color, with_depth, splats)
         render = torch.empty(len(depth), height, width, features)
-        alphas, median_depth = (torch.empty(len(depth), height, width) for _ in range(2))
-        final_T, final_last = (np.empty((len(binning.tile_starts) - 1, PIXELS), np.float32) for _ in range(2))
+        alphas, median_depth, T = (torch.empty(len(depth), height, width) for _ in range(3))
+        last = np.empty((len(binning.tile_starts) - 1, PIXELS), np.float32)
         backdrop = _array(torch.nn.functional.pad(backgrounds, (0, int(with_depth))))
-        outputs = [_array(tensor) for tensor in (render, alphas, median_depth)]
-        run_in_chunks(blend_tiles, binning.tile_starts, binning.pairs, splats, backdrop, *outputs, final_T, final_last)
-        ctx.kernel_arrays = binning, splats, backdrop, final_T, final_last
+        outputs = [_array(tensor) for tensor in (render, alphas, median_depth, T)]
+        run_in_chunks(blend_tiles, binning.tile_starts, binning.pairs, splats, backdrop, *outputs, last)
+        ctx.kernel_arrays = binning, splats, backdrop, last
         ctx.with_depth = with_depth
-        ctx.save_for_backward(roots, opacities, colors, alphas)
+        ctx.save_for_backward(roots, opacities, colors, T)
         ctx.mark_non_differentiable(median_depth)
         return render, alphas.unsqueeze(-1), median_depth.unsqueeze(-1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        roots, opacities, colors, alphas = ctx.saved_tensors
-        binning, splats, backdrop, final_T, final_last = ctx.kernel_arrays
+        roots, opacities, colors, T = ctx.saved_tensors
+        binning, splats, backdrop, last = ctx.kernel_arrays
         v_render, v_alphas = grads[0], grads[1].squeeze(-1)
         slots = np.empty((binning.slots, SUM_FEATURES + splats.shape[1] - FEATURES), np.float32)
         run_in_chunks(
             unblend_tiles,
-            *(binning.tile_starts, binning.pairs, splats, backdrop, final_T, final_last),
+            *(binning.tile_starts, binning.pairs, splats, backdrop, _array(T), last),
             *(_array(v_render), _array(v_alphas), slots),
         )
         shapes = ((*roots.shape[:-1], 2), roots.shape, roots.shape[:-1], opacities.shape, colors.shape)
@@ -259,5 +264,5 @@ class _Blend(torch.autograd.Function):
         )
         v_backgrounds = None
         if ctx.needs_input_grad[5]:
-            v_backgrounds = ((1.0 - alphas).unsqueeze(-1) * v_render[..., : colors.shape[-1]]).sum(dim=(1, 2))
+            v_backgrounds = (T.unsqueeze(-1) * v_render[..., : colors.shape[-1]]).sum(dim=(1, 2))
         return *gradients, v_backgrounds, None, None, None, None, None

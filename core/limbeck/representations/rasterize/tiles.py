@@ -43,9 +43,11 @@ X, Y, ROOT0, ROOT1, ROOT2, EXPONENT, DEPTH, FEATURES = range(8)
 SUM_G, SUM_Q0, SUM_Q1, SUM_Q00, SUM_Q01, SUM_Q11, SUM_FEATURES = range(7)
 
 # Rows of the scratch array when blending ...
-PX, PY, T_LEFT, LAST, WEIGHT, MEDIAN, OUT = (np.uint64(row * PIXELS) for row in range(7))
+PX, PY, T_LEFT, LAST, WEIGHT, MEDIAN, COVERED, OUT = (np.uint64(row * PIXELS) for row in range(8))
 # ... and when taking splats off again.
-BEHIND, DOT_REST, V = MEDIAN, OUT, np.uint64(7 * PIXELS)
+BEHIND, DOT_REST, V = MEDIAN, COVERED, OUT
+SCRATCH_ROWS = 7  # before OUT or V, which have one row for every feature
+
 ROW1, ROW2, ROW3 = (np.uint64(row * PIXELS) for row in range(1, 4))
 
 CHANNELS = 4  # features are padded to a multiple of this, and blended so many at a time

@@ -28,6 +28,7 @@ from limbeck.representations.rasterize.tiles import (
     ROW1,
     ROW2,
     ROW3,
+    SCRATCH_ROWS,
     SUM_FEATURES,
     SUM_G,
     SUM_Q0,
@@ -155,7 +156,7 @@ def unblend_tiles(
 ) -> None:
     """Fill slots [P, 6 + padded features]: each pair's gradient sums over its pixels."""
     _, height, width, features = v_render.shape
-    scratch = np.empty((7 + splats.shape[1] - FEATURES) * PIXELS, np.float32)
+    scratch = np.empty((SCRATCH_ROWS + splats.shape[1] - FEATURES) * PIXELS, np.float32)
     for tile in range(chunk, len(tile_starts) - 1, chunks):
         c, column, row = tile_corner(tile, width, height)
         for i in range(len(scratch)):
