@@ -142,10 +142,10 @@ def blend_tiles(
     render: Float32Array,
     alphas: Float32Array,
     medians: Float32Array,
-    final_T: Float32Array,
-    final_last: Float32Array,
+    transmittances: Float32Array,
+    last: Float32Array,
 ) -> None:
-    """Fill render [C,H,W,K], alphas and medians [C,H,W], and per tile the final T and last pair of every pixel."""
+    """Fill render [C,H,W,K]; alphas, medians, transmittances [C,H,W]; and each pixel's last pair [tiles,PIXELS]."""
     _, height, width, features = render.shape
     scratch = np.empty((SCRATCH_ROWS + splats.shape[1] - FEATURES) * PIXELS, np.float32)
     for tile in range(chunk, len(tile_starts) - 1, chunks):
@@ -153,10 +153,11 @@ def blend_tiles(
         _open_tile(scratch, column, row, width, height)
         _blend_tile(scratch, pairs[tile_starts[tile] : tile_starts[tile + 1]], splats)
         for p in range(ALL_PIXELS):
-            T = abs(scratch[p + T_LEFT])
-            final_T[tile, p], final_last[tile, p] = T, scratch[p + LAST]
+            last[tile, p] = scratch[p + LAST]
             x, y = position(p, column, row)
             if x < width and y < height:
+                T = abs(scratch[p + T_LEFT])
+                transmittances[c, y, x] = T
                 alphas[c, y, x], medians[c, y, x] = scratch[p + COVERED], scratch[p + MEDIAN]
                 for k in range(features):
                     render[c, y, x, k] = scratch[p + OUT + np.uint64(k * PIXELS)] + T * backgrounds[c, k]

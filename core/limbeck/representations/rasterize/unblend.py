@@ -148,8 +148,8 @@ def unblend_tiles(
     pairs: Int32Array,
     splats: Float32Array,
     backgrounds: Float32Array,
-    final_T: Float32Array,
-    final_last: Float32Array,
+    transmittances: Float32Array,
+    last: Float32Array,
     v_render: Float32Array,
     v_alphas: Float32Array,
     slots: Float32Array,
@@ -162,11 +162,10 @@ def unblend_tiles(
         for i in range(len(scratch)):
             scratch[i] = ZERO
         fill_pixel_centres(scratch, column, row)
-        last = -ONE
+        most = -ONE
         for p in range(ALL_PIXELS):
-            T = final_T[tile, p]
-            scratch[p + T_LEFT], scratch[p + LAST] = T, final_last[tile, p]
-            last = max(last, final_last[tile, p])
+            scratch[p + LAST] = last[tile, p]
+            most = max(most, last[tile, p])
             x, y = position(p, column, row)
             if x < width and y < height:
                 behind = -v_alphas[c, y, x]
@@ -174,9 +173,10 @@ def unblend_tiles(
                     v = v_render[c, y, x, k]
                     scratch[p + V + np.uint64(k * PIXELS)] = v
                     behind += backgrounds[c, k] * v
-                scratch[p + BEHIND] = T * behind
+                scratch[p + T_LEFT] = transmittances[c, y, x]
+                scratch[p + BEHIND] = scratch[p + T_LEFT] * behind
         start, end = tile_starts[tile], tile_starts[tile + 1]
-        used = start + np.int64(last) + 1
+        used = start + np.int64(most) + 1
         for i in range(used, end):
             for k in range(slots.shape[1]):
                 slots[pairs[i, 1], k] = ZERO

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""A job description as the core's objects."""
+
+import pytest
+import torch
+
+from limbeck.config import recipe_to_plain
+from limbeck.errors import LimbeckError
+from limbeck.recipes import load_recipe
+from limbeck.rigs import CameraListRig
+from limbeck_protocol.job import Init, JobSpec, Reference, blob_of
+from limbeck_protocol.rig import Camera, CameraRig, Orbit
+from limbeck_server.plan import plan
+
+FRONT = ((1.0, 0.0, 0.0, 10.0), (0.0, 0.0, -1.0, -6.0), (0.0, 1.0, 0.0, 5.0), (0.0, 0.0, 0.0, 1.0))
+K = ((100.0, 0.0, 64.0), (0.0, 100.0, 32.0), (0.0, 0.0, 1.0))
+
+
+def test_names_steps_and_settings_reach_the_recipe():
+    settings = plan(JobSpec("a cat", recipe="mvdream", steps=7, overrides={"guidance_scale": 3, "gaussians.count": 5}))
+    assert (settings.recipe.name, settings.recipe.steps, settings.recipe.gaussians.count) == ("mvdream", 7, 5)
+    assert settings.recipe.terms[0].guidance.scale(0.0) == 3
+
+
+def test_a_whole_recipe_object_is_taken_as_it_is():
+    recipe = load_recipe("dreamfusion")
+    assert plan(JobSpec("a cat", recipe=recipe_to_plain(recipe))).recipe == recipe
+
+
+def test_the_prompt_is_stripped():
+    assert plan(JobSpec("  a cat ")).prompt == "a cat"
+
+
+def test_an_orbit_replaces_only_the_ranges_it_names():
+    rig = plan(
+        JobSpec("a cat", rig=CameraRig(orbit=Orbit(elevation_deg=(5.0, 6.0), distance=(4.0, 6.0)), radius=2.0))
+    ).rig
+    assert (rig.elevation_deg, rig.fov_y_deg) == ((5.0, 6.0), None)
+    assert rig.distance == (2.0, 3.0)
+
+
+def test_cameras_are_moved_into_the_unit_ball():
+    job = JobSpec(
+        "a cat", rig=CameraRig(cameras=(Camera(FRONT, K, 128, 64, 2.0, 3.0),), centre=(10.0, 0.0, 5.0), radius=2.0)
+    )
+    settings = plan(job)
+    assert isinstance(settings.rig, CameraListRig)
+    torch.testing.assert_close(settings.rig.c2w[0, :3, 3], torch.tensor([0.0, -3.0, 0.0]))
+    torch.testing.assert_close(settings.rig.fov_y_deg, torch.rad2deg(2 * torch.atan(torch.tensor([32 / 100]))))
+    assert (settings.placement.centre, settings.placement.radius) == ((10.0, 0.0, 5.0), 2.0)
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"references": (Reference(blob_of(b"png", ".png")),)},
+        {"init": Init("mesh", blob_of(b"obj", ".obj"))},
+        {"init": Init("mesh", blob_of(b"obj", ".obj")), "lock_geometry": True},
+    ],
+)
+def test_what_this_version_cannot_do_is_refused_by_name(wish):
+    with pytest.raises(LimbeckError) as refused:
+        plan(JobSpec("a cat", **wish))
+    assert refused.value.code == "E_NOT_SUPPORTED"
