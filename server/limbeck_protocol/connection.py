@@ -47,7 +47,8 @@ def runtime_folder() -> Path:
     """Return the folder of the socket and the connection file; the server and every client find the same one.
 
     LIMBECK_RUNTIME_DIR if set; else ``limbeck`` in XDG_RUNTIME_DIR or /run/user/UID (Linux),
-    ~/Library/Caches/TemporaryItems (macOS) or LOCALAPPDATA's Temp (Windows); else in the temporary folder.
+    ~/Library/Caches/TemporaryItems (macOS) or LOCALAPPDATA's Temp (Windows); else ``limbeck-UID`` where temporary
+    files go.
     """
     override = os.environ.get("LIMBECK_RUNTIME_DIR")
     if override:
@@ -57,7 +58,7 @@ def runtime_folder() -> Path:
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "TemporaryItems" / "limbeck"
     user_folder = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}")
-    return (user_folder if user_folder.is_dir() else Path(tempfile.gettempdir()) / f"runtime-{os.getuid()}") / "limbeck"
+    return user_folder / "limbeck" if user_folder.is_dir() else Path(tempfile.gettempdir()) / f"limbeck-{os.getuid()}"
 
 
 def connection_file() -> Path:

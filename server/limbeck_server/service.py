@@ -153,8 +153,9 @@ def _sockets(settings: ServerSettings) -> Iterator[Sockets]:
     server_keys, client_keys, worker_keys = new_key_pair(), new_key_pair(), new_key_pair()
     try:
         gatekeeper = Gatekeeper(context, {"clients": {client_keys.public}, "workers": {worker_keys.public}})
-        clients, address = bind_router(context, settings.client_address, server_keys, "clients")
-        workers, home = bind_router(context, settings.worker_address, server_keys, "workers")
+        clients, address = bind_router(context, settings.client_address, server_keys, "clients", has_heartbeat=True)
+        # workers are watched as processes; a heartbeat missed in a suspended laptop must not cut one off
+        workers, home = bind_router(context, settings.worker_address, server_keys, "workers", has_heartbeat=False)
         home_address = HomeAddress(home, server_keys, worker_keys)
         yield Sockets(clients, workers, gatekeeper, address, home_address, server_keys, client_keys)
     finally:

@@ -92,9 +92,13 @@ class Store:
             raise ProtocolError("E_NOT_FOUND", message, f"wait for it with: limbeck watch {job.id}")
         return self.folder(job.id) / job.asset.file
 
-    def remove_attempt(self, job: Job) -> None:
-        """Remove whatever an attempt left."""
+    def tidy(self, job: Job) -> None:
+        """Remove what an attempt left; of a job without an asset keep job.json alone."""
         shutil.rmtree(self.attempt_folder(job), ignore_errors=True)
+        if job.asset is None:
+            for path in self.folder(job.id).iterdir():
+                if path.name != "job.json":
+                    path.unlink(missing_ok=True)
 
     def forget(self, job: Job) -> None:
         """Remove a job's folder."""

@@ -50,9 +50,9 @@ def check_address(address: str) -> None:
 
 
 def bind_router(
-    context: zmq.Context[zmq.Socket[bytes]], address: str, keys: KeyPair, domain: str
+    context: zmq.Context[zmq.Socket[bytes]], address: str, keys: KeyPair, domain: str, *, has_heartbeat: bool
 ) -> tuple[zmq.Socket[bytes], str]:
-    """Return a bound ROUTER and the address that it got; over TCP it demands CURVE.
+    """Return a bound ROUTER and the address that it got; over TCP it demands CURVE, with a heartbeat it drops the dead.
 
     Raises:
         ProtocolError: E_ADDRESS if the address cannot be bound.
@@ -67,9 +67,9 @@ def bind_router(
         zmq.MAXMSGSIZE: MAX_MESSAGE_FRAME_BYTES,
         zmq.HANDSHAKE_IVL: 5000,
         zmq.BACKLOG: 128,
-        zmq.HEARTBEAT_IVL: 5000,
-        zmq.HEARTBEAT_TIMEOUT: 15000,
     }
+    if has_heartbeat:
+        options |= {zmq.HEARTBEAT_IVL: 5000, zmq.HEARTBEAT_TIMEOUT: 15000}
     for option, value in options.items():
         socket.setsockopt(option, value)
     if address.startswith("tcp:"):

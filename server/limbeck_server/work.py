@@ -133,6 +133,5 @@ def _fail(parts: Parts, job: Job, error: ProtocolError) -> None:
 
 
 def _end(parts: Parts, job: Job, state: Any, **changes: Any) -> None:
-    parts.board.change(job.id, state, **changes)
-    parts.store.remove_attempt(job)
+    parts.store.tidy(parts.board.change(job.id, state, **changes))
     parts.previews.drop(job.id)

@@ -63,7 +63,9 @@ def die_with_server(server_pid: int) -> None:
 
 
 def _wait_for_server() -> None:
-    sys.stdin.buffer.read()  # ends when the server does, on every platform
+    # unbuffered, because a thread inside a buffered reader aborts the interpreter's own exit
+    while os.read(sys.stdin.fileno(), 4096):
+        pass  # nothing is said here after the orders; the end comes when the server does, on every platform
     os._exit(SERVER_GONE)
 
 

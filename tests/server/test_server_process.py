@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server as a process: how it starts, ends, is killed, and what survives it."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -166,6 +167,24 @@ def test_a_worker_that_does_not_stop_is_ended(tmp_path: Path, monkeypatch: pytes
         pump_until(client, lambda e: isinstance(e, JobChanged) and e.state == "running")
         client.cancel(job_id)
         assert pump_until(client, lambda event: has_ended(event, job_id), 5.0)[-1].state == "cancelled"
+        assert run_job(client, JobSpec("the next one", steps=1))[1][-1].state == "succeeded"
+
+
+def test_a_result_that_does_not_fit_on_the_disk_fails_its_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", Place(tmp_path).environment["PYTHONPATH"])
+    replace = Path.replace
+
+    def full(self: Path, target: Path) -> Path:
+        if target.name == "summary.json":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return replace(self, target)
+
+    with service(tmp_path) as endpoint, closing(Client(endpoint, app="test", client_id="test")) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", full)
+            job_id, events = run_job(client, JobSpec("a penguin", steps=1))
+        assert (events[-1].state, events[-1].error.code) == ("failed", "E_DISK_FULL")
+        assert [path.name for path in (tmp_path / "data" / "jobs" / job_id).iterdir()] == ["job.json"]
         assert run_job(client, JobSpec("the next one", steps=1))[1][-1].state == "succeeded"
 
 

@@ -3,11 +3,13 @@
 """Where a server may listen, and what becomes of damaged endpoints and of an engine's errors."""
 
 import errno
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import zmq
 
-from limbeck_protocol.client import Client
+from limbeck_protocol.client import Client, Disconnected
 from limbeck_protocol.connection import Endpoint
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import JobSpec
@@ -15,6 +17,7 @@ from limbeck_server.exit_status import STATUSES, exit_status
 from limbeck_server.settings import ServerSettings
 from limbeck_server.transport import check_address
 from limbeck_server.worker import failure_of, finish, load_engine
+from server.harness import pump_until, wait_until
 
 
 @pytest.mark.parametrize(
@@ -67,6 +70,17 @@ def test_a_long_runtime_folder_falls_back_to_tcp(tmp_path: Path) -> None:
 def test_a_damaged_endpoint_is_a_typed_error(endpoint: Endpoint) -> None:
     with pytest.raises(ProtocolError, match="E_CONNECTION_FILE"):
         Client(endpoint, app="test", client_id="test")
+
+
+def test_a_server_of_another_version_is_a_refusal(tmp_path: Path) -> None:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        router.bind(f"ipc://{tmp_path}/x.sock")
+        with closing(Client(Endpoint(f"ipc://{tmp_path}/x.sock"), app="test", client_id="test")) as client:
+            peer, *_ = wait_until(lambda: client.pump() or (router.poll(10) and router.recv_multipart()))
+            router.send_multipart([peer, b"LMB\x02", b"whatever that version says"])
+            assert pump_until(client, lambda event: isinstance(event, Disconnected))
+            assert (client.state, client.refusal.code) == ("refused", "E_VERSION")
+            assert exit_status(client.refusal.code) == 3
 
 
 def test_a_client_id_is_a_token() -> None:

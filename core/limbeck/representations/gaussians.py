@@ -17,20 +17,23 @@ from limbeck.assets.cloud import GaussianArrays
 from limbeck.cameras import Cameras
 from limbeck.representations.rasterize import rasterization
 from limbeck.representations.representation import Rendering
-from limbeck.schedules import Schedule, constant, linear
+from limbeck.schedules import Schedule, linear
 
 PARAMETER_NAMES = ("means", "log_scales", "quats", "opacity_logits", "color_logits")
 
 
 @dataclass(frozen=True)
 class LearningRates:
-    """Adam's learning rates by parameter, over the run."""
+    """Adam's learning rates by parameter, over the run.
 
-    means: Schedule = linear(0.01, 0.002)
-    log_scales: Schedule = constant(0.01)
-    quats: Schedule = constant(0.01)
-    opacity_logits: Schedule = constant(0.05)
-    color_logits: Schedule = constant(0.03)
+    They fall in the second half: the gradients of score distillation stay noisy to the end, and only smaller steps settle.
+    """
+
+    means: Schedule = linear(0.01, 0.001)
+    log_scales: Schedule = linear(0.01, 0.002, begin=0.5)
+    quats: Schedule = linear(0.01, 0.002, begin=0.5)
+    opacity_logits: Schedule = linear(0.05, 0.01, begin=0.5)
+    color_logits: Schedule = linear(0.03, 0.005, begin=0.5)
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 

@@ -20,6 +20,7 @@ from typing import Literal
 import click
 import zmq
 
+import limbeck
 from limbeck import __version__
 from limbeck_protocol import blocking
 from limbeck_protocol.connection import connection_file, is_alive, read_connection_file
@@ -115,8 +116,7 @@ def examine_space() -> Finding:
 
 def examine_numba_cache() -> Finding:
     """Look whether compiled kernels can be kept: numba writes beside the source, else into the user's cache."""
-    package = Path(__file__).parents[3] / "core" / "limbeck"
-    places = [os.environ.get("NUMBA_CACHE_DIR"), package if package.is_dir() else None, Path.home() / ".cache"]
+    places = [os.environ.get("NUMBA_CACHE_DIR"), Path(limbeck.__file__).parent, Path.home() / ".cache"]
     writable = [str(place) for place in places if place and os.access(existing_parent(Path(place)), os.W_OK)]
     if writable:
         return Finding("numba cache", "ok", f"can be written in {writable[0]}")

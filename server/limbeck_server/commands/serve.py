@@ -15,6 +15,8 @@ from limbeck_protocol.connection import Endpoint
 from limbeck_server.logs import open_log
 from limbeck_server.settings import CORE_ENGINE, load_settings
 
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 
 @click.command()
 @click.option("--bind", metavar="ADDRESS", help="Default: a Unix socket that only you can open, else loopback TCP.")
@@ -31,9 +33,9 @@ def serve(bind: str | None, executor: str, engine: str) -> None:
         should_stop.set()
         signal.signal(number, signal.SIG_DFL)  # a second one does not wait
 
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), stop)
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP, and means it
+            signal.signal(number, stop)
     with closing(open_log(settings.state_folder)) as log:
         run_server(settings, should_stop.is_set, announce)
         log.flush()

@@ -50,7 +50,9 @@ class LocalWorker:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
-                start_new_session=True,  # Ctrl-C is the server's business
+                # Ctrl-C is the server's business
+                start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         self.pid = self._process.pid
         self._write_orders(orders)
