@@ -70,7 +70,7 @@ def test_submit_returns_at_once_and_get_fetches_the_asset(at_server: RunningServ
 
 
 def test_submit_and_wait_ends_with_the_job(at_server: RunningServer, tmp_path: Path) -> None:
-    result = run(submit, "a warn penguin", "--wait", "-o", str(tmp_path / "a.obj"))
+    result = run(submit, "a warn penguin", "--steps", "20", "--wait", "-o", str(tmp_path / "a.obj"))
     assert result.exception is None
     assert result.stdout == f"{tmp_path / 'a.obj'}\n"
     assert "warning W_WORDS: unknown words" in result.stderr

@@ -83,8 +83,7 @@ def test_the_runtime_folder_follows_the_platform(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     assert runtime_folder() == tmp_path / "limbeck"
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "missing"))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    assert runtime_folder().name == "limbeck"
+    assert runtime_folder().name == f"limbeck-{os.getuid()}"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are Unix's; run there")

@@ -6,13 +6,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from contextlib import closing
 from types import FrameType
 
 import click
 
 from limbeck_protocol.connection import Endpoint
-from limbeck_server.logs import open_log
+from limbeck_server.logs import close_log, open_log
 from limbeck_server.settings import CORE_ENGINE, load_settings
 
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -36,9 +35,11 @@ def serve(bind: str | None, executor: str, engine: str) -> None:
     for number in STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP, and means it
             signal.signal(number, stop)
-    with closing(open_log(settings.state_folder)) as log:
+    log = open_log(settings.state_folder)
+    try:
         run_server(settings, should_stop.is_set, announce)
-        log.flush()
+    finally:
+        close_log(log)
     click.echo("stopped", err=True)
 
 

@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
 # Make a root file system with Debian's newest Blender and a virtual screen: make_root.sh FOLDER
-# Needs root and mmdebstrap; takes about three minutes and 1.2 GB. The mirror may be a snapshot whose signature has expired.
+# Needs root and mmdebstrap; takes about three minutes and 1.2 GB. The mirror may be a snapshot, whose Release file has expired.
 set -eu
 mirror=$(sed -n "s/^URIs: //p" /etc/apt/sources.list.d/debian.sources | head -1)
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
