@@ -18,7 +18,8 @@ from limbeck.representations.gaussians import Gaussians
 from limbeck.rigs import Placement
 
 PREVIEW_RESOLUTION = 56
-FINAL_RESOLUTION = 128
+FINAL_RESOLUTION = 96
+FINAL_BLUR_CELLS = 0.9
 SURFACE_DENSITY = 0.1
 """Distilled surfaces are stacks of translucent Gaussians: at 0.3, thin parts such as beaks fall out of the mesh."""
 COLOR_RINGS = ((-25.0, 8), (15.0, 12), (50.0, 8))
@@ -41,7 +42,10 @@ def final_mesh(gaussians: Gaussians, faces: int) -> Mesh:
     Raises:
         LimbeckError: E_EMPTY if the Gaussians enclose nothing.
     """
-    mesh = clean_mesh(extract_mesh(gaussians.cloud(), resolution=FINAL_RESOLUTION, threshold=SURFACE_DENSITY))
+    surface = extract_mesh(
+        gaussians.cloud(), resolution=FINAL_RESOLUTION, threshold=SURFACE_DENSITY, blur_cells=FINAL_BLUR_CELLS
+    )
+    mesh = clean_mesh(surface)
     if mesh.is_empty:
         raise LimbeckError(
             "E_EMPTY",

@@ -15,16 +15,13 @@ from limbeck_server.files import make_folder
 STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
-class JsonLines(logging.Formatter):
-    """Formats a record and its extra fields as one line of JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        line: dict[str, Any] = {"at": round(record.created, 3), "level": record.levelname, "event": record.getMessage()}
-        line |= {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+def json_line(record: logging.LogRecord) -> str:
+    """Return a record and its extra fields as one line of JSON."""
+    line: dict[str, Any] = {"at": round(record.created, 3), "level": record.levelname, "event": record.getMessage()}
+    line |= {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
+    if record.exc_info:
+        line["traceback"] = logging.Formatter().formatException(record.exc_info)
+    return json.dumps(line, default=str)
 
 
 def open_log(state_folder: Path) -> logging.Handler:
@@ -35,7 +32,7 @@ def open_log(state_folder: Path) -> logging.Handler:
     """
     folder = make_folder(state_folder / "logs")
     handler = logging.handlers.RotatingFileHandler(folder / "server.log", maxBytes=5_000_000, backupCount=3)
-    handler.setFormatter(JsonLines())
+    handler.format = json_line
     logger = logging.getLogger("limbeck")
     logger.setLevel(logging.INFO)
     logger.addHandler(handler)

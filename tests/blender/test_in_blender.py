@@ -17,14 +17,25 @@ SCENARIOS = sorted(path.name for path in (HERE / "inside").glob("scenario_*.py")
 @pytest.mark.usefixtures("bpy_works")
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_scenario_passes_in_blender(scenario: str, tmp_path: Path) -> None:
+    run_in_blender(scenario, tmp_path, timeout_s=100)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("bpy_works")
+def test_the_whole_line_runs_with_the_real_engine(tmp_path: Path) -> None:
+    run_in_blender("real_engine.py", tmp_path, timeout_s=230)
+
+
+def run_in_blender(file: str, folder: Path, timeout_s: float) -> None:
+    """Run the tests of a file of inside/ in a process of their own."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "python_files=scenario_*.py"]
     outcome = subprocess.run(
-        [*command, str(HERE / "inside" / scenario)],
-        env=blender_environment(tmp_path),
+        [*command, str(HERE / "inside" / file)],
+        env=blender_environment(folder),
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=timeout_s,
         check=False,
     )
     assert outcome.returncode == 0, outcome.stdout + outcome.stderr
