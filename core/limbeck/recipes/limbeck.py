@@ -46,8 +46,8 @@ def _four_views() -> Term:
 def _front() -> Term:
     return Term(
         prior="text_to_image",
-        weight=linear(3.0, 1.0),
+        weight=linear(2.0, 0.0, end=0.5),
         timesteps=Timesteps(t_max=linear(0.98, 0.5)),
         guidance=ClassifierFreeGuidance(scale=constant(10.0)),
-        sector_deg=(-30.0, 30.0),
+        sector_deg=(-45.0, 45.0),
     )

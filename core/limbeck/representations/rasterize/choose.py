@@ -10,6 +10,7 @@ import importlib
 from types import ModuleType
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -36,49 +37,45 @@ def rasterization(
 ) -> tuple[Float[Tensor, "C H W X"], Float[Tensor, "C H W 1"], dict[str, Any]]:
     """Render Gaussians with the semantics of gsplat 1.5's `rasterization` (pinhole, classic, unpacked).
 
-    Differentiable in means, quats, scales, opacities, colors and backgrounds.
+    Differentiable in means, quats, scales, opacities, colors and backgrounds. meta has means2d [C, N, 2] (part of the
+    graph: `retain_grad()` works), radii [C, N, 2] in pixels (0 if not seen), depths [C, N], conics [C, N, 3], opacities
+    [C, N], width, height, n_cameras; except on CUDA also median_depth [C, H, W, 1], the depth at which transmittance
+    passes 0.5, or 0. On other devices than CPU and CUDA the CPU renders, and meta stays there.
 
     Args:
         means: centres in world units.
         quats: rotations wxyz, normalised here.
         scales: standard deviations in world units, not their logarithms.
         opacities: in [0, 1], not logits.
-        colors: any number of channels D, per Gaussian or per camera and Gaussian.
+        colors: any number of channels, per Gaussian or per camera and Gaussian.
         viewmats: world to camera, OpenCV axes (x right, y down, z forward).
-        Ks: intrinsics in pixels; a pixel's centre is at +0.5. Skew is ignored.
-        width: pixels.
-        height: pixels.
-        near_plane: Gaussians nearer than this along the camera's axis are not seen.
-        far_plane: nor those farther than this.
-        radius_clip: nor those whose box has no half-side above this, in pixels.
+        Ks: intrinsics in pixels, without skew; a pixel's centre is at +0.5.
+        width: of the image in pixels.
+        height: of the image in pixels.
+        near_plane: what is nearer along the camera's axis is not seen.
+        far_plane: nor is what is farther.
+        radius_clip: nor is what has no half-side above this, in pixels.
         eps2d: added to the variance of every projected Gaussian, in square pixels.
-        backgrounds: colours behind everything, one per camera.
-        render_mode: colours "RGB", accumulated depth "D", expected depth "ED" (D / alpha), or colours then depth.
+        backgrounds: colours behind everything.
+        render_mode: colours, accumulated depth D, expected depth ED = D / alpha, or colours then depth.
 
-    Returns:
-        Colours and depth [C, H, W, X], alphas [C, H, W, 1], and a dict of means2d [C, N, 2] (part of the graph: call
-        `retain_grad()` on it before `backward()`), radii [C, N, 2] in pixels (0 if not seen), depths [C, N], conics
-        [C, N, 3], opacities [C, N], width, height, n_cameras; except on CUDA also median_depth [C, H, W, 1], the depth
-        at which transmittance passes 0.5, or 0 where it does not.
-
-    Raises:
-        ValueError: if shapes, types or devices do not fit together.
+    Raises ValueError if shapes, types or devices do not fit together.
     """
     device = means.device
+    host = device if device.type in ("cpu", "cuda") else torch.device("cpu")
     tensors = (means, quats, scales, opacities, colors, viewmats, Ks)
-    options = {
-        "near_plane": near_plane,
-        "far_plane": far_plane,
-        "radius_clip": radius_clip,
-        "eps2d": eps2d,
-        "backgrounds": backgrounds,
-        "render_mode": render_mode,
-    }
-    if device.type in ("cpu", "cuda"):
-        return _backend(device.type).rasterization(*tensors, width, height, **options)
-    # Splats are few bytes and the CPU kernel is far faster than plain torch on Apple's or other GPUs.
-    options["backgrounds"] = None if backgrounds is None else backgrounds.cpu()
-    render, alphas, meta = _backend("cpu").rasterization(*(t.cpu() for t in tensors), width, height, **options)
+    if host != device:  # splats are few bytes, and the CPU kernel is far faster than plain torch on other GPUs
+        tensors = tuple(tensor.to(host) for tensor in tensors)
+        backgrounds = None if backgrounds is None else backgrounds.to(host)
+    render, alphas, meta = _backend(host.type).rasterization(
+        *(*tensors, width, height),
+        near_plane=near_plane,
+        far_plane=far_plane,
+        radius_clip=radius_clip,
+        eps2d=eps2d,
+        backgrounds=backgrounds,
+        render_mode=render_mode,
+    )
     return render.to(device), alphas.to(device), meta
 
 

@@ -6,7 +6,6 @@ Two autograd functions, as in gsplat: projection, then blending; the 2D means be
 that densification can read their gradients. Results do not depend on the number of threads.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,27 +14,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from limbeck.representations.rasterize.binning import count_most_pairs, deal_pairs, list_pairs, sort_by_depth
 from limbeck.representations.rasterize.blend import blend_tiles
 from limbeck.representations.rasterize.compiled import discard_stale_code
 from limbeck.representations.rasterize.inputs import RenderMode, check_inputs
-from limbeck.representations.rasterize.jit import Float32Array, Float64Array, Int32Array, Int64Array
+from limbeck.representations.rasterize.jit import Float64Array
+from limbeck.representations.rasterize.pairs import find_pairs
 from limbeck.representations.rasterize.projection import Lens, camera_table, project
 from limbeck.representations.rasterize.projection_gradient import project_backward
 from limbeck.representations.rasterize.splats import gather_splats, sum_pairs
 from limbeck.representations.rasterize.threads import run_in_chunks
-from limbeck.representations.rasterize.tiles import CHANNELS, FEATURES, PIXELS, SUM_FEATURES, TILE_HEIGHT, TILE_WIDTH
+from limbeck.representations.rasterize.tiles import CHANNELS, FEATURES, PIXELS, SUM_FEATURES
 from limbeck.representations.rasterize.unblend import unblend_tiles
-
-
-@dataclass(frozen=True)
-class Binning:
-    """Which Gaussians touch which tile: pairs of tile t are pairs[tile_starts[t] : tile_starts[t + 1]], near to far."""
-
-    tile_starts: Int64Array
-    pairs: Int32Array
-    splat_slots: Int32Array
-    slots: int
 
 
 def rasterization(
@@ -67,46 +56,29 @@ def rasterization(
     discard_stale_code()
     thresholds = _thresholds(opacities)
     lens = Lens(*(float(value) for value in (width, height, near_plane, far_plane, eps2d, radius_clip)))
+    cameras = camera_table(_array(viewmats.float()), _array(Ks.float()), lens)
     radii, means2d, depths, roots, conics = _Project.apply(
-        means.float(),
-        quats.float(),
-        scales.float(),
-        thresholds,
-        camera_table(_array(viewmats.float()), _array(Ks.float()), lens),
-        lens,
+        *(means.float(), quats.float(), scales.float()), thresholds, cameras, lens
     )
-    with_colors, with_depth = "RGB" in render_mode, render_mode != "RGB"
-    colors = colors.float().expand(1, -1, -1) if colors.dim() == 2 else colors.float()
-    colors = colors if with_colors else colors[..., :0]
-    if backgrounds is None or not with_colors:
-        backgrounds = colors.new_zeros(len(viewmats), colors.shape[-1])
     render, alphas, median_depth = _Blend.apply(
-        means2d,
-        roots,
-        depths,
-        opacities.float(),
-        colors,
-        backgrounds.float(),
-        radii,
-        thresholds,
-        with_depth,
-        width,
-        height,
+        *(means2d, roots, depths, opacities.float(), *_features(colors, backgrounds, len(viewmats), render_mode)),
+        *(radii, thresholds, render_mode != "RGB", width, height),
     )
-    if render_mode in ("ED", "RGB+ED"):
+    if render_mode.endswith("ED"):
         render = torch.cat([render[..., :-1], render[..., -1:] / alphas.clamp(min=1e-10)], dim=-1)
-    meta = {
-        "means2d": means2d,
-        "radii": radii,
-        "depths": depths,
-        "conics": conics,
-        "opacities": opacities.expand(len(viewmats), -1),
-        "median_depth": median_depth,
-        "width": width,
-        "height": height,
-        "n_cameras": len(viewmats),
-    }
-    return render, alphas, meta
+    meta = {"means2d": means2d, "radii": radii, "depths": depths, "conics": conics, "median_depth": median_depth}
+    meta |= {"opacities": opacities.expand(len(viewmats), -1)}
+    return render, alphas, {**meta, "width": width, "height": height, "n_cameras": len(viewmats)}
+
+
+def _features(
+    colors: Float[Tensor, "*cameras N D"], backgrounds: Float[Tensor, "C D"] | None, views: int, render_mode: RenderMode
+) -> tuple[Float[Tensor, "sets N K"], Float[Tensor, "C K"]]:
+    """Return the colours and backgrounds that a mode needs, with no channels if it shows depth alone."""
+    colors = colors.float().expand(1, -1, -1) if colors.dim() == 2 else colors.float()
+    if "RGB" not in render_mode:
+        return colors[..., :0], colors.new_zeros(views, 0)
+    return colors, colors.new_zeros(views, colors.shape[-1]) if backgrounds is None else backgrounds.float()
 
 
 def _array(tensor: Tensor) -> np.ndarray:
@@ -141,11 +113,11 @@ class _Project(torch.autograd.Function):
         lens: Lens,
     ) -> tuple[Int[Tensor, "C N 2"], Tensor, Tensor, Tensor, Tensor]:
         views, points = len(cameras), len(means)
-        radii = torch.empty(views, points, 2, dtype=torch.int32)
-        means2d, depths, roots = (torch.empty(views, points, *extra) for extra in ((2,), (), (3,)))
-        outputs = [_array(tensor) for tensor in (radii, means2d, depths, roots)]
+        outputs = [np.empty((views, points, 2), np.int32)]
+        outputs += [np.empty((views, points, *size), np.float32) for size in ((2,), (), (3,))]
         gaussians = [_array(tensor) for tensor in (means, quats, scales)]
         run_in_chunks(project, *gaussians, thresholds, cameras, lens, *outputs)
+        radii, means2d, depths, roots = (torch.from_numpy(output) for output in outputs)
         conics = _conics(roots)
         ctx.mark_non_differentiable(radii, conics)
         ctx.save_for_backward(means, quats, scales, radii)
@@ -157,54 +129,14 @@ class _Project(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         _, v_means2d, v_depths, v_roots, _ = grads
         means, quats, scales, radii = (_array(tensor) for tensor in ctx.saved_tensors)
-        outputs = [torch.empty(len(means), size) for size in (3, 4, 3)]
+        outputs = [np.empty((len(means), size), np.float32) for size in (3, 4, 3)]
         run_in_chunks(
             project_backward,
             *(means, quats, scales, ctx.cameras, ctx.lens, radii),
             *(_array(tensor) for tensor in (v_means2d, v_depths, v_roots)),
-            *(_array(tensor) for tensor in outputs),
+            *outputs,
         )
-        return *outputs, None, None, None
-
-
-def _bin(
-    means2d: Float32Array,
-    roots: Float32Array,
-    depths: Float32Array,
-    thresholds: Float64Array,
-    radii: Int32Array,
-    width: int,
-    height: int,
-) -> Binning:
-    """Return the pairs of Gaussians and tiles."""
-    cameras, points = depths.shape
-    order, visible = np.empty((cameras, points), np.int32), np.empty(cameras, np.int32)
-    run_in_chunks(sort_by_depth, depths.view(np.uint32), radii, order, visible)
-    most_pairs = np.empty(cameras, np.int64)
-    run_in_chunks(count_most_pairs, width, height, means2d, radii, order, visible, most_pairs)
-    camera_slots = _starts(most_pairs)
-    listed = np.empty((camera_slots[-1], 4), np.int32)
-    tile_counts = np.zeros((cameras, -(-height // TILE_HEIGHT) * -(-width // TILE_WIDTH)), np.int32)
-    splat_slots, camera_ends = np.zeros((cameras, points, 2), np.int32), np.empty(cameras, np.int64)
-    run_in_chunks(
-        list_pairs,
-        *(width, height, means2d, roots, radii, thresholds, order, visible),
-        *(camera_slots, camera_ends, listed, tile_counts, splat_slots),
-    )
-    tile_starts = _starts(tile_counts)
-    pairs = np.empty((tile_starts[-1], 4), np.int32)
-    next_in_tile = tile_starts[:-1].reshape(tile_counts.shape).copy()
-    run_in_chunks(deal_pairs, camera_slots, camera_ends, listed, next_in_tile, pairs)
-    return Binning(tile_starts, pairs, splat_slots, len(listed))
-
-
-def _starts(counts: Int32Array | Int64Array) -> Int64Array:
-    """Return where each count's items start in one flat list, and its end."""
-    starts = np.zeros(counts.size + 1, np.int64)
-    np.cumsum(counts, out=starts[1:])
-    if starts[-1] > np.iinfo(np.int32).max:
-        raise ValueError(f"expected at most 2^31 pairs of Gaussians and tiles, got {starts[-1]}: use fewer cameras")
-    return starts
+        return *(torch.from_numpy(output) for output in outputs), None, None, None
 
 
 class _Blend(torch.autograd.Function):
@@ -226,43 +158,38 @@ class _Blend(torch.autograd.Function):
         height: int,
     ) -> tuple[Tensor, Tensor, Tensor]:
         xy, root, depth, color, radius = (_array(tensor) for tensor in (means2d, roots, depths, colors, radii))
-        binning = _bin(xy, root, depth, thresholds, radius, width, height)
+        found = find_pairs(xy, root, depth, thresholds, radius, width, height)
         features = color.shape[-1] + with_depth
         splats = np.empty((depth.size, FEATURES + -(-features // CHANNELS) * CHANNELS), np.float32)
         run_in_chunks(gather_splats, radius, xy, root, depth, thresholds, color, with_depth, splats)
-        render = torch.empty(len(depth), height, width, features)
-        alphas, median_depth, T = (torch.empty(len(depth), height, width) for _ in range(3))
-        last = np.empty((len(binning.tile_starts) - 1, PIXELS), np.float32)
-        backdrop = _array(torch.nn.functional.pad(backgrounds, (0, int(with_depth))))
-        outputs = [_array(tensor) for tensor in (render, alphas, median_depth, T)]
-        run_in_chunks(blend_tiles, binning.tile_starts, binning.pairs, splats, backdrop, *outputs, last)
-        ctx.kernel_arrays = binning, splats, backdrop, last
+        render = np.empty((len(depth), height, width, features), np.float32)
+        alphas, median_depth, T = (np.empty(render.shape[:3], np.float32) for _ in range(3))
+        last = np.empty((len(found.tile_starts) - 1, PIXELS), np.float32)
+        backdrop = np.pad(_array(backgrounds), ((0, 0), (0, int(with_depth))))
+        outputs = (render, alphas, median_depth, T, last)
+        run_in_chunks(blend_tiles, found.tile_starts, found.pairs, splats, backdrop, *outputs)
+        ctx.kernel_arrays = found, splats, backdrop, T, last
         ctx.with_depth = with_depth
-        ctx.save_for_backward(roots, opacities, colors, T)
-        ctx.mark_non_differentiable(median_depth)
-        return render, alphas.unsqueeze(-1), median_depth.unsqueeze(-1)
+        ctx.save_for_backward(roots, opacities, colors)
+        images = [torch.from_numpy(image) for image in (render, alphas[..., None], median_depth[..., None])]
+        ctx.mark_non_differentiable(images[2])
+        return images[0], images[1], images[2]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        roots, opacities, colors, T = ctx.saved_tensors
-        binning, splats, backdrop, last = ctx.kernel_arrays
-        v_render, v_alphas = grads[0], grads[1].squeeze(-1)
-        slots = np.empty((binning.slots, SUM_FEATURES + splats.shape[1] - FEATURES), np.float32)
+        roots, opacities, colors = ctx.saved_tensors
+        found, splats, backdrop, T, last = ctx.kernel_arrays
+        v_render, v_alphas = _array(grads[0]), _array(grads[1].squeeze(-1))
+        slots = np.empty((found.slots, SUM_FEATURES + splats.shape[1] - FEATURES), np.float32)
         run_in_chunks(
-            unblend_tiles,
-            *(binning.tile_starts, binning.pairs, splats, backdrop, _array(T), last),
-            *(_array(v_render), _array(v_alphas), slots),
+            unblend_tiles, found.tile_starts, found.pairs, splats, backdrop, T, last, v_render, v_alphas, slots
         )
         shapes = ((*roots.shape[:-1], 2), roots.shape, roots.shape[:-1], opacities.shape, colors.shape)
-        gradients = [torch.zeros(shape) for shape in shapes]
-        run_in_chunks(
-            sum_pairs,
-            *(binning.splat_slots, slots, _array(roots), _array(opacities)),
-            *(_array(gradient) for gradient in gradients),
-            ctx.with_depth,
-        )
+        outputs = [np.zeros(shape, np.float32) for shape in shapes]
+        run_in_chunks(sum_pairs, found.splat_slots, slots, _array(roots), _array(opacities), *outputs, ctx.with_depth)
         v_backgrounds = None
         if ctx.needs_input_grad[5]:
-            v_backgrounds = (T.unsqueeze(-1) * v_render[..., : colors.shape[-1]]).sum(dim=(1, 2))
+            v_backgrounds = torch.from_numpy(np.einsum("chw,chwk->ck", T, v_render[..., : colors.shape[-1]]))
+        gradients = [torch.from_numpy(output) for output in outputs]
         return *gradients, v_backgrounds, None, None, None, None, None
