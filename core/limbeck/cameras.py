@@ -172,6 +172,17 @@ def angles_of(c2w: Float[Tensor, "views 4 4"]) -> tuple[Float[Tensor, " views"],
     return torch.rad2deg(elevation), torch.rad2deg(torch.atan2(x, -y))
 
 
+def rotation_about(axis: Float[Tensor, "views 3"], angle_deg: Float[Tensor, " views"]) -> Float[Tensor, "views 4 4"]:
+    """Return world rotations about unit axes through the origin, counter-clockwise seen against the axis."""
+    angle = torch.deg2rad(angle_deg)[:, None, None]
+    x, y, z = axis.unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], -1).reshape(-1, 3, 3)
+    rotation = torch.eye(4).to(axis).repeat(len(axis), 1, 1)
+    rotation[:, :3, :3] += torch.sin(angle) * cross + (1 - torch.cos(angle)) * (cross @ cross)
+    return rotation
+
+
 def are_in_sector(azimuth_deg: Float[Tensor, " views"], sector_deg: tuple[float, float]) -> Bool[Tensor, " views"]:
     """Return which azimuths lie in [low, high), whole turns apart counting as equal."""
     low, high = sector_deg
@@ -186,7 +197,7 @@ def distance_for(fov_y_deg: float, extent: float) -> float:
 def mvdream_camera(c2w: Float[Tensor, "views 4 4"]) -> Float[Tensor, "views 16"]:
     """Return MVDream's camera condition: the row-major c2w with unit translation, in its own world.
 
-    MVDream's world (methods.md 1, arXiv:2308.16512) is z up with the front at +X, so ours turns by +90 degrees about z
+    MVDream's world (arXiv:2308.16512) is z up with the front at +X, so ours turns by +90 degrees about z
     (-Y -> +X). Its camera axes are OpenGL's, as ours.
     """
     turn = torch.tensor([[0.0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]).to(c2w)

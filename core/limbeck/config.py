@@ -51,7 +51,7 @@ class Recipe:
     gaussians: GaussianSettings = GaussianSettings()
     densify: DensifySettings = DensifySettings()
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def __post_init__(self) -> None:
         """Refuse what no run can do."""
@@ -61,6 +61,12 @@ class Recipe:
             raise ValueError(f"expected 1 to 1,000,000 steps, got {self.steps}")
         if not 1 <= self.views <= 64:
             raise ValueError(f"expected 1 to 64 views a step, got {self.views}")
+        if self.render_size and not 8 <= self.render_size <= 2048:
+            raise ValueError(f"expected a render_size of 8 to 2048 pixels, or 0, got {self.render_size}")
+        if self.background is not None and not 0 <= self.background <= 1:
+            raise ValueError(f"expected a background from 0 to 1, got {self.background}")
+        if not all(0 <= beta < 1 for beta in self.adam_betas):
+            raise ValueError(f"expected adam_betas from 0 to below 1, got {self.adam_betas}")
         if self.needs_orthogonal_views and self.views % 4:
             raise ValueError(f"expected a multiple of 4 views, which the multi-view prior needs, got {self.views}")
         if any(term.prior == "multi_view" and not term.timesteps.is_shared for term in self.terms):

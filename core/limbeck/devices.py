@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import torch
 
 from limbeck.errors import LimbeckError
 
 
 def choose_device(name: str) -> torch.device:
-    """Return the named device, or for ``auto`` the best there is: CUDA, else the CPU.
+    """Return the named device, or for ``auto`` the best that can do the whole work: CUDA with gsplat, else the CPU.
 
     Apple's GPU is taken only when asked for: splats are rasterised on the CPU there, and small priors run faster on it.
 
@@ -19,7 +21,8 @@ def choose_device(name: str) -> torch.device:
     """
     available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        return torch.device("cuda" if available["cuda"] else "cpu")
+        has_gsplat = importlib.util.find_spec("gsplat") is not None
+        return torch.device("cuda" if available["cuda"] and has_gsplat else "cpu")
     if name not in available or not available[name]:
         present = ", ".join(device for device, is_there in available.items() if is_there)
         raise LimbeckError(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -23,12 +24,12 @@ from limbeck.distillation.loop import Scene, optimise
 from limbeck.distillation.references import PosedImages, draw_references
 from limbeck.distillation.state import RunState, initial_state, state_from_tensors, state_to_tensors
 from limbeck.events import Asset, Checkpoint, Event, Finished, Preview, Progress, Warned
-from limbeck.meshing import final_mesh, placed, preview_mesh
+from limbeck.meshing import final_mesh, placed, placed_cloud, preview_mesh
 from limbeck.priors.loading import load_prior
-from limbeck.priors.prior import PriorSpec, Role
+from limbeck.priors.prior import Role
 from limbeck.prompts import unknown_words
 from limbeck.representations.rasterize import is_compiled, warm_up
-from limbeck.rigs import Placement, Rig
+from limbeck.rigs import Placement, Rig, rig_to_plain
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
     recipe = settings.recipe
     yield Progress("loading", 0, 0, f"loading the {settings.prior} prior")
     priors: dict[Role, Conditioned] = {role: _condition(settings, role, device) for role in recipe.roles}
-    yield from _word_warnings(settings, priors[recipe.terms[0].prior].prior.spec)
+    yield from _prompt_warnings(settings, priors[recipe.terms[0].prior])
     if not is_compiled(device):
         yield Progress("compiling", 0, 0, "compiling the rasteriser; this happens once")
     warm_up(device)
@@ -86,7 +87,8 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
     yield from _optimise(state, settings, Scene(settings.rig or recipe.rig, priors, references, device))
     yield Progress("extracting", 0, 0, "extracting the mesh")
     mesh = placed(final_mesh(state.gaussians, settings.faces), settings.placement)
-    yield Finished(Asset(mesh, state.gaussians.cloud(), _metadata(settings, priors)))
+    cloud = placed_cloud(state.gaussians.cloud(), settings.placement)
+    yield Finished(Asset(mesh, cloud, _metadata(settings, priors)))
 
 
 def _condition(settings: GenerationSettings, role: Role, device: torch.device) -> Conditioned:
@@ -102,7 +104,10 @@ def _draw_references(
     return draw_references(recipe.references, priors, state.generators["references"], device)
 
 
-def _word_warnings(settings: GenerationSettings, spec: PriorSpec) -> Iterator[Warned]:
+def _prompt_warnings(settings: GenerationSettings, conditioned: Conditioned) -> Iterator[Warned]:
+    spec = conditioned.prior.spec
+    if conditioned.prompt != settings.prompt:
+        yield Warned("W_PROMPT_TRUNCATED", f"the prompt is too long for the prior, which reads {conditioned.prompt!r}")
     if spec.known_words is None:
         return
     unknown = unknown_words(f"{settings.prompt} {settings.negative_prompt}", spec.known_words)
@@ -118,7 +123,9 @@ def _optimise(state: RunState, settings: GenerationSettings, scene: Scene) -> It
     recipe = settings.recipe
     yield Progress("optimising", state.step, recipe.steps)
     for report in optimise(state, recipe, scene):
-        yield Progress("optimising", report.step, recipe.steps, f"{report.points} Gaussians")
+        yield Progress(
+            "optimising", report.step, recipe.steps, f"{report.points} Gaussians, residual {report.residuals[0]:.2f}"
+        )
         if _is_nth(report.step, recipe.steps, settings.previews):
             mesh = preview_mesh(state.gaussians)
             if not mesh.is_empty:
@@ -139,6 +146,9 @@ def _metadata(settings: GenerationSettings, priors: dict[Role, Conditioned]) -> 
         "negative_prompt": settings.negative_prompt,
         "seed": settings.seed,
         "faces": settings.faces,
+        "prior": settings.prior if settings.prior == "embedded" else Path(settings.prior).name,
+        "rig": rig_to_plain(settings.rig or settings.recipe.rig),
+        "placement": {"centre": list(settings.placement.centre), "radius": settings.placement.radius},
         "recipe": recipe_to_plain(settings.recipe),
         "priors": {role: conditioned.prior.spec.name for role, conditioned in priors.items()},
     }

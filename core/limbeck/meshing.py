@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 
 from limbeck.assets.clean import clean_mesh
+from limbeck.assets.cloud import GaussianArrays
 from limbeck.assets.extract import extract_mesh
 from limbeck.assets.mesh import Mesh, transform_positions
 from limbeck.assets.simplify import simplify_mesh
@@ -61,6 +64,15 @@ def placed(mesh: Mesh, placement: Placement) -> Mesh:
         return mesh
     centre = np.asarray(placement.centre)
     return transform_positions(mesh, lambda vertices: vertices * placement.radius + centre)
+
+
+def placed_cloud(cloud: GaussianArrays, placement: Placement) -> GaussianArrays:
+    """Return the Gaussians moved and scaled as ``placed`` moves the mesh."""
+    if placement == Placement():
+        return cloud
+    means = cloud.means * placement.radius + np.asarray(placement.centre)
+    scales = cloud.scales * np.float32(placement.radius)
+    return replace(cloud, means=means.astype(np.float32), scales=scales.astype(np.float32))
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ VIEW_SUFFIXES = ("", ", front view", ", side view", ", back view", ", overhead v
 
 @dataclass(frozen=True)
 class ViewThresholds:
-    """Where one view word gives way to the next, in degrees (threestudio's defaults, methods.md 1)."""
+    """Where one view word gives way to the next, in degrees (threestudio's defaults)."""
 
     front_deg: float = 45.0
     back_deg: float = 135.0

@@ -4,18 +4,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from pydantic import ConfigDict
 from torch import Tensor
 
-from limbeck.cameras import Cameras, angles_of, orbit_cameras
+from limbeck.cameras import Cameras, angles_of, orbit_cameras, pinhole_Ks, rotation_about
 from limbeck.priors.prior import PriorSpec
 
 Range = tuple[float, float]
+RIG_LIMITS: Mapping[str, Range] = {
+    "elevation_deg": (-89.0, 89.0),
+    "azimuth_deg": (-360.0, 720.0),
+    "fov_y_deg": (1.0, 170.0),
+    "distance": (1e-3, 1e4),
+    "extent": (1e-3, 1e4),
+}
 
 
 @dataclass(frozen=True)
@@ -34,14 +42,15 @@ class OrbitRig:
     distance: Range | None = None
     extent: Range | None = None
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def __post_init__(self) -> None:
         """Refuse ranges that are upside down."""
         for name in ("elevation_deg", "azimuth_deg", "fov_y_deg", "distance", "extent"):
             bounds = getattr(self, name)
-            if bounds is not None and bounds[0] > bounds[1]:
-                raise ValueError(f"expected {name} as (low, high), got {bounds}")
+            lowest, highest = RIG_LIMITS[name]
+            if bounds is not None and not lowest <= bounds[0] <= bounds[1] <= highest:
+                raise ValueError(f"expected {name} as (low, high) within {lowest} to {highest}, got {bounds}")
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,7 @@ class CameraListRig:
 
     Attributes:
         c2w: camera to world, OpenGL axes.
-        fov_y_deg: vertical fields of view.
+        fov_y_deg: vertical fields of view; renders are square, and centred on the optical axis.
         weights: how often each is drawn; need not sum to 1.
         jitter_deg: each drawn camera is turned round the object by up to this much, in azimuth and elevation.
     """
@@ -91,6 +100,8 @@ def sample_cameras(
     if are_orthogonal and views % 4:
         raise ValueError(f"expected a multiple of 4 orthogonal views, got {views}")
     drawn = views // 4 if are_orthogonal else views
+    if isinstance(rig, CameraListRig):
+        return _sample_list(rig, drawn, size, generator, turns=4 if are_orthogonal else 1)
     orbits = _draw_orbits(rig, spec, drawn, generator)
     if are_orthogonal:
         orbits = _surround(orbits)
@@ -109,9 +120,7 @@ def _surround(orbits: _Orbits) -> _Orbits:
     )
 
 
-def _draw_orbits(rig: Rig, spec: PriorSpec, count: int, generator: torch.Generator) -> _Orbits:
-    if isinstance(rig, CameraListRig):
-        return _draw_from_list(rig, count, generator)
+def _draw_orbits(rig: OrbitRig, spec: PriorSpec, count: int, generator: torch.Generator) -> _Orbits:
     strata = (torch.randperm(count, generator=generator) + torch.rand(count, generator=generator)) / count
     azimuth = rig.azimuth_deg[0] + strata * (rig.azimuth_deg[1] - rig.azimuth_deg[0])
     elevation = _uniform(rig.elevation_deg or spec.elevation_deg or (-10.0, 45.0), count, generator)
@@ -122,12 +131,20 @@ def _draw_orbits(rig: Rig, spec: PriorSpec, count: int, generator: torch.Generat
     return _Orbits(elevation, azimuth, extent / torch.tan(torch.deg2rad(fov_y) / 2), fov_y)
 
 
-def _draw_from_list(rig: CameraListRig, count: int, generator: torch.Generator) -> _Orbits:
+def _sample_list(rig: CameraListRig, count: int, size: int, generator: torch.Generator, *, turns: int) -> Cameras:
+    """Draw cameras by weight, each turned as a whole: by its jitter, and to ``turns`` evenly spread azimuths."""
     drawn = torch.multinomial(rig.weights, count, replacement=True, generator=generator)
-    elevation, azimuth = angles_of(rig.c2w[drawn])
     jitter = (torch.rand(2, count, generator=generator) * 2 - 1) * rig.jitter_deg[drawn]
-    distance = rig.c2w[drawn, :3, 3].norm(dim=-1)
-    return _Orbits((elevation + jitter[0]).clamp(-89, 89), azimuth + jitter[1], distance, rig.fov_y_deg[drawn])
+    c2w = rig.c2w[drawn]
+    _, azimuth_deg = angles_of(c2w)
+    tangent = torch.stack([torch.cos(torch.deg2rad(azimuth_deg)), torch.sin(torch.deg2rad(azimuth_deg))], -1)
+    c2w = rotation_about(torch.nn.functional.pad(tangent, (0, 1)), jitter[0]) @ c2w
+    turned_deg = (jitter[1][:, None] + torch.arange(turns) * (360.0 / turns)).flatten()
+    up = torch.tensor([0.0, 0.0, 1.0]).expand(len(turned_deg), 3)
+    c2w = rotation_about(up, turned_deg) @ c2w.repeat_interleave(turns, 0)
+    elevation_deg, azimuth_deg = angles_of(c2w)
+    Ks = pinhole_Ks(rig.fov_y_deg[drawn].repeat_interleave(turns), size, size)
+    return Cameras(c2w, Ks, size, size, elevation_deg, azimuth_deg)
 
 
 def _uniform(bounds: Range, count: int, generator: torch.Generator) -> Tensor:
@@ -145,3 +162,8 @@ class Placement:
 
     centre: tuple[float, float, float] = (0.0, 0.0, 0.0)
     radius: float = 1.0
+
+
+def rig_to_plain(rig: Rig) -> dict[str, Any]:
+    """Return the rig as JSON-ready data, for an asset's metadata."""
+    return {name: value.tolist() if torch.is_tensor(value) else value for name, value in asdict(rig).items()}

@@ -13,8 +13,11 @@ from jaxtyping import Float
 from pydantic import ConfigDict
 from torch import Tensor
 
-from limbeck.distillation.noise import add_noise
-from limbeck.priors.prior import Cond, Prior, stack_conds
+from limbeck.distillation.guidance import Branch, ClassifierFreeGuidance, predict_x0
+from limbeck.distillation.noise import add_noise, noised_at
+from limbeck.distillation.term import predict_branches
+from limbeck.priors.prior import Cond, Prior
+from limbeck.schedules import constant
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Sampler:
     guidance_scale: float = 4.0
     start: float = 0.98
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be drawn."""
@@ -59,18 +62,15 @@ def draw(
             replaced by their own noised latents (Lugmayr et al., arXiv:2201.09865, eq. 8).
     """
     last = len(prior.alphas_cumprod) - 1
-    timesteps = torch.linspace(sampler.start * last, 0, sampler.steps + 1).long()
-    conds = stack_conds([text, uncond])
+    guide = ClassifierFreeGuidance(scale=constant(sampler.guidance_scale))
+    conds: dict[Branch, Cond] = {"text": text, "uncond": uncond}
     xt = noise
-    for t, t_next in itertools.pairwise(timesteps):
+    for t, t_next in itertools.pairwise(torch.linspace(sampler.start * last, 0, sampler.steps + 1).long()):
         if known is not None:
             xt = torch.cat([_at(known, noise[: len(known)], t, prior), xt[len(known) :]])
-        batch_t = t.expand(2 * len(xt)).to(xt.device)
-        eps_text, eps_uncond = prior.eps(xt.repeat(2, 1, 1, 1), batch_t, conds).chunk(2)
-        noise_pred = eps_uncond + sampler.guidance_scale * (eps_text - eps_uncond)
-        here = add_noise(torch.zeros_like(xt), xt, t.expand(len(xt)).to(xt.device), prior.alphas_cumprod)
-        x0 = (xt - here.sigma * noise_pred) / here.alpha
-        xt = _at(x0, noise_pred, t_next, prior)
+        noised = noised_at(xt, t.expand(len(xt)).to(xt.device), prior.alphas_cumprod)
+        noise_pred = guide(predict_branches(prior, xt, noised.t, conds), noised, 0.0)
+        xt = _at(predict_x0(noise_pred, noised), noise_pred, t_next, prior)
     return torch.cat([known, xt[len(known) :]]) if known is not None else xt
 
 

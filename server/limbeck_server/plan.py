@@ -16,6 +16,8 @@ from limbeck.rigs import CameraListRig, OrbitRig, Placement, Rig
 from limbeck_protocol.job import JobSpec
 from limbeck_protocol.rig import Camera, CameraRig
 
+DEFAULT_TEXTURE_SIZE = JobSpec("any").texture_size
+
 
 def plan(job: JobSpec) -> GenerationSettings:
     """Return the run that a job describes.
@@ -45,6 +47,7 @@ def _refuse_what_is_missing(job: JobSpec) -> None:
         "reference images": bool(job.references),
         "an init mesh or points": job.init.kind != "sphere",
         "locked geometry": job.lock_geometry,
+        "another texture size, as assets have vertex colours": job.texture_size not in (0, DEFAULT_TEXTURE_SIZE),
     }
     missing = [name for name, is_wished in wishes.items() if is_wished]
     if missing:

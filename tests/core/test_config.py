@@ -78,6 +78,15 @@ def test_a_schedule_can_be_written_on_a_command_line():
         ({"guidance.rescale": 2}, "E_RECIPE_INVALID", "rescale"),
         ({"gaussians.opacity": 1}, "E_RECIPE_INVALID", "opacity"),
         ({"rig.elevation_deg": [30, 10]}, "E_RECIPE_INVALID", "elevation_deg"),
+        ({"rig.fov_y_deg": [0, 0]}, "E_RECIPE_INVALID", "fov_y_deg"),
+        ({"rig.distance": [-3, -2]}, "E_RECIPE_INVALID", "distance"),
+        ({"render_size": -5}, "E_RECIPE_INVALID", "render_size"),
+        ({"background": 7}, "E_RECIPE_INVALID", "background"),
+        ({"background": float("nan")}, "E_RECIPE_INVALID", "background"),
+        ({"adam_betas": [2, 3]}, "E_RECIPE_INVALID", "adam_betas"),
+        ({"gaussians.radius": float("inf")}, "E_RECIPE_INVALID", "radius"),
+        ({"gaussians.learning_rates.means": -1}, "E_RECIPE_INVALID", "means"),
+        ({"densify.every": 0}, "E_RECIPE_INVALID", "every"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(overrides, code, says):

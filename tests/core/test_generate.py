@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from limbeck.assets.gltf import encode_glb
-from limbeck.config import override
+from limbeck.config import override, recipe_from_plain
 from limbeck.errors import LimbeckError
 from limbeck.events import Checkpoint, Finished, Preview, Progress, Warned
 from limbeck.generate import GenerationSettings, generate, with_steps
+from limbeck.meshing import placed_cloud
 from limbeck.recipes import load_recipe
 from limbeck.representations.gaussians import GaussianSettings
 from limbeck.rigs import Placement
@@ -76,7 +77,7 @@ def test_one_step_is_enough_for_an_asset():
     assert not _asset(_run(replace(SETTINGS, recipe=with_steps(SHORT, 1)))).mesh.is_empty
 
 
-def test_the_metadata_replay_the_run(events):
+def test_the_metadata_name_the_run(events):
     metadata = _asset(events).metadata
     assert metadata["prompt"] == "a red mug"
     assert metadata["recipe"]["steps"] == 8
@@ -84,6 +85,18 @@ def test_the_metadata_replay_the_run(events):
         "multi_view": "embedded/multi_view",
         "text_to_image": "embedded/text_to_image",
     }
+
+
+def test_the_recipe_in_the_metadata_makes_the_same_asset(events):
+    metadata = _asset(events).metadata
+    replayed = GenerationSettings(
+        metadata["prompt"],
+        recipe_from_plain(metadata["recipe"]),
+        seed=metadata["seed"],
+        faces=metadata["faces"],
+        previews=0,
+    )
+    assert _glb(_asset(_run(replayed))) == _glb(_asset(events))
 
 
 def test_words_that_the_prior_does_not_know_are_warned_of():
@@ -99,6 +112,13 @@ def test_closing_the_generator_cancels_the_run():
     events.close()
     with pytest.raises(StopIteration):
         next(events)
+
+
+def test_the_gaussians_are_placed_with_the_mesh(events):
+    placement = Placement((10.0, 0.0, 5.0), 2.0)
+    moved = placed_cloud(_asset(events).cloud, placement)
+    np.testing.assert_allclose(moved.means, _asset(events).cloud.means * 2 + np.array([10, 0, 5]), atol=1e-5)
+    np.testing.assert_allclose(moved.scales, _asset(events).cloud.scales * 2, rtol=1e-6)
 
 
 def test_an_asset_is_placed_where_the_artist_wants_it(events):

@@ -188,3 +188,34 @@ def test_the_card_lists_exactly_the_words_of_the_tokenizer(text_to_image):
     tokens = text_to_image.text_encoder.tokenizer.get_vocab()
     words = [word for name in ("objects", "colors") for phrase in card[name] for word in phrase.split()]
     assert [word for word in words if f"{word}</w>" not in tokens] == []
+
+
+def test_a_long_prompt_loses_words_rather_than_its_view_suffix(text_to_image):
+    long = "a blue penguin with a very long story that nobody has trained this little model on"
+    fitting = text_to_image.fit_prompt(long, ", front view")
+    assert long.startswith(fitting)
+    texts = text_to_image.encode_text([fitting + suffix for suffix in ("", ", front view", ", back view")])
+    assert (texts[1] - texts[2]).abs().max() > 0.01
+    assert text_to_image.fit_prompt("a blue penguin", ", front view") == "a blue penguin"
+
+
+@pytest.mark.parametrize("damage", ["truncated weights", "a card that is a list", "an unknown prediction type"])
+def test_damaged_folders_are_refused(tiny_folder, tmp_path, damage):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    if damage == "truncated weights":
+        weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
+        weights.write_bytes(weights.read_bytes()[:100])
+    elif damage == "a card that is a list":
+        (folder / "prior.json").write_text("[]")
+    else:
+        path = folder / "scheduler" / "scheduler_config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"prediction_type": "sample"}))
+    with pytest.raises(LimbeckError) as refused:
+        load_prior(str(folder), "text_to_image", CPU)
+    assert refused.value.code == "E_MODEL_INCOMPLETE"
+
+
+def test_a_camera_conditioned_model_is_no_text_to_image_prior():
+    with pytest.raises(LimbeckError, match="takes a camera"):
+        load_prior(str(EMBEDDED / "multi_view"), "text_to_image", CPU)

@@ -60,6 +60,20 @@ def test_the_artists_cameras_are_drawn_by_weight_within_their_jitter():
     torch.testing.assert_close(cameras.azimuth_deg[~is_front], torch.full_like(cameras.azimuth_deg[~is_front], 90.0))
 
 
+def test_the_artists_cameras_keep_their_orientation():
+    aside = ring_cameras(1, elevation_deg=10, fov_y_deg=50, distance=3, size=64).c2w
+    turned = aside.clone()
+    turned[:, :3, :3] = aside[:, :3, :3] @ torch.tensor([[0.8, 0.0, 0.6], [0.0, 1.0, 0.0], [-0.6, 0.0, 0.8]])
+    one = torch.ones(1)
+    cameras = _draw(CameraListRig(turned, one * 50, one, one * 0), views=4, are_orthogonal=True)
+    torch.testing.assert_close(cameras.c2w[0], turned[0])
+    azimuth_deg = torch.remainder(cameras.azimuth_deg + 1, 360) - 1
+    torch.testing.assert_close(azimuth_deg, torch.tensor([0.0, 90.0, 180.0, 270.0]), atol=1e-3, rtol=0)
+    # In its own frame, a turned camera sees the object's centre where the first one does.
+    centres = cameras.viewmats[:, :3, 3]
+    torch.testing.assert_close(centres, centres[:1].expand(4, 3), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize(("azimuth", "is_inside"), [(0, True), (-30, True), (30, False), (359, True), (180, False)])
 def test_a_sector_counts_whole_turns_as_equal(azimuth, is_inside):
     assert are_in_sector(torch.tensor([float(azimuth)]), (-30.0, 30.0)).tolist() == [is_inside]

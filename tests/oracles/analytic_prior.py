@@ -26,6 +26,9 @@ class AnalyticPrior:
     def decode(self, latents):
         return latents
 
+    def fit_prompt(self, prompt, suffix):
+        return prompt
+
     def encode_text(self, prompts):
         return torch.tensor([self.means.get(prompt.split(",")[0], 0.0) for prompt in prompts])[:, None, None]
 

@@ -20,7 +20,7 @@ AssetFormat = Literal["glb", "obj", "ply", "splats"]
 def write_asset(
     path: Path, mesh: Mesh, cloud: GaussianArrays, metadata: Mapping[str, Any], file_format: AssetFormat
 ) -> None:
-    """Write an asset whole or not at all; GLB holds the metadata in its extras, the other formats have no place for it.
+    """Write an asset whole or not at all; GLB and OBJ hold the metadata, PLY has no place for it.
 
     Raises:
         LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.
@@ -28,7 +28,7 @@ def write_asset(
     if file_format == "glb":
         write_glb(path, mesh, name=str(metadata.get("prompt", "Limbeck"))[:63], metadata=metadata)
     elif file_format == "obj":
-        write_obj(path, mesh)
+        write_obj(path, mesh, metadata=metadata)
     elif file_format == "ply":
         write_ply(path, mesh)
     else:

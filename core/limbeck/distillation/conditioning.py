@@ -12,7 +12,7 @@ from torch import Tensor
 from limbeck.cameras import Cameras, mvdream_camera
 from limbeck.distillation.guidance import Branch
 from limbeck.priors.prior import Cond, Prior
-from limbeck.prompts import ViewThresholds, view_indices, view_prompts
+from limbeck.prompts import VIEW_SUFFIXES, ViewThresholds, view_indices, view_prompts
 
 
 @dataclass(frozen=True)
@@ -22,12 +22,14 @@ class Conditioned:
     Attributes:
         prior: the model.
         by_view: text embeddings; rows as ``prompts.VIEW_SUFFIXES``, row 0 without suffix.
+        prompt: as much of the prompt as the text encoder takes.
         negative: what the unconditional branch sees: the negative prompt, or the empty one.
     """
 
     prior: Prior
     by_view: Float[Tensor, "suffixes tokens width"]
     negative: Float[Tensor, "tokens width"]
+    prompt: str = ""
 
     def conds(self, cameras: Cameras, branch: Branch, *, view_prompts: bool) -> Cond:
         """Return the condition of one branch for a batch of views."""
@@ -42,6 +44,11 @@ class Conditioned:
 
 
 def condition(prior: Prior, prompt: str, negative_prompt: str) -> Conditioned:
-    """Encode the prompt with every view suffix, and the negative prompt."""
-    texts = prior.encode_text([*view_prompts(prompt), negative_prompt])
-    return Conditioned(prior, texts[:-1], texts[-1])
+    """Encode the prompt with every view suffix, and the negative prompt.
+
+    A prompt that is too long loses its last words rather than the suffixes, which would be cut off without a word.
+    """
+    # All but the last suffix: few rigs look from overhead, and a small tokenizer spells that word out.
+    fitting = prior.fit_prompt(prompt, max(VIEW_SUFFIXES[:-1], key=len))
+    texts = prior.encode_text([*view_prompts(fitting), negative_prompt])
+    return Conditioned(prior, texts[:-1], texts[-1], fitting)

@@ -29,14 +29,14 @@ class ClassifierFreeGuidance:
 
     Attributes:
         scale: s above.
-        rescale: share of the rescaled x0 in the result, 0 to 1; MVDream takes 0.5 (methods.md 2.11).
+        rescale: share of the rescaled x0 in the result, 0 to 1; MVDream's code takes 0.5.
     """
 
     scale: Schedule = constant(7.5)
     rescale: float = 0.0
     kind: Literal["cfg"] = "cfg"
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def __post_init__(self) -> None:
         """Refuse a share outside 0 to 1."""
@@ -48,11 +48,13 @@ class ClassifierFreeGuidance:
         """Which predictions it needs."""
         return ("text", "uncond")
 
-    def __call__(self, noise_preds: NoisePreds, noised: Noised, progress: float) -> Float[Tensor, "views channels h w"]:
-        """Return the guided noise prediction."""
+    def __call__(
+        self, noise_preds: NoisePreds, noised: Noised, progress: float, views_per_group: int = 1
+    ) -> Float[Tensor, "views channels h w"]:
+        """Return the guided noise prediction; x0 is rescaled over each group of views."""
         text, uncond = noise_preds["text"], noise_preds["uncond"]
         guided = uncond + self.scale(progress) * (text - uncond)
-        return rescale_x0(guided, text, noised, self.rescale) if self.rescale else guided
+        return rescale_x0(guided, text, noised, self.rescale, views_per_group) if self.rescale else guided
 
 
 def rescale_x0(
@@ -60,12 +62,18 @@ def rescale_x0(
     text: Float[Tensor, "views channels h w"],
     noised: Noised,
     share: float,
+    views_per_group: int,
 ) -> Float[Tensor, "views channels h w"]:
-    """Pull the guided x0's standard deviation towards the text branch's, over all views at once as MVDream does."""
-    x0_text = predict_x0(text, noised)
+    """Pull the guided x0's standard deviation towards the text branch's, over each group of views as MVDream does."""
     x0_guided = predict_x0(guided, noised)
-    factor = share * x0_text.std() / x0_guided.std().clamp_min(1e-8) + (1 - share)
+    ratio = _group_std(predict_x0(text, noised), views_per_group) / _group_std(x0_guided, views_per_group)
+    factor = share * ratio + (1 - share)
     return (noised.xt - noised.alpha * x0_guided * factor) / noised.sigma
+
+
+def _group_std(latents: Float[Tensor, "views channels h w"], views: int) -> Float[Tensor, "views 1 1 1"]:
+    stds = latents.reshape(len(latents) // views, -1).std(dim=1).clamp_min(1e-8)
+    return stds.repeat_interleave(views)[:, None, None, None]
 
 
 def predict_x0(noise_pred: Float[Tensor, "views channels h w"], noised: Noised) -> Float[Tensor, "views channels h w"]:

@@ -48,13 +48,11 @@ class StepReport:
 
     Attributes:
         step: steps finished so far.
-        loss: the regularisers' sum.
         residuals: root mean square of each term's residual.
         points: Gaussians after the step.
     """
 
     step: int
-    loss: float
     residuals: tuple[float, ...]
     points: int
 
@@ -79,9 +77,7 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
     state.optimizer.zero_grad(set_to_none=True)
     torch.stack(losses).sum().backward()
     _finish_step(state, recipe, rendering)
-    return StepReport(
-        state.step, regularisation.item(), tuple(magnitude for _, magnitude in found), len(state.gaussians)
-    )
+    return StepReport(state.step, tuple(magnitude for _, magnitude in found), len(state.gaussians))
 
 
 def _sample_cameras(state: RunState, recipe: Recipe, scene: Scene) -> Cameras:
@@ -113,7 +109,7 @@ def _term_loss(
             f"the {term.prior} prior returned values that are not finite at step {state.step}",
             "lower guidance_scale or the learning rates, or try another seed",
         )
-    return weight * surrogate_loss(latents, found.gradient), found.magnitude
+    return weight * surrogate_loss(latents, found.gradient, len(rendering.rgb)), found.magnitude
 
 
 def _reference_loss(
@@ -122,7 +118,8 @@ def _reference_loss(
     weight = recipe.references.weight(progress) if recipe.references else 0.0
     if scene.references is None or weight == 0.0:
         return torch.zeros((), device=scene.device)
-    rendering = state.gaussians.render(scene.references.cameras, background)
+    seen_over = background if scene.references.background is None else scene.references.background
+    rendering = state.gaussians.render(scene.references.cameras, seen_over)
     return weight * photometric_loss(rendering.rgb, scene.references.rgb)
 
 

@@ -37,7 +37,7 @@ class GaussianNoise:
 
     kind: Literal["gaussian"] = "gaussian"
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def __call__(
         self,
@@ -58,6 +58,19 @@ def add_noise(
     alphas_cumprod: Float[Tensor, " timesteps"],
 ) -> Noised:
     """Return x_t for clean latents and given noise; no gradient flows through it."""
-    alpha_bar = alphas_cumprod[t][:, None, None, None]
-    alpha, sigma = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
+    alpha, sigma = _alpha_sigma(t, alphas_cumprod)
     return Noised(alpha * latents.detach() + sigma * noise, t, noise, alpha, sigma)
+
+
+def noised_at(
+    xt: Float[Tensor, "views channels h w"], t: Int[Tensor, " views"], alphas_cumprod: Float[Tensor, " timesteps"]
+) -> Noised:
+    """Take x_t as it is, as a sampler does; its ``noise`` is not known and is zero."""
+    return Noised(xt, t, torch.zeros_like(xt), *_alpha_sigma(t, alphas_cumprod))
+
+
+def _alpha_sigma(
+    t: Int[Tensor, " views"], alphas_cumprod: Float[Tensor, " timesteps"]
+) -> tuple[Float[Tensor, "views 1 1 1"], Float[Tensor, "views 1 1 1"]]:
+    alpha_bar = alphas_cumprod[t][:, None, None, None]
+    return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()

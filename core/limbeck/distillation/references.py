@@ -38,15 +38,22 @@ class DrawnReferences:
     elevation_deg: float = 15.0
     sampler: Sampler = field(default_factory=Sampler)
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True)
 class PosedImages:
-    """Images with the cameras that they were seen by."""
+    """Images with the cameras that they were seen by.
+
+    Attributes:
+        rgb: sRGB in 0 to 1.
+        cameras: one per image.
+        background: grey level behind the object, or None where it is not known.
+    """
 
     rgb: Float[Tensor, "views 3 H W"]
     cameras: Cameras
+    background: float | None = None
 
 
 def draw_references(
@@ -58,7 +65,7 @@ def draw_references(
     front = cameras.select(torch.arange(4, device=device) == 0)
     known = _draw(priors["text_to_image"], front, settings.sampler, generator, None)
     latents = _draw(multi_view, cameras, settings.sampler, generator, known)
-    return PosedImages(multi_view.prior.decode(latents), cameras)
+    return PosedImages(multi_view.prior.decode(latents), cameras, multi_view.prior.spec.background)
 
 
 def _four_sides(settings: DrawnReferences, spec: PriorSpec) -> Cameras:

@@ -38,7 +38,7 @@ class Regularisers:
     scale: Schedule = constant(0.0)
     camouflage: Schedule = constant(0.0)
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def __call__(
         self, rendering: Rendering, points: ActivatedGaussians, background: float, progress: float

@@ -50,7 +50,12 @@ class Term:
     view_prompts: bool = True
     sector_deg: tuple[float, float] | None = None
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    def __post_init__(self) -> None:
+        """Refuse a sector that no view can be in."""
+        if self.sector_deg is not None and not 0 < self.sector_deg[1] - self.sector_deg[0] <= 360:
+            raise ValueError(f"expected sector_deg as (low, high) up to 360 degrees apart, got {self.sector_deg}")
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,8 @@ def residual(
         branch: conditioned.conds(cameras, branch, view_prompts=term.view_prompts) for branch in branches
     }
     noise_preds = predict_branches(prior, noised.xt, t, conds)
-    r = term.guidance(noise_preds, noised, progress) - term.variate(noise_preds, noised)
+    target = term.guidance(noise_preds, noised, progress, prior.spec.views_per_group)
+    r = target - term.variate(noise_preds, noised)
     return Residual(weight_of(term.weighting, noised) * r, float(r.square().mean().sqrt()))
 
 
@@ -106,7 +112,12 @@ def predict_branches(
 
 
 def surrogate_loss(
-    latents: Float[Tensor, "views channels h w"], gradient: Float[Tensor, "views channels h w"]
+    latents: Float[Tensor, "views channels h w"], gradient: Float[Tensor, "views channels h w"], views: int
 ) -> Float[Tensor, ""]:
-    """Return a scalar whose gradient with respect to ``latents`` is ``gradient`` divided by the number of views."""
-    return (latents * gradient.nan_to_num().detach()).sum() / len(latents)
+    """Return a scalar whose gradient with respect to ``latents`` is ``gradient / views``.
+
+    Args:
+        latents, gradient: of the views that the term looks at.
+        views: of the whole step, so that a view weighs the same whether a term looks at one or at all of them.
+    """
+    return (latents * gradient.detach()).sum() / views

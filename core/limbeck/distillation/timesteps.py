@@ -28,7 +28,7 @@ class Timesteps:
     t_max: Schedule = constant(0.98)
     is_shared: bool = False
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def __call__(
         self, progress: float, views: int, num_timesteps: int, generator: torch.Generator

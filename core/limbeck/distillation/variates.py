@@ -21,7 +21,7 @@ class InjectedNoise:
 
     kind: Literal["noise"] = "noise"
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     @property
     def branches(self) -> tuple[Branch, ...]:
@@ -39,7 +39,7 @@ class Unconditional:
 
     kind: Literal["uncond"] = "uncond"
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     @property
     def branches(self) -> tuple[Branch, ...]:
@@ -53,11 +53,15 @@ class Unconditional:
 
 @dataclass(frozen=True)
 class BaseScore:
-    """The unguided text score at the same x_t and t (ModeDreamer's ISD, methods.md 2.10 d)."""
+    """The unguided text score at the same x_t and t: the variate of ModeDreamer's ISD.
+
+    ISD guides its target by an image prompt. With text guidance alone the residual is (s - 1) (eps_text - eps_uncond),
+    which is CSD with another scale.
+    """
 
     kind: Literal["base"] = "base"
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     @property
     def branches(self) -> tuple[Branch, ...]:

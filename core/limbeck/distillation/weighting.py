@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""The weight w(t) of a residual (methods.md 1)."""
+"""The weight w(t) of a residual."""
 
 from __future__ import annotations
 

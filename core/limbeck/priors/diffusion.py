@@ -53,6 +53,16 @@ class TextEncoder:
     tokenizer: Any
     model: Any
 
+    def fit(self, prompt: str, suffix: str) -> str:
+        """Return the prompt without the last words that would push ``suffix`` out of the encoder's window."""
+        words = prompt.split(" ")
+        while len(words) > 1 and self._length(" ".join(words) + suffix) > self.model.config.max_position_embeddings:
+            words.pop()
+        return " ".join(words)
+
+    def _length(self, text: str) -> int:
+        return len(self.tokenizer(text).input_ids)
+
     def __call__(self, prompts: Sequence[str]) -> Float[Tensor, "prompts tokens width"]:
         """Return the last hidden states of the padded, truncated prompts."""
         length = self.model.config.max_position_embeddings
@@ -82,6 +92,10 @@ class DiffusionPrior:
     def decode(self, latents: Float[Tensor, "views channels h w"]) -> Float[Tensor, "views 3 H W"]:
         """Return sRGB images in 0 to 1."""
         return self.autoencoder.decode(latents)
+
+    def fit_prompt(self, prompt: str, suffix: str) -> str:
+        """Return the prompt shortened by whole words until it and the suffix fit the text encoder."""
+        return self.text_encoder.fit(prompt, suffix)
 
     def encode_text(self, prompts: Sequence[str]) -> Float[Tensor, "prompts tokens width"]:
         """Return text embeddings, one row per prompt."""

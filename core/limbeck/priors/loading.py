@@ -8,16 +8,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+from safetensors import SafetensorError
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from limbeck.errors import LimbeckError
-from limbeck.priors.diffusion import Autoencoder, DiffusionPrior, KLAutoencoder, TextEncoder
+from limbeck.priors.diffusion import Autoencoder, DiffusionPrior, KLAutoencoder, PredictionType, TextEncoder
 from limbeck.priors.multiview import join_views
 from limbeck.priors.patch_autoencoder import PatchAutoencoder
 from limbeck.priors.prior import PriorSpec, Role
@@ -73,7 +74,7 @@ def load_prior(source: str, role: Role, device: torch.device) -> DiffusionPrior:
     Args:
         source: ``embedded``, or a folder that holds the model itself or a subfolder per role.
         role: which model of the prior.
-        device: where it computes, in float32 on CPU and MPS, in bfloat16 nowhere yet.
+        device: where it computes, in float32.
 
     Raises:
         LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE.
@@ -82,7 +83,7 @@ def load_prior(source: str, role: Role, device: torch.device) -> DiffusionPrior:
     folder = root / role if (root / role).is_dir() else root
     try:
         return _load(source, root, folder, role, device)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
         raise LimbeckError(
             "E_MODEL_INCOMPLETE",
             f"could not load the {role} prior from {folder.name!r}: {str(error).splitlines()[0]}",
@@ -96,11 +97,14 @@ def _load(source: str, root: Path, folder: Path, role: Role, device: torch.devic
     )
     unet = unet.eval().requires_grad_(False).to(device)
     has_camera = unet.config.class_embed_type == "projection"
-    if role == "multi_view" and not has_camera:
-        raise ValueError("its UNet takes no camera (class_embed_type is not 'projection')")
+    if has_camera != (role == "multi_view"):
+        takes = "a" if has_camera else "no"
+        raise ValueError(f"its UNet takes {takes} camera (class_embed_type is {unet.config.class_embed_type!r})")
     if role == "multi_view":
         join_views(unet, MVDREAM_VIEWS)
     scheduler: Any = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
+    if scheduler.config.prediction_type not in get_args(PredictionType):
+        raise ValueError(f"its scheduler's prediction_type is {scheduler.config.prediction_type!r}, not epsilon or v")
     autoencoder, pixels_per_latent = _load_autoencoder(folder / "vae", device)
     spec = _spec(source, _read_card(root), unet.config.sample_size * pixels_per_latent, role)
     return DiffusionPrior(
@@ -115,7 +119,10 @@ def _load(source: str, root: Path, folder: Path, role: Role, device: torch.devic
 
 def _read_card(root: Path) -> PriorCard:
     path = root / "prior.json"
-    return PriorCard(json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {})
+    fields = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not isinstance(fields, dict):
+        raise TypeError(f"its prior.json holds {type(fields).__name__}, not an object")
+    return PriorCard(fields)
 
 
 def _spec(source: str, card: PriorCard, image_size: int, role: Role) -> PriorSpec:

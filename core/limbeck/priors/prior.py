@@ -90,6 +90,10 @@ class Prior(Protocol):
         """Return sRGB images in 0 to 1."""
         ...
 
+    def fit_prompt(self, prompt: str, suffix: str) -> str:
+        """Return the prompt, shortened by whole words if it and the suffix do not fit the text encoder."""
+        ...
+
     def encode_text(self, prompts: Sequence[str]) -> Float[Tensor, "prompts tokens width"]:
         """Return text embeddings."""
         ...

@@ -4,8 +4,23 @@
 
 from __future__ import annotations
 
+from limbeck.distillation.guidance import ClassifierFreeGuidance
 from limbeck.distillation.regularisers import Regularisers
-from limbeck.schedules import Schedule, linear
+from limbeck.distillation.term import Term
+from limbeck.distillation.timesteps import Timesteps
+from limbeck.schedules import Schedule, constant, linear
+
+FOUR_VIEWS = Term(
+    prior="multi_view",
+    timesteps=Timesteps(t_max=linear(0.98, 0.5), is_shared=True),
+    guidance=ClassifierFreeGuidance(scale=constant(10.0)),
+    view_prompts=False,
+)
+"""SDS-MVD on the embedded prior: one timestep for four orthogonal views, prompts without view words.
+
+MVDream's code takes guidance 50, weights by sigma / alpha and rescales x0 by half; a prior of two million parameters
+answers best to guidance 10, sigma^2 and no rescale.
+"""
 
 CLEAR_SPACE = Regularisers(
     sparsity=linear(40.0, 100.0),

@@ -17,7 +17,7 @@ from limbeck.distillation.references import DrawnReferences
 from limbeck.distillation.term import Term
 from limbeck.distillation.timesteps import Timesteps
 from limbeck.recipes import CARDS
-from limbeck.recipes.common import CLEAR_SPACE
+from limbeck.recipes.common import CLEAR_SPACE, FOUR_VIEWS
 from limbeck.schedules import constant, linear
 
 
@@ -30,23 +30,14 @@ def recipe() -> Recipe:
         steps=600,
         references=DrawnReferences(weight=linear(2.0, 0.0, end=0.35)),
         regularisers=CLEAR_SPACE,
-        terms=(_four_views(), _front()),
-    )
-
-
-def _four_views() -> Term:
-    return Term(
-        prior="multi_view",
-        timesteps=Timesteps(t_max=linear(0.98, 0.5), is_shared=True),
-        guidance=ClassifierFreeGuidance(scale=constant(10.0)),
-        view_prompts=False,
+        terms=(FOUR_VIEWS, _front()),
     )
 
 
 def _front() -> Term:
     return Term(
         prior="text_to_image",
-        weight=linear(2.0, 0.0, end=0.5),
+        weight=linear(8.0, 0.0, end=0.5),
         timesteps=Timesteps(t_max=linear(0.98, 0.5)),
         guidance=ClassifierFreeGuidance(scale=constant(10.0)),
         sector_deg=(-45.0, 45.0),

@@ -3,7 +3,7 @@
 """Where Gaussians are added and removed while they are optimised.
 
 The original rule thresholds screen-space gradients, whose scale depends on the loss, its weight and the batch size, so
-no threshold carries over between score distillation methods (methods.md 2.14). Here a share of the Gaussians with the
+no threshold carries over between score distillation methods. Here a share of the Gaussians with the
 largest gradients is densified instead, which depends on neither.
 """
 
@@ -45,7 +45,15 @@ class DensifySettings:
     min_opacity: float = 0.01
     max_scale: float = 0.4
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    def __post_init__(self) -> None:
+        """Refuse what no round can do."""
+        if not (0 < self.every <= 1 and 0 <= self.share <= 1 and 0 < self.max_count <= 5_000_000):
+            raise ValueError(
+                "expected every in (0, 1], share in [0, 1] and max_count up to 5,000,000, "
+                f"got {self.every}, {self.share}, {self.max_count}"
+            )
 
 
 class GradientStatistics:
@@ -65,8 +73,10 @@ class GradientStatistics:
         """Add the gradients that ``backward`` left in ``rendering.points2d``."""
         if rendering.points2d.grad is None:
             return
-        visible = rendering.is_visible
-        self.total += (rendering.points2d.grad.norm(dim=-1) * visible).sum(0)
+        # The CPU rasteriser answers on the CPU even where the parameters are on another device.
+        visible = rendering.is_visible.to(self.seen.device)
+        gradient = rendering.points2d.grad.norm(dim=-1).to(self.total.device)
+        self.total += (gradient * visible).sum(0)
         self.seen += visible.sum(0)
 
     def mean(self) -> Float[Tensor, " points"]:

@@ -35,7 +35,13 @@ class LearningRates:
     opacity_logits: Schedule = linear(0.05, 0.01, begin=0.5)
     color_logits: Schedule = linear(0.03, 0.005, begin=0.5)
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    def __post_init__(self) -> None:
+        """Refuse to learn backwards."""
+        for name in PARAMETER_NAMES:
+            if min(value for _, value in getattr(self, name).points) < 0:
+                raise ValueError(f"expected learning rates of at least 0, got {name} below")
 
 
 @dataclass(frozen=True)
@@ -53,13 +59,13 @@ class GaussianSettings:
     opacity: float = 0.1
     learning_rates: LearningRates = LearningRates()
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def __post_init__(self) -> None:
         """Refuse what cannot start."""
-        if not (1 <= self.count <= 5_000_000 and self.radius > 0 and 0 < self.opacity < 1):
+        if not (1 <= self.count <= 5_000_000 and 0 < self.radius <= 10 and 0 < self.opacity < 1):
             raise ValueError(
-                "expected a count from 1 to 5,000,000, a positive radius and an opacity between 0 and 1, "
+                "expected a count from 1 to 5,000,000, a radius up to 10 and an opacity between 0 and 1, "
                 f"got {self.count}, {self.radius}, {self.opacity}"
             )
 

@@ -1,17 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the optimisation loop asks of a 3D representation."""
+"""What a 3D representation renders."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float
-from torch import Tensor, nn
-
-from limbeck.cameras import Cameras
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -30,17 +26,4 @@ class Rendering:
     alpha: Float[Tensor, "views 1 H W"]
     depth: Float[Tensor, "views 1 H W"]
     points2d: Float[Tensor, "views points 2"]
-    is_visible: Tensor
-
-
-@runtime_checkable
-class Representation(Protocol):
-    """A renderable set of parameters. Parameter names are stable; recipes name learning rates by them."""
-
-    def parameters(self) -> Mapping[str, nn.Parameter]:
-        """Return the parameters by name."""
-        ...
-
-    def render(self, cameras: Cameras, background: float) -> Rendering:
-        """Render a batch of views over a grey level (sRGB, 0 to 1)."""
-        ...
+    is_visible: Bool[Tensor, "views points"]

@@ -12,6 +12,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from limbeck.errors import LimbeckError
 from limbeck.representations.rasterize.inputs import RenderMode, check_inputs
 
 
@@ -36,7 +37,7 @@ def rasterization(
     """Render Gaussians; arguments, results and units as in choose.py, without median_depth.
 
     Raises:
-        ImportError: if gsplat is not installed.
+        LimbeckError: E_GSPLAT_MISSING if gsplat is not installed.
         ValueError: if shapes, types or devices do not fit together.
     """
     check_inputs(means, quats, scales, opacities, colors, viewmats, Ks, width, height, backgrounds, render_mode)
@@ -56,4 +57,6 @@ def _gsplat() -> Any:
     try:
         return importlib.import_module("gsplat")
     except ImportError as error:
-        raise ImportError('rendering Gaussians on CUDA needs gsplat: pip install "limbeck[cuda]"') from error
+        message = "rendering Gaussians on CUDA needs gsplat, which is not installed"
+        remedy = "run: python -m pip install gsplat ninja, or use --device cpu"
+        raise LimbeckError("E_GSPLAT_MISSING", message, remedy) from error
