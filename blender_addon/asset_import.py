@@ -19,7 +19,7 @@ _QUIET_OPTIONS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # an exception must be hashable, and take a traceback
 class AssetError(Exception):
     """An asset that cannot be imported, and what to do about it."""
 

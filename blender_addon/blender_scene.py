@@ -57,6 +57,7 @@ def _redraw_sidebar(area: Any) -> None:
 
 def _import_asset(job: FollowedJob, file: Path) -> bool:
     arguments = {"job": job.id, "title": job.title, "prompt": job.prompt, "recipe": job.recipe, "seed": job.seed}
+    arguments |= {"steps": job.asked_steps, "faces": job.asked_faces}
     try:
         bpy.ops.limbeck.import_asset("EXEC_DEFAULT", True, filepath=str(file), location=job.location, **arguments)
     except RuntimeError as error:

@@ -43,7 +43,10 @@ class Problem:
 
 @dataclass(frozen=True)
 class FollowedJob:
-    """A job from Generate, or one found again by its live mesh in a loaded file, which knows its `id` but no `spec`."""
+    """A job from Generate, or one found again by its live mesh in a loaded file, which knows its `id` but no `spec`.
+
+    `asked_steps` is what the panel says, 0 for the recipe's own number; `steps` is what the server counts to.
+    """
 
     prompt: str
     seed: int
@@ -51,6 +54,8 @@ class FollowedJob:
     location: tuple[float, float, float]
     spec: JobSpec | None = None
     id: str = ""
+    asked_steps: int = 0
+    asked_faces: int = 0
     phase: Phase = "waiting"
     stage: str = ""
     step: int = 0

@@ -55,6 +55,7 @@ def create(job: FollowedJob, collection: Any) -> Any:
     live.location = job.location
     live[JOB_KEY] = job.id
     live["prompt"], live["seed"], live["recipe"] = job.prompt, job.seed, job.recipe
+    live["steps"], live["faces"] = job.asked_steps, job.asked_faces
     collection.objects.link(live)
     return live
 
@@ -67,6 +68,8 @@ def job_of(live: Any) -> FollowedJob:
         recipe=str(live.get("recipe", "")),
         location=tuple(live.matrix_world.translation),
         id=str(live[JOB_KEY]),
+        asked_steps=int(live.get("steps", 0)),
+        asked_faces=int(live.get("faces", 0)),
     )
 
 

@@ -48,7 +48,9 @@ class LIMBECK_OT_generate(bpy.types.Operator):
 class LIMBECK_OT_cancel(bpy.types.Operator):
     bl_idname = "limbeck.cancel"
     bl_label = "Cancel"
-    bl_description = "Stop this job and remove its mesh. Other jobs go on"
+    bl_description = (
+        "Stop this job and remove its mesh; without an answer from the server the mesh stays. Other jobs go on"
+    )
     bl_options = {"REGISTER"}  # noqa: RUF012
 
     @classmethod
@@ -99,7 +101,9 @@ class LIMBECK_OT_stop_server(bpy.types.Operator):
 class LIMBECK_OT_copy_install_command(bpy.types.Operator):
     bl_idname = "limbeck.copy_install_command"
     bl_label = "Copy"
-    bl_description = "Copy the command that installs the server; paste it into a terminal"
+    bl_description = (
+        "Copy the command that installs the server; paste it into a terminal, in a clone of Limbeck's repository"
+    )
     bl_options = {"INTERNAL"}  # noqa: RUF012
 
     def execute(self, context: Any) -> Outcome:
@@ -135,6 +139,8 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
     prompt: StringProperty(options={"HIDDEN"})
     recipe: StringProperty(options={"HIDDEN"})
     seed: IntProperty(options={"HIDDEN"})
+    steps: IntProperty(options={"HIDDEN"})
+    faces: IntProperty(options={"HIDDEN"})
     location: FloatVectorProperty(options={"HIDDEN"})
 
     @classmethod
@@ -152,6 +158,7 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
         live_mesh.remove(self.job)
         asset_import.rename(asset, self.title)
         asset["prompt"], asset["seed"], asset["recipe"] = self.prompt, self.seed, self.recipe
+        asset["steps"], asset["faces"] = self.steps, self.faces
         asset_import.select_only(context, asset)
         return {"FINISHED"}
 

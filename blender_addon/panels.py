@@ -62,7 +62,7 @@ def draw_status(layout: Any, session: Session) -> None:
         row.operator("limbeck.start_server")
     draw_wrapped(layout, status.remedy)
     if session.link.needs_install:
-        draw_wrapped(layout, "Install the server once: run this in a terminal, then come back")
+        draw_wrapped(layout, "Install the server once. In a clone of Limbeck's repository, run")
         row = layout.row(align=True)
         row.label(text=server_process.INSTALL_COMMAND)
         row.operator("limbeck.copy_install_command", text="", icon="COPYDOWN")

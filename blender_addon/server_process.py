@@ -10,7 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-INSTALL_COMMAND = "python -m pip install limbeck"
+INSTALL_COMMAND = "python -m pip install ."
+"""Run in a clone of Limbeck's repository: no package index has it yet."""
 START_TIMEOUT_S = 60.0
 
 

@@ -74,14 +74,20 @@ class Session:
     def submit(self, spec: JobSpec, location: tuple[float, float, float]) -> None:
         """Follow a new job; start a server for it where none runs."""
         self.problem, self.note = None, ""
-        self.job = FollowedJob(spec.prompt, spec.seed, spec.recipe_name, location, spec)
+        job = FollowedJob(spec.prompt, spec.seed, spec.recipe_name, location, spec)
+        self.job = replace(job, asked_steps=spec.steps or 0, asked_faces=spec.faces)
         if self.link.client is None:
             self.link.start_server()
 
     def resume(self, job: FollowedJob) -> None:
-        """Follow a job that a loaded file knows by its id."""
+        """Follow a job that a loaded file knows by its id, unless that is none: it becomes the name of a file."""
         self.problem, self.note = None, ""
-        self.job = replace(job, phase="waiting")
+        if wire.PROBLEM:
+            return
+        if wire.ids.is_ulid(job.id):
+            self.job = replace(job, phase="waiting")
+        else:
+            self.problem = Problem("The file's live mesh names no job of Limbeck's", "Delete it, or its limbeck_job")
 
     def forget(self) -> None:
         """Stop following without touching the job or the scene, because another file is about to be loaded."""
@@ -147,6 +153,9 @@ class Session:
         """Watch the job that the server made of our submission, or cancel it if the artist did meanwhile."""
         if request not in self._requests or self.job is None:
             client.cancel(job_id)
+            return
+        if not wire.ids.is_ulid(job_id):
+            self._fail(self.job, Problem("The server sent a job id that is none", "Update the server"))
             return
         self.job = replace(self.job, id=job_id)
         self._requests |= {client.watch(job_id)}

@@ -36,7 +36,7 @@ PLATFORM_TAGS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)  # an exception must be hashable, and take a traceback
 class BuildError(Exception):
     """A build that cannot go on: a code for scripts, what is wrong, and what to do."""
 

@@ -74,18 +74,18 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
     """
     device = choose_device(settings.device)
     recipe = settings.recipe
-    yield Progress("loading", 0, 0, f"loading the {settings.prior} prior")
+    yield Progress("loading", 0, 0, f"the {settings.prior} prior")
     priors: dict[Role, Conditioned] = {role: _condition(settings, role, device) for role in recipe.roles}
     yield from _prompt_warnings(settings, priors[recipe.terms[0].prior])
     if not is_compiled(device):
-        yield Progress("compiling", 0, 0, "compiling the rasteriser; this happens once")
+        yield Progress("compiling", 0, 0, "the rasteriser; this happens once")
     warm_up(device)
     state = initial_state(recipe, settings.seed, device)
     references = _draw_references(state, recipe, priors, device)
     if resume is not None:
         state = state_from_tensors(resume.tensors, recipe, device)
     yield from _optimise(state, settings, Scene(settings.rig or recipe.rig, priors, references, device))
-    yield Progress("extracting", 0, 0, "extracting the mesh")
+    yield Progress("extracting", 0, 0, "the mesh")
     mesh = placed(final_mesh(state.gaussians, settings.faces), settings.placement)
     cloud = placed_cloud(state.gaussians.cloud(), settings.placement)
     yield Finished(Asset(mesh, cloud, _metadata(settings, priors)))
@@ -112,11 +112,9 @@ def _prompt_warnings(settings: GenerationSettings, conditioned: Conditioned) -> 
         return
     unknown = unknown_words(f"{settings.prompt} {settings.negative_prompt}", spec.known_words)
     if unknown:
-        yield Warned(
-            "W_UNKNOWN_WORDS",
-            f"the {settings.prior} prior does not know {', '.join(map(repr, unknown))}; it knows "
-            f"{', '.join(spec.known_words)}",
-        )
+        known = ", ".join(spec.subjects)
+        message = f"the {settings.prior} prior does not know {', '.join(map(repr, unknown))}; it knows {known}"
+        yield Warned("W_UNKNOWN_WORDS", message)
 
 
 def _optimise(state: RunState, settings: GenerationSettings, scene: Scene) -> Iterator[Event]:

@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.errors import DISK_FULL_ERRNOS, ProtocolError
 from limbeck_protocol.events import ClientEvent, Downloaded, RequestFailed
 from limbeck_protocol.exchange import Exchange
 from limbeck_protocol.frames import Packet
@@ -102,6 +101,6 @@ class Download:
 
 def file_error(error: OSError, path: Path) -> ProtocolError:
     """Return the typed error for a file that could not be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in DISK_FULL_ERRNOS:
         return ProtocolError("E_DISK_FULL", f"no space left to write {path}", "free some space and try again")
     return ProtocolError("E_FILE", f"{path} cannot be written: {error.strerror}", "choose a path that can be written")

@@ -4,11 +4,14 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 from limbeck_protocol import MAJOR
 
 OUTDATED_REMEDY = "update Limbeck on both sides to the same release"
+DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""The operating system's errors that are ``E_DISK_FULL``."""
 
 
 class ProtocolError(Exception):
@@ -72,11 +75,13 @@ def error_from_dict(body: dict[str, Any]) -> ProtocolError:
         value = body.get(name)
         return value[:2000] if isinstance(value, str) else default
 
+    delay = body.get("retry_after_ms")
     return ProtocolError(
         text("code", "E_UNKNOWN"),
         text("message", "the server sent an error without a message"),
         text("remedy", OUTDATED_REMEDY),
         field=text("field", "") or None,
         retryable=body.get("retryable") is True,
+        retry_after_ms=delay if type(delay) is int and delay >= 0 else None,  # a bool is no delay
         trace_id=text("trace_id", "") or None,
     )

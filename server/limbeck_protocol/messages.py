@@ -218,7 +218,7 @@ class JobLine:
 
 @dataclass(frozen=True)
 class ServerState:
-    """The server in a status answer; ``state`` is starting, idle, busy or stopping."""
+    """The server in a status answer; ``state`` is starting, idle or busy."""
 
     state: str
     epoch: str

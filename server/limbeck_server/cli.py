@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 
@@ -18,7 +18,7 @@ from limbeck_server.commands.jobs import cancel, get, status, submit, watch
 from limbeck_server.commands.recipes import recipes
 from limbeck_server.commands.serve import serve
 from limbeck_server.exit_status import INTERRUPTED, exit_status
-from limbeck_server.failures import Failure, failure_of
+from limbeck_server.failures import FailedJobError, Failure, failure_of, keep_traceback
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -40,9 +40,9 @@ class Outcome:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with the status that CONTRACT.md gives it."""
+    """Run the command line and exit with the status that docs/commands.md gives it."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    outcome = _run(arguments)
+    outcome = _run(arguments or ["--help"])
     if outcome.failure is not None:
         _report(outcome.failure, as_json="--json" in arguments)
     sys.exit(outcome.status)
@@ -58,7 +58,9 @@ def _run(arguments: list[str]) -> Outcome:
         return Outcome(1)
     except Exception as error:  # noqa: BLE001 - the boundary: the user gets a line, the log gets the traceback
         failure = failure_of(error)
-        return Outcome(exit_status(failure.code), failure)
+        if failure.code == "E_INTERNAL" and not failure.is_typed:
+            failure = replace(failure, remedy=keep_traceback(error))
+        return Outcome(exit_status(failure.code, is_failed_job=isinstance(error, FailedJobError)), failure)
     return Outcome(status if isinstance(status, int) else 0)
 
 

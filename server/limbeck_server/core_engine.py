@@ -13,7 +13,6 @@ from typing import Any
 
 import diffusers
 import numpy as np
-import psutil
 import transformers
 
 from limbeck.assets.contact_sheet import contact_sheet, save_image_atomically
@@ -114,7 +113,7 @@ def _summary(
     started_at: float,
     first_preview_seconds: float | None,
 ) -> dict[str, Any]:
-    """Return the JSON object of ``limbeck generate`` (CONTRACT.md)."""
+    """Return the JSON object of ``limbeck generate`` (docs/commands.md)."""
     return {
         "file": str(output),
         "format": job.format,
@@ -126,5 +125,5 @@ def _summary(
         "seed": settings.seed,
         "recipe": settings.recipe.name,
         "prior": settings.prior,
-        "peak_memory_mb": round(peak_memory_mb(psutil.Process())),
+        "peak_memory_mb": round(peak_memory_mb()),
     }

@@ -1,10 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Error codes to exit statuses, as CONTRACT.md fixes them."""
+"""Error codes to exit statuses, as docs/commands.md lists them."""
 
 from __future__ import annotations
 
-UNEXPECTED = 1
 BAD_INPUT = 2
 NO_SERVER = 3
 NO_ROOM = 4
@@ -12,7 +11,6 @@ JOB_FAILED = 5
 INTERRUPTED = 130
 
 STATUSES = {
-    UNEXPECTED: ("E_INTERNAL", "E_UNKNOWN"),
     NO_SERVER: (
         "E_NO_SERVER",
         "E_VERSION",
@@ -32,6 +30,8 @@ STATUSES = {
     ),
     NO_ROOM: ("E_DISK_FULL", "E_OUT_OF_MEMORY", "E_GPU_OOM"),
     JOB_FAILED: (
+        "E_INTERNAL",
+        "E_UNKNOWN",
         "E_WORKER_LOST",
         "E_WORKER_CRASH",
         "E_SERVER_STOPPED",
@@ -43,9 +43,10 @@ STATUSES = {
     ),
     INTERRUPTED: ("E_CANCELLED", "E_INTERRUPTED"),
 }
-"""Every code that is not named here is bad input."""
+"""Every code that is not named here is bad input, unless a job on the server failed with it."""
 
 
-def exit_status(code: str) -> int:
-    """Return the exit status for an error code."""
-    return next((status for status, codes in STATUSES.items() if code in codes), BAD_INPUT)
+def exit_status(code: str, *, is_failed_job: bool = False) -> int:
+    """Return the exit status for an error code of a command, or of the job on the server that it waited for."""
+    status = next((status for status, codes in STATUSES.items() if code in codes), BAD_INPUT)
+    return status if not is_failed_job or status in (NO_ROOM, INTERRUPTED) else JOB_FAILED

@@ -4,52 +4,71 @@
 
 from __future__ import annotations
 
-import errno
 import traceback
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 import click
-import platformdirs
+
+from limbeck_protocol.errors import DISK_FULL_ERRNOS, ProtocolError
+from limbeck_server.settings import state_folder
+
+MAX_LOG_BYTES = 1_000_000
+MEMORY_REMEDY = "close other programs, or lower the steps, faces or the recipe's gaussians.count"
+SPENT_CODES = ("E_GPU_OOM", "E_OUT_OF_MEMORY")
+"""Failures after which the process has no memory to go on with."""
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What the user is told."""
+    """What the user is told; ``is_typed`` where the one who raised it said all of it."""
 
     code: str
     message: str
     remedy: str
+    is_typed: bool = False
+
+
+class FailedJobError(ProtocolError):
+    """The error that a job on the server ended with, as against one of the command that asks for it."""
 
 
 def failure_of(error: BaseException) -> Failure:
-    """Return what to tell the user about any exception."""
+    """Return what to tell the user about any exception, in a command and in a worker."""
     code, message, remedy = (getattr(error, name, None) for name in ("code", "message", "remedy"))
     if isinstance(code, str) and isinstance(message, str) and isinstance(remedy, str):
-        return Failure(code, message, remedy)
+        return Failure(code, message, remedy, is_typed=True)
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "limbeck"
         return Failure("E_USAGE", error.format_message().rstrip("."), f"run '{command} --help' for its options")
-    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return Failure("E_OUT_OF_MEMORY", "out of memory", "close other programs, or lower gaussians.count with --set")
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return Failure("E_DISK_FULL", f"no space left for {error.filename or 'a file'}", "free some space, run again")
+    if type(error).__name__ == "OutOfMemoryError":  # torch's, which this module does not import
+        return Failure("E_GPU_OOM", "the device ran out of memory", MEMORY_REMEDY)
+    if isinstance(error, MemoryError):
+        return Failure("E_OUT_OF_MEMORY", "out of memory", MEMORY_REMEDY)
     if isinstance(error, OSError):
-        text = f"{error.strerror or error}: {error.filename}" if error.filename else str(error)
-        return Failure("E_FILE", text, "check the path and its permissions")
-    return _unexpected(error)
+        return _file_failure(error)
+    first_line = str(error).partition("\n")[0][:500]
+    return Failure("E_INTERNAL", f"{type(error).__name__}: {first_line}", "report it with its traceback")
 
 
-def _unexpected(error: BaseException) -> Failure:
-    text = "".join(traceback.format_exception(error))
-    folder = Path(platformdirs.user_log_dir("limbeck", appauthor=False))
+def _file_failure(error: OSError) -> Failure:
+    if error.errno in DISK_FULL_ERRNOS:
+        return Failure(
+            "E_DISK_FULL", f"no space left to write {error.filename or 'a file'}", "free some space, run again"
+        )
+    text = f"{error.strerror or error}: {error.filename}" if error.filename else str(error).partition("\n")[0]
+    return Failure("E_FILE", text, "check the path and its permissions")
+
+
+def keep_traceback(error: BaseException) -> str:
+    """Append an exception's traceback to ``logs/errors.log`` and return what to do with it."""
+    path = state_folder() / "logs" / "errors.log"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "errors.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+            path.replace(path.with_name("errors.log.1"))
         with path.open("a", encoding="utf-8") as log:
-            log.write(f"{datetime.now(UTC).isoformat()}\n{text}\n")
-        remedy = f"report it with the traceback in {path}"
+            log.write(f"{datetime.now(UTC).isoformat()}\n{''.join(traceback.format_exception(error))}\n")
     except OSError:
-        remedy = "report it; its traceback could not be logged"
-    return Failure("E_INTERNAL", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}", remedy)
+        return "report it; its traceback could not be logged"
+    return f"report it with the traceback in {path}"

@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from pathlib import Path
 
-from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.errors import DISK_FULL_ERRNOS, ProtocolError
 
 
 def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
@@ -72,7 +71,7 @@ def make_private_folder(folder: Path) -> Path:
 
 def storage_error(error: OSError, path: Path) -> ProtocolError:
     """Return the typed error for a file that could not be written."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in DISK_FULL_ERRNOS:
         remedy = "free some space and submit the job again"
         return ProtocolError("E_DISK_FULL", f"no space left to write {path}", remedy, retryable=True)
     return ProtocolError("E_FILE", f"{path} cannot be written: {error.strerror}", "check the path and its permissions")

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import importlib
 import json
@@ -25,11 +24,11 @@ from limbeck_protocol.processes import is_running
 from limbeck_server.blobs import fill_blobs
 from limbeck_server.engine import Engine, EngineEvent, EngineFinished, EnginePreview, EngineProgress, EngineWarning
 from limbeck_server.executors.local import WorkerOrders
+from limbeck_server.failures import SPENT_CODES, failure_of
 from limbeck_server.worker_link import Order, WorkerLink
 from limbeck_server.worker_messages import Advanced, Failed, Finished, Started, Stopped, Warned, WorkerReady
 
 log = logging.getLogger("limbeck.worker")
-MEMORY_REMEDY = "close other programs, or lower the steps, faces or the recipe's gaussians.count"
 PR_SET_PDEATHSIG = 1
 SERVER_GONE = 3
 
@@ -94,7 +93,7 @@ def run_order(order: Order, engine: Engine, link: WorkerLink) -> Finished | Fail
         with closing(engine(job, order.folder)) as events:
             return _follow(events, order, link)
     except Exception as error:  # noqa: BLE001 - the engine's code is not ours, and the worker has to live on
-        return failure_of(error)
+        return failed(error)
 
 
 def _follow(events: Generator[EngineEvent, None, None], order: Order, link: WorkerLink) -> Finished | Failed | Stopped:
@@ -130,24 +129,17 @@ def finish(file: Path, summary: dict[str, Any], folder: Path) -> Finished:
     return Finished(file.name, file.stat().st_size, digest.hexdigest(), summary)
 
 
-def failure_of(error: Exception) -> Failed:
-    """Return what to tell the user about any exception; a traceback goes to the worker's log."""
-    code, message, remedy = (getattr(error, name, None) for name in ("code", "message", "remedy"))
-    if isinstance(code, str) and isinstance(message, str) and isinstance(remedy, str):
+def failed(error: Exception) -> Failed:
+    """Return how a job ends with an exception; what was not foreseen leaves its traceback in the worker's log."""
+    failure = failure_of(error)
+    if failure.is_typed:
         log.warning("job failed: %s", error)
-        return Failed(code, message, remedy)
+        return Failed(failure.code, failure.message, failure.remedy)
     trace_id = new_ulid()
     log.error("job failed, trace id %s", trace_id, exc_info=error)
-    if type(error).__name__ == "OutOfMemoryError":  # torch's, which this module does not import
-        return Failed("E_GPU_OOM", "the device ran out of memory", MEMORY_REMEDY, is_leaving=True, trace_id=trace_id)
-    if isinstance(error, MemoryError):
-        return Failed("E_OUT_OF_MEMORY", "out of memory", MEMORY_REMEDY, is_leaving=True, trace_id=trace_id)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = error.filename or "the job's folder"
-        return Failed("E_DISK_FULL", f"no space left to write {where}", "free some space and submit the job again")
-    first_line = str(error).partition("\n")[0][:500]
-    remedy = "report it with the worker's log, which has this trace id"
-    return Failed("E_INTERNAL", f"{type(error).__name__}: {first_line}", remedy, trace_id=trace_id)
+    is_bug = failure.code == "E_INTERNAL"
+    remedy = "report it with the worker's log, which has this trace id" if is_bug else failure.remedy
+    return Failed(failure.code, failure.message, remedy, is_leaving=failure.code in SPENT_CODES, trace_id=trace_id)
 
 
 if __name__ == "__main__":

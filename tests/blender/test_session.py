@@ -14,10 +14,12 @@ from blender.addon import module
 from blender.synthetic_engine import SERVE
 from blender.test_in_blender import blender_environment
 from limbeck_protocol.connection import discover
+from limbeck_protocol.events import Submitted
 from limbeck_protocol.job import JobSpec
 
 link = module("link")
 session_module = module("session")
+job_module = module("job")
 server_process = module("server_process")
 
 
@@ -123,6 +125,24 @@ def test_pumping_stays_within_its_budget(session: Any) -> None:
         longest_s = max(longest_s, time.thread_time() - start)
         time.sleep(0.01)
     assert longest_s < 0.05, "of this thread's own time; 4 ms are asked for, one message may exceed it"
+
+
+@pytest.mark.parametrize("job_id", ["../../escape", "", "a" * 26, "/tmp/x"])
+def test_job_id_of_a_file_that_is_none_is_not_followed(session: Any, job_id: str) -> None:
+    session.resume(job_module.FollowedJob("a bird", 0, "limbeck", (0.0, 0.0, 0.0), id=job_id))
+    assert session.job is None
+    assert session.problem.remedy
+
+
+@pytest.mark.usefixtures("server")
+def test_job_id_of_a_server_that_is_none_is_not_followed(session: Any, scene: NotedScene) -> None:
+    wait_until(lambda: session.link.is_ready, session.pump)
+    session.submit(JobSpec("a bird"), (0.0, 0.0, 0.0))
+    session.pump()
+    (request,) = session._requests
+    session._handle(Submitted(request, "../../escape"))
+    assert session.job is None
+    assert "job id" in session.problem.message
 
 
 def test_quiet_session_asks_to_be_called_rarely_and_does_not_redraw(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import JobSpec
 from limbeck_server.engine import EngineEvent, EngineFinished, EnginePreview, EngineProgress, EngineWarning
 
@@ -56,6 +57,8 @@ def make_trouble(words: set[str]) -> None:
         os._exit(7)
     if "fail" in words:
         raise FailOnPurposeError
+    if "odd" in words:
+        raise ProtocolError("E_SETTING_UNKNOWN", "the engine does not know a setting", "leave it out")
     if "bug" in words:
         raise ZeroDivisionError("division by zero\nin line two")
     if "full" in words:

@@ -15,6 +15,7 @@ from limbeck_server.commands.doctor import doctor
 from limbeck_server.commands.jobs import cancel, get, status, submit, watch
 from limbeck_server.commands.serve import serve
 from limbeck_server.exit_status import exit_status
+from limbeck_server.failures import FailedJobError, keep_traceback
 from server.harness import Place, RunningServer, limbeck
 from server.synthetic_engine import asset_content
 
@@ -58,7 +59,8 @@ def fail(command: Any, *arguments: str) -> tuple[str, int]:
     result = run(command, *arguments)
     assert isinstance(result.exception, ProtocolError), result.stdout
     assert result.stdout == ""
-    return result.exception.code, exit_status(result.exception.code)
+    is_failed_job = isinstance(result.exception, FailedJobError)
+    return result.exception.code, exit_status(result.exception.code, is_failed_job=is_failed_job)
 
 
 def test_submit_returns_at_once_and_get_fetches_the_asset(at_server: RunningServer, tmp_path: Path) -> None:
@@ -100,12 +102,40 @@ def test_cancel_ends_a_job_and_watch_says_so(at_server: RunningServer) -> None:
 
 @pytest.mark.parametrize(
     ("prompt", "expected"),
-    [("fail", ("E_DIVERGED", 5)), ("full", ("E_DISK_FULL", 4)), ("crash", ("E_WORKER_LOST", 5))],
+    [
+        ("fail", ("E_DIVERGED", 5)),
+        ("odd", ("E_SETTING_UNKNOWN", 5)),
+        ("bug", ("E_INTERNAL", 5)),
+        ("full", ("E_DISK_FULL", 4)),
+        ("memory", ("E_OUT_OF_MEMORY", 4)),
+        ("crash", ("E_WORKER_LOST", 5)),
+    ],
 )
-def test_a_failed_job_has_the_contracts_exit_status(
-    at_server: RunningServer, prompt: str, expected: tuple[str, int]
+def test_a_failed_job_ends_every_command_that_waits_for_it(
+    at_server: RunningServer, tmp_path: Path, prompt: str, expected: tuple[str, int]
 ) -> None:
     assert fail(submit, prompt, "--wait") == expected
+    job = succeed(status)["jobs"][0]["job"]
+    assert fail(watch, job) == expected
+    assert fail(get, job, "-o", str(tmp_path / "a.glb")) == expected
+
+
+def test_a_job_that_still_runs_has_no_asset_yet(at_server: RunningServer, tmp_path: Path) -> None:
+    job = succeed(submit, "a penguin", "--steps", "1000")["job"]
+    assert fail(get, job, "-o", str(tmp_path / "a.glb")) == ("E_NOT_FOUND", 2)
+    succeed(cancel, job)
+    assert fail(watch, job) == ("E_CANCELLED", 130)
+    assert fail(get, job, "-o", str(tmp_path / "a.glb")) == ("E_CANCELLED", 130)
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1_000_001])
+def test_an_unforeseen_error_is_logged_with_the_other_logs(nowhere: Place, size_bytes: int) -> None:
+    log = nowhere.root / "state" / "logs" / "errors.log"
+    log.parent.mkdir(parents=True)
+    log.write_bytes(b"-" * size_bytes)
+    assert str(log) in keep_traceback(ZeroDivisionError("division by zero"))
+    assert "ZeroDivisionError: division by zero" in log.read_text()
+    assert log.stat().st_size < 1000, "a full log makes room"
 
 
 @pytest.mark.parametrize(

@@ -125,5 +125,10 @@ def test_an_error_from_a_stranger_is_read_whatever_it_holds(body: dict) -> None:
 
 
 def test_reading_an_error_inverts_writing_it() -> None:
-    error = ProtocolError("E_X", "m", "r", field="f", retryable=True, trace_id="t")
+    error = ProtocolError("E_X", "m", "r", field="f", retryable=True, retry_after_ms=250, trace_id="t")
     assert vars(error_from_dict(error.to_dict())) == vars(error)
+
+
+@pytest.mark.parametrize("delay", [True, -1, 1.5, "1", None])
+def test_a_delay_that_is_none_is_left_out(delay: object) -> None:
+    assert error_from_dict({"retry_after_ms": delay}).retry_after_ms is None

@@ -116,13 +116,15 @@ def test_nothing_is_left_beside_what_was_asked_for(made):
         (["a cat", "--image", "missing.png"], "E_FILE"),
         (["a cat", "--cameras", "missing.json"], "E_FILE"),
         (["a cat", "--turntable", "x.mp4"], "E_FORMAT"),
+        (["a cat", "--contact-sheet", "x.foo"], "E_FORMAT"),
+        (["a cat", "-o", "x.stl"], "E_FORMAT"),
         (["a cat", "--nonsense"], "E_USAGE"),
         ([], "E_USAGE"),
     ],
 )
 def test_bad_input_is_one_json_error_and_status_2(capsys, tmp_path, monkeypatch, arguments, code):
     monkeypatch.chdir(tmp_path)
-    status, out, _ = _run(capsys, "generate", *arguments, "-o", "out.glb", "--json")
+    status, out, _ = _run(capsys, "generate", "-o", "out.glb", *arguments, "--json")
     error = json.loads(out)["error"]
     assert (status, error["code"]) == (2, code)
     assert error["message"]
@@ -138,7 +140,8 @@ def test_without_json_an_error_is_one_line(capsys, tmp_path):
 
 @pytest.mark.parametrize("option", ["-o", "--contact-sheet"])
 def test_an_unwritable_path_is_refused_before_any_work(capsys, tmp_path, option):
-    outputs = {"-o": tmp_path / "x.glb", "--contact-sheet": tmp_path / "x.png"} | {option: tmp_path / "missing" / "x"}
+    outputs = {"-o": tmp_path / "x.glb", "--contact-sheet": tmp_path / "x.png"}
+    outputs[option] = tmp_path / "missing" / outputs[option].name
     status, out, _ = _run(capsys, "generate", "a cat", "--json", *(part for pair in outputs.items() for part in pair))
     assert (status, json.loads(out)["error"]["code"]) == (2, "E_OUTPUT_UNWRITABLE")
 

@@ -16,7 +16,7 @@ from limbeck_protocol.job import JobSpec
 from limbeck_server.exit_status import STATUSES, exit_status
 from limbeck_server.settings import ServerSettings
 from limbeck_server.transport import check_address
-from limbeck_server.worker import failure_of, finish, load_engine
+from limbeck_server.worker import failed, finish, load_engine
 from server.harness import pump_until, wait_until
 
 
@@ -111,11 +111,11 @@ class OutOfMemoryError(RuntimeError):
     ],
 )
 def test_every_exception_of_an_engine_has_a_code(error: Exception, code: str, is_leaving: bool) -> None:
-    failed = failure_of(error)
-    assert (failed.code, failed.is_leaving) == (code, is_leaving)
-    assert failed.message
-    assert failed.remedy
-    assert "\n" not in failed.message
+    failure = failed(error)
+    assert (failure.code, failure.is_leaving) == (code, is_leaving)
+    assert failure.message
+    assert failure.remedy
+    assert "\n" not in failure.message
 
 
 def test_an_asset_outside_the_jobs_folder_is_refused(tmp_path: Path) -> None:

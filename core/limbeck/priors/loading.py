@@ -45,9 +45,9 @@ class PriorCard:
         groups = [self.fields.get(name, []) for name in ("objects", "colors", "other_words")]
         return tuple(word for group in groups for word in group) or None
 
-    def examples(self) -> tuple[str, ...]:
-        """Return the objects that a prompt can name."""
-        return tuple(self.fields.get("objects", ()))
+    def subjects(self) -> tuple[str, ...]:
+        """Return the objects and colours that a prompt can name."""
+        return (*self.fields.get("objects", ()), *self.fields.get("colors", ()))
 
 
 def prior_folder(source: str) -> Path:
@@ -136,7 +136,7 @@ def _spec(source: str, card: PriorCard, image_size: int, role: Role) -> PriorSpe
         elevation_deg=card.pair("elevation_deg"),
         extent=card.pair("extent"),
         known_words=card.known_words(),
-        examples=card.examples(),
+        subjects=card.subjects(),
     )
 
 

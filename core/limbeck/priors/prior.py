@@ -28,7 +28,7 @@ class PriorSpec:
         fov_y_deg, elevation_deg, extent: the cameras of its training images; ``extent`` is the half-height that the
             image spans at the object's centre. None where it saw any camera.
         known_words: every word of its captions, or None for a model of natural language.
-        examples: prompts that it answers well.
+        subjects: the objects and colours that a prompt can name, for messages.
     """
 
     name: str
@@ -40,7 +40,7 @@ class PriorSpec:
     elevation_deg: tuple[float, float] | None = None
     extent: tuple[float, float] | None = None
     known_words: tuple[str, ...] | None = None
-    examples: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import platform
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Literal
 
 import click
+import platformdirs
 import zmq
 
 import limbeck
@@ -28,6 +30,7 @@ from limbeck_protocol.errors import ProtocolError
 from limbeck_server.settings import data_folder, load_settings
 
 MIN_FREE_BYTES = 1_000_000_000
+INSTALL_REMEDY = "in a clone of Limbeck's repository: python -m pip install ."
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Finding:
     """One line of the report."""
 
     name: str
-    state: Literal["ok", "warning", "problem"]
+    state: Literal["ok", "note", "warning", "problem"]
     text: str
     remedy: str = ""
 
@@ -62,11 +65,11 @@ def examine() -> Iterator[Finding]:
     yield Finding("limbeck", "ok", __version__)
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores")
     yield examine_torch()
+    yield from examine_gsplat()
     yield examine_zmq()
     yield examine_space()
     yield examine_numba_cache()
     yield from examine_server()
-    yield Finding("blender", "ok", "the extension is a zip", "python packaging/build_extension.py --out DIR makes it")
 
 
 def examine_torch() -> Finding:
@@ -74,8 +77,15 @@ def examine_torch() -> Finding:
     try:
         text = f"torch {version('torch')}"
     except PackageNotFoundError:
-        return Finding("torch", "problem", "not installed", "python -m pip install limbeck")
+        return Finding("torch", "problem", "not installed", INSTALL_REMEDY)
     return Finding("torch", "ok", f"{text}, {gpu_name() or 'no NVIDIA GPU seen: the CPU will compute'}")
+
+
+def examine_gsplat() -> Iterator[Finding]:
+    """Look whether an NVIDIA GPU lacks the package that draws splats on it."""
+    if shutil.which("nvidia-smi") is not None and importlib.util.find_spec("gsplat") is None:
+        text = "not installed, though there is an NVIDIA GPU: without it splats cannot be drawn there"
+        yield Finding("gsplat", "warning", text, "python -m pip install gsplat ninja")
 
 
 def gpu_name() -> str:
@@ -115,11 +125,13 @@ def examine_space() -> Finding:
 
 
 def examine_numba_cache() -> Finding:
-    """Look whether compiled kernels can be kept: numba writes beside the source, else into the user's cache."""
-    places = [os.environ.get("NUMBA_CACHE_DIR"), Path(limbeck.__file__).parent, Path.home() / ".cache"]
-    writable = [str(place) for place in places if place and os.access(existing_parent(Path(place)), os.W_OK)]
+    """Look where compiled kernels can be kept: numba tries these places in this order."""
+    beside_source = Path(limbeck.__file__).parent / "assets" / "__pycache__"
+    user_cache = platformdirs.user_cache_path("numba", appauthor=False)
+    places = [Path(os.environ.get("NUMBA_CACHE_DIR") or beside_source), beside_source, user_cache]
+    writable = [place for place in places if os.access(existing_parent(place), os.W_OK)]
     if writable:
-        return Finding("numba cache", "ok", f"can be written in {writable[0]}")
+        return Finding("numba cache", "ok", f"compiled kernels are kept in {writable[0]}")
     remedy = "set NUMBA_CACHE_DIR to a folder that can be written"
     return Finding("numba cache", "warning", "cannot be written: every start will compile for a while", remedy)
 
@@ -129,7 +141,9 @@ def examine_server() -> Iterator[Finding]:
     try:
         endpoint = read_connection_file(connection_file())
     except FileNotFoundError:
-        yield Finding("server", "ok", f"none is running ({connection_file()} is not there)", "start one: limbeck serve")
+        yield Finding(
+            "server", "note", f"none is running ({connection_file()} is not there)", "start one: limbeck serve"
+        )
         return
     except ProtocolError as error:
         yield Finding("connection file", "problem", error.message, error.remedy)

@@ -13,11 +13,14 @@ import click
 import psutil
 
 from limbeck.assets.atomic import require_writable
+from limbeck.errors import LimbeckError
 from limbeck.recipes import require_known
 from limbeck_protocol.job import JobSpec
 from limbeck_server.commands.job_options import job_from_options, with_job_options
 from limbeck_server.console import ProgressReport
 from limbeck_server.engine import EngineFinished, EnginePreview, EngineProgress, EngineWarning
+
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @click.command()
@@ -37,7 +40,8 @@ def generate(output: Path, contact_sheet: Path | None, turntable: Path | None, a
     if as_json:
         click.echo(json.dumps(summary))
     else:
-        click.echo(f"{summary['file']}: {summary['faces']} faces in {summary['seconds']:.0f} s")
+        size = "" if summary["format"] == "splats" else f"{summary['faces']} faces, "
+        click.echo(f"{summary['file']}: {size}{summary['seconds']:.0f} s")
 
 
 def check_outputs(output: Path, contact_sheet: Path | None, turntable: Path | None) -> None:
@@ -45,6 +49,9 @@ def check_outputs(output: Path, contact_sheet: Path | None, turntable: Path | No
     for path in (output, contact_sheet, turntable):
         if path is not None:
             require_writable(path)
+    if contact_sheet is not None and contact_sheet.suffix.lower() not in PICTURE_SUFFIXES:
+        message = f"expected a contact sheet as {', '.join(PICTURE_SUFFIXES)}, got {contact_sheet.name!r}"
+        raise LimbeckError("E_FORMAT", message, "rename it")
     if turntable is not None:
         from limbeck.assets.turntable import turntable_format  # noqa: PLC0415 - imports torch
 
@@ -54,7 +61,7 @@ def check_outputs(output: Path, contact_sheet: Path | None, turntable: Path | No
 def run_with_progress(
     job: JobSpec, output: Path, contact_sheet: Path | None, turntable: Path | None, started_at: float
 ) -> dict[str, Any]:
-    """Run the job, show how it goes, and return CONTRACT.md's JSON object."""
+    """Run the job, show how it goes, and return the JSON object of docs/commands.md."""
     with ProgressReport() as report:
         report.update("loading", 0, 0, "the program")
         from limbeck_server.core_engine import Pictures, run  # noqa: PLC0415 - imports torch

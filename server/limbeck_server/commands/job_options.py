@@ -28,15 +28,15 @@ JOB_PARAMETERS = (
     click.option("--recipe", default=DEFAULT_RECIPE, show_default=True, help="A name, or a recipe's JSON file."),
     click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting; may be repeated."),
     click.option("--negative", default="", help="What to steer away from."),
-    click.option("--image", "images", multiple=True, type=click.Path(path_type=Path), help="A reference image."),
+    click.option("--image", "images", multiple=True, type=click.Path(path_type=Path), help="Not yet: a reference."),
     click.option("--cameras", type=click.Path(path_type=Path), help="A transforms.json with cameras to look from."),
-    click.option("--init", default="sphere", show_default=True, help="sphere, or a mesh or point file to start from."),
-    click.option("--lock-geometry", is_flag=True, help="Keep the init mesh's shape."),
+    click.option("--init", default="sphere", show_default=True, help="sphere; a mesh or point file: not yet."),
+    click.option("--lock-geometry", is_flag=True, help="Keep the init mesh's shape (not yet)."),
     click.option("--prior", default="embedded", show_default=True, help="embedded, or a folder in diffusers' layout."),
     click.option("--seed", type=int, default=0, show_default=True),
     click.option("--steps", type=int, help="Steps of optimisation; every schedule follows. Default: the recipe's."),
     click.option("--faces", type=int, default=20_000, show_default=True, help="The mesh has at most this many faces."),
-    click.option("--texture-size", type=int, default=1024, show_default=True, help="Not used yet."),
+    click.option("--texture-size", type=int, default=1024, show_default=True, help="Not yet."),
     click.option("--device", type=click.Choice(("auto", "cpu", "cuda", "mps")), default="auto", show_default=True),
 )
 
@@ -75,9 +75,16 @@ def job_from_options(options: Mapping[str, Any], output: Path | None) -> JobSpec
 
 
 def choose_format(given: str | None, output: Path | None) -> Any:
-    """Return the format given, else the one that the output's suffix means, else GLB."""
+    """Return the format given, else the one that the output's suffix means, else GLB; JobSpec checks it.
+
+    Raises:
+        JobError: E_FORMAT if the suffix means another format than these.
+    """
     suffix = output.suffix.lower().removeprefix(".") if output else ""
-    return given or (suffix if suffix in FORMATS else "glb")
+    if given is None and suffix and suffix not in FORMATS:
+        message = f"expected a file name that ends in .glb, .obj or .ply, got {output}"
+        raise JobError("E_FORMAT", message, "rename it, or choose with --format", field="format")
+    return given or suffix or "glb"
 
 
 def parse_setting(text: str) -> tuple[str, Any]:

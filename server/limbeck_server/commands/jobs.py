@@ -31,6 +31,7 @@ from limbeck_protocol.job import TERMINAL_STATES
 from limbeck_protocol.messages import JobLine
 from limbeck_server.commands.job_options import job_from_options, with_job_options
 from limbeck_server.console import ProgressReport
+from limbeck_server.failures import FailedJobError
 
 CLIENT_ID = "limbeck-cli"
 TRANSFER_TIMEOUT_S = 3600.0
@@ -103,7 +104,12 @@ def cancel(job: str, as_json: bool) -> None:
 def get(job: str, output: Path, as_json: bool) -> None:
     """Download a finished job's asset."""
     with connected() as client:
-        file = download(client, job, output)
+        try:
+            file = download(client, job, output)
+        except ProtocolError as error:
+            if error.code == "E_NOT_FOUND":
+                require_success(client, job)
+            raise
     say({"job": job, "file": str(file), "size_bytes": file.stat().st_size}, as_json, str(file))
 
 
@@ -122,7 +128,8 @@ def follow(client: Client, job: str) -> JobChanged:
     """Show a job's progress until it has succeeded.
 
     Raises:
-        ProtocolError: the job's own error if it failed, E_CANCELLED, or E_INTERRUPTED on Ctrl-C: the job goes on then.
+        FailedJobError: the job's own error if it failed.
+        ProtocolError: E_CANCELLED, or E_INTERRUPTED on Ctrl-C: the job goes on then.
     """
     client.watch(job, previews=False)
     try:
@@ -160,13 +167,30 @@ def succeeded(end: JobChanged) -> JobChanged:
     """Return the end of a job that succeeded.
 
     Raises:
-        ProtocolError: the job's error, or E_CANCELLED.
+        FailedJobError: the job's error.
+        ProtocolError: E_CANCELLED.
     """
     if end.state == "cancelled":
         raise ProtocolError("E_CANCELLED", f"job {end.job} was cancelled", "submit it again")
     if end.state == "failed":
-        raise end.error or ProtocolError("E_UNKNOWN", f"job {end.job} failed", "see the server's log")
+        error = end.error or ProtocolError("E_UNKNOWN", f"job {end.job} failed", "see the server's log")
+        raise FailedJobError(error.code, error.message, error.remedy, trace_id=error.trace_id)
     return end
+
+
+def require_success(client: Client, job: str) -> None:
+    """Say why a job that has ended left no asset.
+
+    Raises:
+        ProtocolError: the job's error if it failed, E_CANCELLED, or E_NOT_FOUND if there is no such job.
+    """
+    client.status(job)
+    (line,) = blocking.expect(client, Status).jobs
+    if line.state in TERMINAL_STATES:
+        client.watch(job, previews=False)
+        while (change := blocking.expect(client, JobChanged)).state not in TERMINAL_STATES:
+            pass  # a watch tells the whole story, and the end comes last
+        succeeded(change)
 
 
 def download(client: Client, job: str, output: Path) -> Path:
@@ -181,7 +205,7 @@ def download(client: Client, job: str, output: Path) -> Path:
 
 
 def vars_of(line: JobLine) -> dict[str, Any]:
-    """Return a job's line as CONTRACT.md's JSON object."""
+    """Return a job's line as the JSON object of docs/commands.md."""
     return {name: getattr(line, name) for name in ("job", "state", "step", "steps", "prompt", "recipe")}
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ import pytest
 
 from blender.inside.conftest import wait_until
 from blender.synthetic_engine import SERVE
+from limbeck_protocol import blocking
 from limbeck_protocol.connection import connection_file
+from limbeck_protocol.events import JobChanged, Status
 
 Server = Callable[[], Any]
 
@@ -67,6 +70,7 @@ def test_prompt_becomes_an_asset(ready: Any, monkeypatch: Any) -> None:
     (asset,) = bpy.data.objects
     assert asset.name == "a blue bird"
     assert (asset["prompt"], asset["seed"], asset["recipe"]) == ("a blue bird", 7, "limbeck")
+    assert (asset["steps"], asset["faces"]) == (4, ready.request.faces)
     assert tuple(asset.matrix_world.translation) == (3, 0, 0)
     assert bpy.context.view_layer.objects.active == asset
     assert bpy.context.selected_objects == [asset]
@@ -140,10 +144,8 @@ def test_failing_job_says_why_and_keeps_the_mesh(ready: Any) -> None:
 
 def test_bad_request_is_reported_and_sends_nothing(ready: Any) -> None:
     ready.request.prompt = "b" * 1001
-    try:
+    with pytest.raises(RuntimeError, match="1000 characters"):
         bpy.ops.limbeck.generate()
-    except RuntimeError as error:
-        assert "1000 characters" in str(error)  # noqa: PT017
     assert ready.session.job is None
 
 
@@ -244,7 +246,14 @@ def test_unregistering_in_mid_job_leaves_the_job_alone(ready: Any) -> None:
     ready.request.steps = 400
     ready.generate("a blue bird")
     wait_for_live(ready)
+    job = ready.session.job.id
     addon_utils.disable("bl_ext.user_default.limbeck")
+    with closing(blocking.connect("test", "test")) as client:
+        client.status(job)
+        (line,) = blocking.expect(client, Status).jobs
+        assert line.state == "running"
+        client.cancel(job)
+        blocking.expect(client, JobChanged)
     addon_utils.enable("bl_ext.user_default.limbeck")
 
 

@@ -46,7 +46,7 @@ def test_no_server_and_no_command_shows_what_to_install(
     addon.session.pump()
     layout = draw()
     assert "No server" in layout.texts("label")
-    assert "python -m pip install limbeck" in layout.texts("label")
+    assert "python -m pip install ." in layout.texts("label")
     assert "limbeck.copy_install_command" in layout.texts("operator")
     assert "limbeck.start_server" not in layout.texts("operator")
 
@@ -146,6 +146,10 @@ def test_colors_are_shown_only_on_request(addon: Any) -> None:
 
 def test_install_command_is_copied(addon: Any) -> None:
     assert bpy.ops.limbeck.copy_install_command() == {"FINISHED"}
+    manager = SimpleNamespace(clipboard="")  # Blender's own stays empty without a window
+    operator = SimpleNamespace(report=lambda *_: None)
+    bpy.types.LIMBECK_OT_copy_install_command.execute(operator, SimpleNamespace(window_manager=manager))
+    assert manager.clipboard == "python -m pip install ."
 
 
 def test_server_that_cannot_start_says_why(addon: Any, own_folder: None, tmp_path: Path) -> None:
