@@ -81,7 +81,7 @@ def parse_schedule(value: Any) -> Schedule:
     if isinstance(value, bool) or value is None:
         raise ValueError(f"expected a number or [progress, value] pairs, got {value!r}")
     if isinstance(value, int | float):
-        return constant(value)
+        return constant(_number(value))
     pairs = [part.split(":") for part in value.split(",")] if isinstance(value, str) else value
     if isinstance(value, str) and len(pairs) == 1 and len(pairs[0]) == 1:
         return constant(_number(value))
@@ -94,5 +94,5 @@ def parse_schedule(value: Any) -> Schedule:
 def _number(text: Any) -> float:
     try:
         return float(text)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"expected a number, got {text!r}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"expected a number, got {str(text)[:40]!r}") from error

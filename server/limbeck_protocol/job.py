@@ -175,6 +175,8 @@ def job_to_json(job: JobSpec) -> bytes:
     Raises:
         JobError: E_TOO_LARGE if it exceeds MAX_SPEC_BYTES.
     """
+    if is_deeper_than(job.recipe, MAX_SPEC_DEPTH) or is_deeper_than(job.overrides, MAX_SPEC_DEPTH):
+        raise JobError("E_SCHEMA", f"expected at most {MAX_SPEC_DEPTH} levels of nesting", "flatten the recipe")
     encoded = dump_json(job_to_dict(job), sort_keys=True)
     if len(encoded) > MAX_SPEC_BYTES:
         message = f"expected a job description of at most {MAX_SPEC_BYTES} bytes, got {len(encoded)}"

@@ -34,7 +34,10 @@ def load_json_object(encoded: bytes | bytearray | memoryview, max_bytes: int, ma
         message = f"expected at most {max_bytes} bytes of JSON, got {len(encoded)}"
         raise ProtocolError("E_HEADER_TOO_LARGE", message, "send less text in one message")
     try:
-        value = json.loads(str(encoded, "utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
+        text = str(encoded, "utf-8")
+        value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        if "\\u" in text:  # only an escape can bring an unpaired surrogate, which no answer could quote
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
         raise ProtocolError("E_DECODE", f"expected a JSON object in UTF-8, got {str(error)[:200]}") from error
     if not isinstance(value, dict):

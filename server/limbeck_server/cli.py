@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import click
@@ -42,6 +45,8 @@ class Outcome:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the status that docs/commands.md gives it."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     outcome = _run(arguments or ["--help"])
     if outcome.failure is not None:
         _report(outcome.failure, as_json="--json" in arguments)
@@ -65,12 +70,13 @@ def _run(arguments: list[str]) -> Outcome:
 
 
 def _report(failure: Failure, *, as_json: bool) -> None:
-    if as_json:
-        fields = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
-        print(json.dumps({"error": fields}))
-    else:
-        line = f"error {failure.code}: {failure.message}; {failure.remedy}"
-        print(" ".join(line.split()), file=sys.stderr)
+    with suppress(OSError):  # where nothing can be written, the exit status has to say it
+        if as_json:
+            fields = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
+            print(json.dumps({"error": fields}), flush=True)
+        else:
+            line = f"error {failure.code}: {failure.message}; {failure.remedy}"
+            print(" ".join(line.split()), file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def make_private_folder(folder: Path) -> Path:
         status = folder.lstat()
         if status.st_uid != os.getuid() or status.st_mode & 0o077 or not folder.is_dir() or folder.is_symlink():
             message = f"expected {folder} to be a folder that only you may enter (mode 0700), got another"
-            raise ProtocolError("E_INSECURE_FOLDER", message, f"run: chmod 700 {folder}, or remove it")
+            raise ProtocolError("E_INSECURE_FOLDER", message, "give a folder of your own with mode 0700")
     return folder
 
 

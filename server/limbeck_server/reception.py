@@ -119,7 +119,8 @@ class Reception:
     def _refuse(self, peer: bytes, request: str, error: ProtocolError) -> None:
         """Answer at once, without a session: there may be none."""
         header = Header("", id=new_ulid(), re=request or None, ts=time.time())
-        send(self._socket, peer, write_message(from_plain(Failure, error.to_dict()), header))
+        quotable = {name: _quotable(value) for name, value in error.to_dict().items()}
+        send(self._socket, peer, write_message(from_plain(Failure, quotable), header))
 
     def _flush(self, session: Session) -> None:
         while session.outbox:
@@ -130,6 +131,11 @@ class Reception:
             if sent is Sent.FULL:
                 return
             session.take_sent()
+
+
+def _quotable(value: Any) -> Any:
+    """Return a value that can be sent: a refusal may quote what the peer sent, down to what UTF-8 cannot say."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
 LIMITS = {

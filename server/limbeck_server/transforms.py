@@ -31,7 +31,7 @@ def cameras_from_transforms(content: bytes, name: str) -> tuple[Camera, ...]:
     try:
         plain = json.loads(content)
         return tuple(_camera({**plain, **frame}) for frame in plain["frames"])
-    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise JobError(
             "E_SCHEMA",
             f"expected a transforms.json with frames of transform_matrix and intrinsics in {name}, got {error!r}",
@@ -43,6 +43,8 @@ def cameras_from_transforms(content: bytes, name: str) -> tuple[Camera, ...]:
 def _camera(fields: Mapping[str, Any]) -> Camera:
     width, height = int(fields.get("w", DEFAULT_PIXELS)), int(fields.get("h", DEFAULT_PIXELS))
     rows = [tuple(float(number) for number in row) for row in fields["transform_matrix"]]
+    if len(rows) not in (3, 4) or any(len(row) != 4 for row in rows):
+        raise ValueError("transform_matrix is not of 3 or 4 rows of 4 numbers")
     c2w: Any = (*rows[:3], (0.0, 0.0, 0.0, 1.0))
     return Camera(
         c2w,

@@ -8,7 +8,7 @@ import enum
 import ipaddress
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import zmq
 
@@ -26,6 +26,11 @@ class Sent(enum.Enum):
     GONE = "the peer is gone"
 
 
+def _has_port(parts: SplitResult) -> bool:
+    """Read the port, which raises ValueError beyond 65535; libzmq would take it modulo 65536. ``*`` is any free one."""
+    return parts.netloc.endswith(":*") or parts.port is not None
+
+
 def check_address(address: str) -> None:
     """Refuse to listen where other people could connect.
 
@@ -37,7 +42,10 @@ def check_address(address: str) -> None:
         return
     try:
         parts = urlsplit(address)
-        host, is_tcp = parts.hostname or "", parts.scheme == "tcp" and parts.netloc.rpartition(":")[2] != ""
+        host, is_tcp = (
+            parts.hostname or "",
+            parts.scheme == "tcp" and parts.netloc.rpartition(":")[2] != "" and _has_port(parts),
+        )
     except ValueError:
         host, is_tcp = "", False
     if not is_tcp or not host:

@@ -8,6 +8,7 @@ import shutil
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
 
 from limbeck.cameras import mvdream_camera, ring_cameras
 from limbeck.errors import LimbeckError
@@ -199,13 +200,19 @@ def test_a_long_prompt_loses_words_rather_than_its_view_suffix(text_to_image):
     assert text_to_image.fit_prompt("a blue penguin", ", front view") == "a blue penguin"
 
 
-@pytest.mark.parametrize("damage", ["truncated weights", "a card that is a list", "an unknown prediction type"])
+@pytest.mark.parametrize(
+    "damage", ["missing weights", "truncated weights", "a card that is a list", "an unknown prediction type"]
+)
 def test_damaged_folders_are_refused(tiny_folder, tmp_path, damage):
     folder = tmp_path / "model"
     shutil.copytree(tiny_folder, folder)
     if damage == "truncated weights":
         weights = folder / "vae" / "diffusion_pytorch_model.safetensors"
         weights.write_bytes(weights.read_bytes()[:100])
+    elif damage == "missing weights":
+        weights = folder / "unet" / "diffusion_pytorch_model.safetensors"
+        kept = dict(list(load_file(weights).items())[:-1])
+        save_file(kept, weights)
     elif damage == "a card that is a list":
         (folder / "prior.json").write_text("[]")
     else:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from limbeck.errors import LimbeckError
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import JobSpec
 from limbeck_server.commands.doctor import doctor
@@ -42,7 +43,7 @@ def use(place: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
 def run(command: Any, *arguments: str) -> Result:
     """Run a command; its own errors are in ``exception``, as cli.main gets them."""
     result = CliRunner().invoke(command, arguments, standalone_mode=False)
-    is_expected = result.exception is None or isinstance(result.exception, ProtocolError)
+    is_expected = result.exception is None or isinstance(result.exception, (ProtocolError, LimbeckError))
     assert is_expected, result.exception
     return result
 
@@ -57,7 +58,7 @@ def succeed(command: Any, *arguments: str) -> dict:
 def fail(command: Any, *arguments: str) -> tuple[str, int]:
     """Run a command that fails and return its code and exit status."""
     result = run(command, *arguments)
-    assert isinstance(result.exception, ProtocolError), result.stdout
+    assert isinstance(result.exception, (ProtocolError, LimbeckError)), result.stdout
     assert result.stdout == ""
     is_failed_job = isinstance(result.exception, FailedJobError)
     return result.exception.code, exit_status(result.exception.code, is_failed_job=is_failed_job)
@@ -156,7 +157,7 @@ def test_an_unknown_job_or_path_is_bad_input(at_server: RunningServer, tmp_path:
     assert fail(watch, "nonsense") == ("E_NOT_FOUND", 2)
     job = succeed(submit, "a penguin", "--steps", "1")["job"]
     succeed(watch, job)
-    assert fail(get, job, "-o", str(tmp_path / "missing" / "a.glb")) == ("E_FILE", 2)
+    assert fail(get, job, "-o", str(tmp_path / "missing" / "a.glb")) == ("E_OUTPUT_UNWRITABLE", 2)
     assert list(tmp_path.iterdir()) == []
 
 

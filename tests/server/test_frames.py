@@ -132,3 +132,14 @@ def test_reading_an_error_inverts_writing_it() -> None:
 @pytest.mark.parametrize("delay", [True, -1, 1.5, "1", None])
 def test_a_delay_that_is_none_is_left_out(delay: object) -> None:
     assert error_from_dict({"retry_after_ms": delay}).retry_after_ms is None
+
+
+@pytest.mark.parametrize("header", [b'{"t":"\\ud800","id":"q"}', b'{"t":"hello","id":"\\udfff","body":{}}'])
+def test_an_unpaired_surrogate_is_refused_before_anyone_quotes_it(header: bytes) -> None:
+    with pytest.raises(ProtocolError) as refused:
+        load_json_object(header, 1000, 8)
+    assert refused.value.code == "E_DECODE"
+
+
+def test_a_paired_surrogate_is_a_character() -> None:
+    assert load_json_object(b'{"t":"\\ud83d\\udc27"}', 1000, 8) == {"t": "\U0001f427"}

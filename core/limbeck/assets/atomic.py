@@ -25,7 +25,7 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
         LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.
     """
     with _reported(path):
-        target = path.resolve()
+        target = _regular(path)
         temporary = _temporary_beside(target)
         try:
             with temporary.open("xb") as file:
@@ -47,12 +47,23 @@ def require_writable(path: Path) -> None:
         LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.
     """
     with _reported(path):
-        target = path.resolve()
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        target = _regular(path)
         probe = _temporary_beside(target)
         probe.open("xb").close()
         probe.unlink()
+
+
+def _regular(path: Path) -> Path:
+    """Return what a path means; refuse folders, devices and pipes, which a rename would replace."""
+    try:
+        target = path.resolve()
+    except RuntimeError as error:
+        raise OSError(errno.ELOOP, "its symbolic links run in a circle") from error
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a folder")
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "it is a device or a pipe, not a file")
+    return target
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def load_prior(source: str, role: Role, device: torch.device) -> DiffusionPrior:
     folder = root / role if (root / role).is_dir() else root
     try:
         return _load(source, root, folder, role, device)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (OSError, SafetensorError, ValueError, RuntimeError, LookupError, TypeError, AttributeError) as error:
         raise LimbeckError(
             "E_MODEL_INCOMPLETE",
             f"could not load the {role} prior from {folder.name!r}: {str(error).splitlines()[0]}",
@@ -92,9 +92,17 @@ def load_prior(source: str, role: Role, device: torch.device) -> DiffusionPrior:
 
 
 def _load(source: str, root: Path, folder: Path, role: Role, device: torch.device) -> DiffusionPrior:
-    unet: Any = UNet2DConditionModel.from_pretrained(
-        folder, subfolder="unet", torch_dtype=torch.float32, **ON_DISK_ONLY, low_cpu_mem_usage=False
+    loaded: Any = UNet2DConditionModel.from_pretrained(
+        folder,
+        subfolder="unet",
+        torch_dtype=torch.float32,
+        **ON_DISK_ONLY,
+        low_cpu_mem_usage=False,
+        output_loading_info=True,
     )
+    unet, report = loaded
+    if report["missing_keys"]:  # diffusers would fill them at random
+        raise ValueError(f"its UNet lacks {len(report['missing_keys'])} weights")
     unet = unet.eval().requires_grad_(False).to(device)
     has_camera = unet.config.class_embed_type == "projection"
     if has_camera != (role == "multi_view"):

@@ -46,9 +46,12 @@ def generate(output: Path, contact_sheet: Path | None, turntable: Path | None, a
 
 def check_outputs(output: Path, contact_sheet: Path | None, turntable: Path | None) -> None:
     """Refuse now what could not be written after minutes of work."""
-    for path in (output, contact_sheet, turntable):
-        if path is not None:
-            require_writable(path)
+    given = [path for path in (output, contact_sheet, turntable) if path is not None]
+    for path in given:
+        require_writable(path)
+    if len({path.resolve() for path in given}) < len(given):
+        message = "expected different files for the asset and its pictures, got one path twice"
+        raise LimbeckError("E_USAGE", message, "give each a name of its own")
     if contact_sheet is not None and contact_sheet.suffix.lower() not in PICTURE_SUFFIXES:
         message = f"expected a contact sheet as {', '.join(PICTURE_SUFFIXES)}, got {contact_sheet.name!r}"
         raise LimbeckError("E_FORMAT", message, "rename it")

@@ -96,7 +96,7 @@ def parse_setting(text: str) -> tuple[str, Any]:
         )
     try:
         return key, json.loads(value)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # no JSON, too many digits, too deep: then it is text
         return key, value
 
 
@@ -106,7 +106,7 @@ def read_recipe(text: str) -> str | dict[str, Any]:
         return text
     try:
         recipe = json.loads(read_bytes(Path(text)))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise JobError(
             "E_SCHEMA", f"expected JSON in {text}, got {error}", "see 'limbeck recipes show NAME --json'"
         ) from error

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from limbeck import __version__
+from limbeck.assets.atomic import require_writable
 from limbeck_protocol import blocking
 from limbeck_protocol.client import (
     Client,
@@ -103,6 +104,7 @@ def cancel(job: str, as_json: bool) -> None:
 @json_option
 def get(job: str, output: Path, as_json: bool) -> None:
     """Download a finished job's asset."""
+    require_writable(output)
     with connected() as client:
         try:
             file = download(client, job, output)
