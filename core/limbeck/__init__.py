@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Limbeck's core: score distillation from a prompt to a textured 3D asset.
+"""Limbeck's core: score distillation from a prompt to a 3D mesh with vertex colours.
 
 Importing this package is cheap; torch is imported by the modules that compute.
 """

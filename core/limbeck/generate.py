@@ -42,7 +42,7 @@ class GenerationSettings:
         rig: from where to look, or None for the recipe's own.
         placement: where the object stands in the artist's world.
         prior: ``embedded`` or a folder in diffusers' layout.
-        seed: the same seed gives the same asset, byte for byte, on the same machine.
+        seed: on the CPU the same seed gives the same asset, byte for byte, on the same machine.
         faces: the asset's face budget.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         previews: how many intermediate meshes the run yields, evenly spread.

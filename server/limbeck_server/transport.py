@@ -42,10 +42,7 @@ def check_address(address: str) -> None:
         return
     try:
         parts = urlsplit(address)
-        host, is_tcp = (
-            parts.hostname or "",
-            parts.scheme == "tcp" and parts.netloc.rpartition(":")[2] != "" and _has_port(parts),
-        )
+        host, is_tcp = parts.hostname or "", parts.scheme == "tcp" and _has_port(parts)
     except ValueError:
         host, is_tcp = "", False
     if not is_tcp or not host:

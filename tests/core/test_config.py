@@ -48,6 +48,12 @@ def test_the_equation_has_a_line_for_every_term(name):
     assert sum(line.startswith("term ") for line in equation_of(recipe)) == len(recipe.terms)
 
 
+def test_the_equation_names_the_references_and_the_sector():
+    written = "\n".join(equation_of(load_recipe("limbeck")))
+    assert "four drawn reference views" in written
+    assert "azimuths -45 to 45" in written
+
+
 def test_a_name_alone_means_the_first_term():
     changed = override(load_recipe("limbeck"), {"variate": "uncond"})
     assert [term.variate.kind for term in changed.terms] == ["uncond", "noise"]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Meshes from densities: the same code for live previews (resolution 48 to 64) and for the asset (128)."""
+"""Meshes from densities: the same code for live previews and, finer, for the asset."""
 
 from __future__ import annotations
 

@@ -26,7 +26,8 @@ PARAMETER_NAMES = ("means", "log_scales", "quats", "opacity_logits", "color_logi
 class LearningRates:
     """Adam's learning rates by parameter, over the run.
 
-    They fall in the second half: score distillation's gradients stay noisy to the end, and only smaller steps settle.
+    They fall, all but that of the means in the second half only: score distillation's gradients stay noisy to the end,
+    and only smaller steps settle.
     """
 
     means: Schedule = linear(0.01, 0.001)

@@ -12,7 +12,7 @@ from limbeck.representations.rasterize.choose import rasterization
 def is_compiled(device: torch.device | str = "cpu") -> bool:
     """Tell whether the kernels for a device lie ready, here or on disk from an earlier run, as far as files tell.
 
-    Machine code cached for another processor or by another numba looks the same; then compiling goes unannounced.
+    Machine code of other sources, another numba or a processor of another name counts as none.
     """
     if torch.device(device).type == "cuda":
         return True  # gsplat announces its own build
