@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Read and write what training works on: the pool of toys, and priors in diffusers' layout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from tqdm import tqdm
+
+from limbeck.errors import LimbeckError
+from limbeck.playset.pool import Pool, build_pool
+from limbeck.training.autoencoder import build_autoencoder
+from limbeck.training.latents import save_pca
+from limbeck.training.networks import build_scheduler
+from limbeck.training.options import TrainingOptions
+
+PARTS = ("unet", "text_encoder", "vae")
+
+
+def open_pool(options: TrainingOptions, things: int, *, with_depth: bool = False) -> Pool:
+    """Render the training pool, or read it from the cache, with a progress bar."""
+    count = options.things or things
+    with tqdm(total=count, desc="rendering toys", unit="toy", file=sys.stderr, leave=False) as bar:
+
+        def show(done: int, _: int) -> None:
+            bar.update(done - bar.n)
+
+        return build_pool(
+            count,
+            options.seed,
+            with_depth=with_depth,
+            cache=options.cache,
+            progress=show,
+        )
+
+
+def write_diffusers_folder(
+    folder: Path, unet: Any, text_encoder: Any, tokenizer: Any, pca: Mapping[str, Tensor]
+) -> None:
+    """Write a prior as Stable Diffusion's folders are laid out; a decoder trained earlier stays."""
+    unet.save_pretrained(folder / "unet")
+    text_encoder.save_pretrained(folder / "text_encoder")
+    tokenizer.save_pretrained(folder / "tokenizer")
+    build_scheduler().save_pretrained(folder / "scheduler")
+    if not (folder / "vae" / "config.json").is_file():
+        build_autoencoder(pca).save_pretrained(folder / "vae")
+        save_pca(pca, folder / "vae")
+
+
+def cast_to_half(folder: Path) -> None:
+    """Store the weights of a prior's parts in half precision, the precision that they ship in."""
+    for part in PARTS:
+        for path in (folder / part).glob("*.safetensors"):
+            tensors = load_file(path)
+            halves = {name: t.half() if t.dtype == torch.float32 else t for name, t in tensors.items()}
+            save_file(halves, path, metadata={"format": "pt"})
+
+
+def require_start(options: TrainingOptions) -> Path:
+    """Return the folder of the text-to-image prior to start from.
+
+    Raises:
+        LimbeckError: E_MODEL_INCOMPLETE if none was given, or if it holds no prior.
+    """
+    if options.start is not None and (options.start / "unet" / "config.json").is_file():
+        return options.start
+    raise LimbeckError(
+        "E_MODEL_INCOMPLETE",
+        f"expected --start with the folder of a trained text-to-image prior, got {options.start}",
+        "train one first: python -m limbeck.training text-to-image --out FOLDER",
+    )
