@@ -18,6 +18,7 @@ from limbeck import __version__
 from limbeck_server.commands.doctor import doctor
 from limbeck_server.commands.generate import generate
 from limbeck_server.commands.jobs import cancel, get, status, submit, watch
+from limbeck_server.commands.priors import priors
 from limbeck_server.commands.recipes import recipes
 from limbeck_server.commands.serve import serve
 from limbeck_server.exit_status import INTERRUPTED, exit_status
@@ -30,7 +31,7 @@ def limbeck() -> None:
     """Text to 3D by score distillation."""
 
 
-for command in (generate, serve, submit, status, watch, cancel, get, recipes, doctor):
+for command in (generate, serve, submit, status, watch, cancel, get, recipes, priors, doctor):
     limbeck.add_command(command)
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from limbeck.cameras import Cameras, mvdream_camera
 from limbeck.distillation.guidance import Branch
-from limbeck.priors.prior import Cond, Prior
+from limbeck.priors.prior import Cond, TextPrior
 from limbeck.prompts import VIEW_SUFFIXES, ViewThresholds, view_indices, view_prompts
 
 
@@ -26,7 +26,7 @@ class Conditioned:
         negative: what the unconditional branch sees: the negative prompt, or the empty one.
     """
 
-    prior: Prior
+    prior: TextPrior
     by_view: Float[Tensor, "suffixes tokens width"]
     negative: Float[Tensor, "tokens width"]
     prompt: str = ""
@@ -43,7 +43,7 @@ class Conditioned:
         return Cond(text, mvdream_camera(cameras.c2w) if self.prior.spec.is_camera_conditioned else None)
 
 
-def condition(prior: Prior, prompt: str, negative_prompt: str) -> Conditioned:
+def condition(prior: TextPrior, prompt: str, negative_prompt: str) -> Conditioned:
     """Encode the prompt with every view suffix, and the negative prompt.
 
     A prompt that is too long loses its last words rather than the suffixes, which would be cut off without a word.

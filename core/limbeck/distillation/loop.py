@@ -115,6 +115,7 @@ def _term_loss(
 def _reference_loss(
     state: RunState, recipe: Recipe, scene: Scene, background: float, progress: float
 ) -> Float[Tensor, ""]:
+    """Return the photometric loss, each reference seen over its own background where that is known."""
     weight = recipe.references.weight(progress) if recipe.references else 0.0
     if scene.references is None or weight == 0.0:
         return torch.zeros((), device=scene.device)
@@ -132,8 +133,8 @@ def _fit(rgb: Float[Tensor, "views 3 H W"], size: int) -> Float[Tensor, "views 3
 def _background(recipe: Recipe, scene: Scene, generator: torch.Generator) -> float:
     if recipe.background is not None:
         return recipe.background
-    known = scene.priors[recipe.terms[0].prior].prior.spec.background
-    return known if known is not None else float(torch.rand((), generator=generator))
+    low, high = scene.priors[recipe.terms[0].prior].prior.spec.background or (0.0, 1.0)
+    return low + (high - low) * float(torch.rand((), generator=generator))
 
 
 def _finish_step(state: RunState, recipe: Recipe, rendering: Rendering) -> None:

@@ -48,12 +48,12 @@ class PosedImages:
     Attributes:
         rgb: sRGB in 0 to 1.
         cameras: one per image.
-        background: grey level behind the object, or None where it is not known.
+        background: the colour behind the object in each, sRGB in 0 to 1; None where it is not known.
     """
 
     rgb: Float[Tensor, "views 3 H W"]
     cameras: Cameras
-    background: float | None = None
+    background: Float[Tensor, "views 3"] | None = None
 
 
 def draw_references(
@@ -65,7 +65,14 @@ def draw_references(
     front = cameras.select(torch.arange(4, device=device) == 0)
     known = _draw(priors["text_to_image"], front, settings.sampler, generator, None)
     latents = _draw(multi_view, cameras, settings.sampler, generator, known)
-    return PosedImages(multi_view.prior.decode(latents), cameras, multi_view.prior.spec.background)
+    rgb = multi_view.prior.decode(latents)
+    return PosedImages(rgb, cameras, border_color(rgb))
+
+
+def border_color(rgb: Float[Tensor, "views 3 H W"]) -> Float[Tensor, "views 3"]:
+    """Return the median colour of each image's outermost pixels, which drawn objects seldom reach."""
+    edges = torch.cat([rgb[:, :, 0], rgb[:, :, -1], rgb[:, :, :, 0], rgb[:, :, :, -1]], 2)
+    return edges.median(2).values
 
 
 def _four_sides(settings: DrawnReferences, spec: PriorSpec) -> Cameras:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64
 from numpy import ndarray
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from limbeck.playset.solids import Kind, Solids
 
@@ -75,7 +75,7 @@ def signed_distance(
     spacing (0.005 for toys in the unit ball).
     """
     surface = surface_points(solids, samples, np.random.default_rng(seed)).points
-    distance, _ = cKDTree(surface).query(points)
+    distance, _ = KDTree(surface).query(points)
     return np.where(contains(solids, points), -distance, distance)
 
 

@@ -90,7 +90,7 @@ class Sculptor:
         if radius_start < radius_end:
             start, end, radius_start, radius_end = end, start, radius_end, radius_start
         axis = end - start
-        scale = np.diag([radius_start, radius_start, np.linalg.norm(axis) / 2])
+        scale = np.diag(np.array([radius_start, radius_start, float(np.linalg.norm(axis)) / 2]))
         self._add(Kind.CONE, _turn_z_to(axis) @ scale, (start + end) / 2, color, radius_end / radius_start)
 
     def tube(self, points: Sequence[Vector], radius: float, color: Rgb) -> None:

@@ -129,8 +129,12 @@ class Gaussians:
         fields = (values.means, values.quats, values.scales, values.opacities, values.colors)
         return GaussianArrays(*(tensor.detach().float().cpu().numpy() for tensor in fields))
 
-    def render(self, cameras: Cameras, background: float) -> Rendering:
-        """Render all views in one call of the rasteriser of the parameters' device."""
+    def render(self, cameras: Cameras, background: float | Float[Tensor, "views 3"]) -> Rendering:
+        """Render all views in one call of the rasteriser of the parameters' device.
+
+        Args:
+            background: a grey level for all views, or a colour for each; sRGB in 0 to 1.
+        """
         points = self.activated()
         viewmats = cameras.viewmats
         colors_and_depth, alpha, meta = rasterization(
@@ -143,7 +147,7 @@ class Gaussians:
             cameras.Ks,
             cameras.width,
             cameras.height,
-            backgrounds=torch.full((len(viewmats), 3), background).to(viewmats),
+            backgrounds=torch.as_tensor(background).to(viewmats).expand(len(viewmats), 3).contiguous(),
             render_mode="RGB+ED",
         )
         images = colors_and_depth.permute(0, 3, 1, 2)

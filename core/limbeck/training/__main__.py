@@ -44,6 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         things=arguments.things,
         start=arguments.start,
         cache=arguments.cache,
+        draws_sheet=not arguments.no_sheet,
     )
     module, function = TRAININGS[arguments.name]
     try:
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--threads", type=int, help="CPU threads")
     parser.add_argument("--cache", type=Path, help="folder that keeps renders between runs")
+    parser.add_argument("--no-sheet", action="store_true", help="draw no contact sheet at the end")
     return parser
 
 

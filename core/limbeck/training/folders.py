@@ -17,7 +17,7 @@ from tqdm import tqdm
 from limbeck.errors import LimbeckError
 from limbeck.playset.pool import Pool, build_pool
 from limbeck.training.autoencoder import build_autoencoder
-from limbeck.training.latents import save_pca
+from limbeck.training.latents import PCA_FILE, save_pca
 from limbeck.training.networks import build_scheduler
 from limbeck.training.options import TrainingOptions
 
@@ -58,6 +58,8 @@ def cast_to_half(folder: Path) -> None:
     """Store the weights of a prior's parts in half precision, the precision that they ship in."""
     for part in PARTS:
         for path in (folder / part).glob("*.safetensors"):
+            if path.name == PCA_FILE:
+                continue  # trainings that start from this prior need the very same latents
             tensors = load_file(path)
             halves = {name: t.half() if t.dtype == torch.float32 else t for name, t in tensors.items()}
             save_file(halves, path, metadata={"format": "pt"})

@@ -111,7 +111,8 @@ def run(options: TrainingOptions) -> None:
     report = train(learner, settings, options.out)
     cast_to_half(options.out)
     facts = {"groups_of_four_views": len(pool), "batch_groups": BATCH, "seed": options.seed}
-    write_card(options.out, "multi-view", report, facts, multi_view_sheet(options.out))
+    sheet = multi_view_sheet(options.out) if options.draws_sheet else None
+    write_card(options.out, "multi-view", report, facts, sheet)
 
 
 def _camera_unet(start: Path, options: TrainingOptions) -> Any:

@@ -146,6 +146,7 @@ def run_camera(options: TrainingOptions) -> None:
 
 
 def _run(options: TrainingOptions, name: str, front_share: float, **unet_changes: Any) -> None:
+    """Train one of the three text-to-image models."""
     pool = open_pool(options, THINGS)
     torch.manual_seed(options.seed)
     tokenizer = write_tokenizer(vocabulary(), options.out / "tokenizer")
@@ -171,7 +172,7 @@ def _run(options: TrainingOptions, name: str, front_share: float, **unet_changes
     )
     report = train(learner, settings, options.out)
     cast_to_half(options.out)
-    sheet = None if unet_changes else text_to_image_sheet(options.out)
+    sheet = text_to_image_sheet(options.out) if options.draws_sheet and not unet_changes else None
     write_card(options.out, name, report, _facts(learner), sheet)
 
 

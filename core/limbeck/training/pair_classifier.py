@@ -1,0 +1,310 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Train C(I) on pairs of views (JointDreamer, arXiv:2407.12291, supplement 1.1).
+
+Pairs of views of one toy are in the batch twice, once with the right and once with a wrong relative camera; pairs of
+different toys join them. Their losses weigh 1/2, 1/4 and 1/4, so that yes and no are balanced (the paper draws the same
+kinds by chance, where a yes is one of four). Three further heads on the shared image feature, for object, colour and
+azimuth, teach the small backbone to see, at first alone; they are thrown away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from numpy import ndarray
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits, conv2d, cross_entropy, pad
+from transformers import ViTConfig, ViTModel
+
+from limbeck.errors import LimbeckError
+from limbeck.evaluation.pair_classifier import measure
+from limbeck.playset.pool import SIZE, composite, draw_backgrounds
+from limbeck.playset.things import COLOR_WORDS, NOUNS
+from limbeck.priors.pair_classifier import (
+    PairClassifier,
+    PairSettings,
+    load_backbone,
+    load_pair_classifier,
+    save_pair_classifier,
+)
+from limbeck.training.options import TrainingOptions
+from limbeck.training.pair_views import (
+    ViewPool,
+    are_different,
+    build_views,
+    relative_orbit_cameras,
+    training_pairs,
+    wrong_azimuths,
+)
+from limbeck.training.report import TrainingReport, write_card
+from limbeck.training.trainer import TrainingSettings, train
+
+LEFT_OUT = ("frog", "camera")
+"""Objects that the shipped classifier never saw."""
+
+STEPS = 5000
+THINGS, VIEWS = 2400, 6
+IMAGES_PER_BATCH, VIEWS_PER_THING = 64, 4
+KIND_WEIGHTS: Mapping[str, float] = {"right": 0.5, "wrong": 0.25, "other": 0.25}
+PAIRS_PER_KIND = 96
+DISTURBED_SHARE = 0.3
+WARM_UP_SHARE = 0.5
+"""Of the run: so long the side tasks train the backbone alone, on views of as many toys. The head needs but a few
+hundred steps once the backbone sees."""
+
+SMALL_VIT: Mapping[str, Any] = {
+    "hidden_size": 128,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 4,
+    "intermediate_size": 256,
+    "image_size": SIZE,
+    "patch_size": 16,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+    "initializer_range": 0.08,  # transformers' 0.02 suits a width of 768: so narrow a ViT would hardly start
+}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Views of a few toys, toy by toy; mirrored toys have mirrored azimuths."""
+
+    rgb: Float[Tensor, "images 3 height width"]
+    thing: Int64[ndarray, " images"]
+    azimuth_deg: Float32[ndarray, " images"]
+    elevation_deg: Float32[ndarray, " images"]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Ordered pairs (first, second) of a batch's images, and the azimuth that each pair is told of its second."""
+
+    first: Int64[ndarray, " pairs"]
+    second: Int64[ndarray, " pairs"]
+    azimuth_deg: Float32[ndarray, " pairs"]
+
+
+class SideTasks(nn.Module):
+    """What else an image feature must tell: object, colour, and the azimuth given the object."""
+
+    def __init__(self, width: int) -> None:
+        """Take the feature's width."""
+        super().__init__()
+        self.noun = nn.Linear(width, len(NOUNS))
+        self.color = nn.Linear(width, len(COLOR_WORDS))
+        self.azimuth = nn.Linear(width, 2 * len(NOUNS))
+
+    def forward(
+        self,
+        features: Float[Tensor, "images width"],
+        noun: Int64[Tensor, " images"],
+        color: Int64[Tensor, " images"],
+        azimuth_deg: Float[Tensor, " images"],
+    ) -> Float[Tensor, ""]:
+        """Return the loss; azimuths count as points of the unit circle."""
+        angle = torch.deg2rad(azimuth_deg)
+        truth = torch.stack([angle.sin(), angle.cos()], -1)
+        guess = self.azimuth(features).unflatten(-1, (len(NOUNS), 2))[torch.arange(len(noun)), noun]
+        words = cross_entropy(self.noun(features), noun) + cross_entropy(self.color(features), color)
+        return 0.5 * words + (guess - truth).square().sum(-1).mean()
+
+
+@dataclass(frozen=True)
+class PairLearner:
+    """The classifier, its side tasks and its data; before step ``pairs_from`` the side tasks are alone."""
+
+    classifier: PairClassifier
+    side_tasks: SideTasks
+    pool: ViewPool
+    seed: int
+    pairs_from: int
+    device: torch.device
+
+    @property
+    def modules(self) -> Mapping[str, nn.Module]:
+        """What is trained."""
+        return {"classifier": self.classifier, "side_tasks": self.side_tasks}
+
+    def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
+        """Return the side tasks' loss and, once they are due, the balanced loss of a step's pairs."""
+        generator = np.random.default_rng((self.seed, step))
+        is_warming_up = step < self.pairs_from
+        batch = draw_batch(self.pool, generator, 1 if is_warming_up else VIEWS_PER_THING)
+        features = self.classifier.features(batch.rgb.to(self.device))
+        noun, color = (torch.from_numpy(words[batch.thing]) for words in (self.pool.noun, self.pool.color))
+        azimuth = torch.from_numpy(batch.azimuth_deg)
+        side = self.side_tasks(features, noun.to(self.device), color.to(self.device), azimuth.to(self.device))
+        figures = {"side_tasks": float(side.detach())}
+        if is_warming_up:
+            return side, figures
+        total = side
+        for kind, pairs in draw_pairs(self.pool, batch, generator).items():
+            logits = self.classifier.head(features[pairs.first], features[pairs.second], self._cameras(batch, pairs))
+            loss = binary_cross_entropy_with_logits(logits, torch.full_like(logits, float(kind == "right")))
+            total = total + KIND_WEIGHTS[kind] * loss
+            figures[kind] = float(loss.detach())
+        return total, figures
+
+    def _cameras(self, batch: Batch, pairs: Pairs) -> Tensor:
+        azimuths = (batch.azimuth_deg[pairs.first], pairs.azimuth_deg)
+        elevations = (batch.elevation_deg[pairs.first], batch.elevation_deg[pairs.second])
+        return relative_orbit_cameras(azimuths, elevations).to(self.device)
+
+    def export(self, folder: Path) -> None:
+        """Write the classifier."""
+        save_pair_classifier(self.classifier, folder)
+
+
+def draw_batch(pool: ViewPool, generator: np.random.Generator, views_per_thing: int) -> Batch:
+    """Draw toys and views of each, over new backgrounds; half of the toys are mirrored, all views of one together."""
+    count = min(IMAGES_PER_BATCH // views_per_thing, len(pool))
+    things = generator.choice(len(pool), count, replace=False)
+    views = generator.permuted(np.tile(np.arange(pool.rgba.shape[1]), (count, 1)), axis=1)[:, :views_per_thing]
+    rgba, azimuth = pool.rgba[things[:, None], views], pool.azimuth_deg[things[:, None], views]
+    is_mirrored = generator.random(count) < 0.5
+    rgba[is_mirrored] = rgba[is_mirrored, :, :, ::-1]
+    azimuth[is_mirrored] *= -1
+    flat = rgba.reshape(-1, *rgba.shape[2:])
+    rgb = torch.from_numpy(composite(flat, draw_backgrounds(len(flat), generator)))
+    elevation = pool.elevation_deg[things[:, None], views].ravel()
+    return Batch(disturb(rgb, generator), np.repeat(things, views.shape[1]), azimuth.ravel(), elevation)
+
+
+def disturb(
+    rgb: Float[Tensor, "images 3 height width"], generator: np.random.Generator
+) -> Float[Tensor, "images 3 height width"]:
+    """Change brightness and contrast a little, blur three images of ten, add a little noise to three of ten.
+
+    Distillation shows the classifier denoised guesses, which are blurred and noisy. The paper has DINO's augmentations;
+    their strong colour jitter would make two colours of one toy the same here.
+    """
+    count = len(rgb)
+
+    def draw(low: float, high: float, images: int) -> Tensor:
+        return torch.from_numpy(generator.uniform(low, high, (images, 1, 1, 1)).astype(np.float32))
+
+    rgb = (rgb - 0.5) * (1 + draw(-0.15, 0.15, count)) + 0.5 + draw(-0.08, 0.08, count)
+    blurred, noisy = (np.flatnonzero(generator.random(count) < DISTURBED_SHARE) for _ in range(2))
+    if len(blurred):
+        rgb[blurred] = _blur(rgb[blurred], draw(0.4, 1.6, len(blurred)))
+    noise = torch.from_numpy(generator.standard_normal((len(noisy), *rgb.shape[1:]), np.float32))
+    rgb[noisy] = rgb[noisy] + noise * draw(0.0, 0.06, len(noisy))
+    return rgb.clamp(0, 1)
+
+
+def _blur(rgb: Tensor, sigma: Tensor) -> Tensor:
+    """Blur each image by its own Gaussian; sigma in pixels."""
+    offsets = torch.arange(-4, 5).to(rgb)
+    taps = torch.exp(-0.5 * (offsets / sigma.view(-1, 1)).square())
+    taps = taps / taps.sum(1, keepdim=True)
+    count, channels, height, width = rgb.shape
+    flat = rgb.reshape(1, count * channels, height, width)
+    kernel = taps.repeat_interleave(channels, 0)[:, None]
+    flat = conv2d(pad(flat, (4, 4, 0, 0), "replicate"), kernel[:, :, None], groups=count * channels)
+    flat = conv2d(pad(flat, (0, 0, 4, 4), "replicate"), kernel[..., None], groups=count * channels)
+    return flat.reshape(rgb.shape)
+
+
+def draw_pairs(pool: ViewPool, batch: Batch, generator: np.random.Generator) -> dict[str, Pairs]:
+    """Return the pairs of a batch by kind: ``right`` and ``wrong`` cameras of one toy, and ``other`` toys.
+
+    Half of the other toys' pairs have a wrong camera as well.
+    """
+    count = len(batch.thing)
+    first, second = np.nonzero((batch.thing[:, None] == batch.thing) & ~np.eye(count, dtype=bool))
+    chosen = generator.permutation(len(first))[:PAIRS_PER_KIND]
+    first, second = first[chosen], second[chosen]
+    i, j = generator.integers(count, size=(2, len(first)))
+    is_other = are_different(pool, batch.thing[i], batch.thing[j])
+    i, j = i[is_other], j[is_other]
+    other = batch.azimuth_deg[j]
+    other = np.where(generator.random(len(j)) < 0.5, wrong_azimuths(other, generator), other)
+    right = batch.azimuth_deg[second]
+    return {
+        "right": Pairs(first, second, right),
+        "wrong": Pairs(first, second, wrong_azimuths(right, generator)),
+        "other": Pairs(i, j, other),
+    }
+
+
+def training_settings(options: TrainingOptions, leave_out: Sequence[str]) -> TrainingSettings:
+    """Return how the classifier is trained."""
+    return TrainingSettings(
+        steps=options.steps or STEPS,
+        batch=IMAGES_PER_BATCH,
+        learning_rate=1.5e-3,
+        seed=options.seed,
+        ema_decay=0.995,
+        device=options.device,
+        facts={"things": options.things or THINGS, "views": VIEWS, "left_out": sorted(leave_out)},
+    )
+
+
+def make_learner(options: TrainingOptions, leave_out: Sequence[str]) -> PairLearner:
+    """Render the data and build the models: on the ViT in ``options.start``, such as DINO's, else on a small one.
+
+    Raises:
+        LimbeckError: E_USAGE for an unknown object, E_MODEL_INCOMPLETE for a folder that holds no ViT.
+    """
+    try:
+        pairs = training_pairs(leave_out)
+    except ValueError as error:
+        raise LimbeckError("E_USAGE", str(error), f"choose from {', '.join(NOUNS)}") from error
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(options.seed)
+        if options.start is not None:
+            classifier = load_backbone(options.start)
+        else:
+            classifier = PairClassifier(small_vit(), PairSettings())
+        side_tasks = SideTasks(classifier.vit.config.hidden_size)
+    pool = build_views(pairs, options.things or THINGS, VIEWS, options.seed, cache=options.cache)
+    return PairLearner(
+        classifier.to(options.device),
+        side_tasks.to(options.device),
+        pool,
+        options.seed,
+        round(WARM_UP_SHARE * (options.steps or STEPS)),
+        options.device,
+    )
+
+
+def small_vit() -> ViTModel:
+    """Return the untrained backbone that ships; its positions start as sines and cosines, since they decide a pose."""
+    vit = ViTModel(ViTConfig(**SMALL_VIT), add_pooling_layer=False)
+    side, width = SIZE // SMALL_VIT["patch_size"], SMALL_VIT["hidden_size"]
+    frequencies = 100 ** -(torch.arange(width // 4) / (width // 4))
+    rows, columns = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
+    waves = [wave(axis.reshape(-1, 1) * frequencies) for axis in (columns, rows) for wave in (torch.sin, torch.cos)]
+    with torch.no_grad():
+        vit.embeddings.position_embeddings[0, 1:] = 0.5 * torch.cat(waves, 1)
+    return vit
+
+
+def run(options: TrainingOptions, *, leave_out: Sequence[str] = LEFT_OUT) -> TrainingReport:
+    """Train, measure on what was held out, and write weights and card.
+
+    Raises:
+        LimbeckError: E_USAGE, E_MODEL_INCOMPLETE, and those of ``train``.
+    """
+    settings = training_settings(options, leave_out)
+    learner = make_learner(options, leave_out)
+    report = train(learner, settings, options.out)
+    figures = measure(load_pair_classifier(options.out, options.device), leave_out)
+    facts = {
+        "architecture": json.loads(learner.classifier.vit.config.to_json_string()).get("model_type", "vit"),
+        "parameters": sum(parameter.numel() for parameter in learner.classifier.parameters()),
+        "images": int(np.prod(learner.pool.rgba.shape[:2])),
+        "seed": options.seed,
+        **settings.facts,
+        "measured": figures,
+    }
+    write_card(options.out, "pair-classifier", report, facts)
+    return report

@@ -1,0 +1,202 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the trainings of image prompt, novel view and structure promise, on random pictures and tiny models."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from limbeck.errors import LimbeckError
+from limbeck.evaluation.silhouettes import intersection_over_union, silhouette
+from limbeck.evaluation.toys import held_out_toys, is_unusual
+from limbeck.playset.pool import Pool
+from limbeck.playset.things import held_out_pairs
+from limbeck.priors.control import controlnet_like
+from limbeck.priors.loading import load_prior
+from limbeck.priors.prior import Cond
+from limbeck.training import image_prompt, novel_view, structure
+from limbeck.training.adapting import draw_captions, front_biased_views, load_base
+from limbeck.training.image_encoder import EncoderLearner, Heads, build_image_encoder, relative_stretch
+from limbeck.training.latents import save_pca
+from limbeck.training.options import TrainingOptions
+from limbeck.training.pair_views import ViewPool
+from limbeck.training.trainer import TrainingSettings
+from tiny_models import CPU, write_text_to_image
+
+GROUPS = 12
+SETTINGS = TrainingSettings(steps=2, batch=4, learning_rate=1e-3)
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory):
+    root = tmp_path_factory.mktemp("family")
+    start = write_text_to_image(root / "text_to_image", in_channels=8, out_channels=8, sample_size=16)
+    save_pca({"encoder.weight": torch.randn(8, 3, 4, 4) * 0.1, "encoder.bias": torch.zeros(8)}, start / "vae")
+    return TrainingOptions(out=root / "out", start=start)
+
+
+@pytest.fixture(scope="module")
+def pool():
+    rng = np.random.default_rng(0)
+    first = rng.uniform(-180, 180, (GROUPS, 1))
+    return Pool(
+        rng.integers(0, 256, (GROUPS, 4, 64, 64, 4), np.uint8),
+        rng.integers(0, 24, GROUPS),
+        rng.integers(0, 10, GROUPS),
+        np.arange(GROUPS) % 4,
+        np.ones((GROUPS, 3), np.float32),
+        np.arange(GROUPS),
+        ((first + np.arange(4) * 90 + 180) % 360 - 180).astype(np.float32),
+        np.full((GROUPS, 4), 15, np.float32),
+        rng.uniform(1, 3, (GROUPS, 4, 64, 64)).astype(np.float16),
+    )
+
+
+@pytest.fixture(scope="module")
+def learners(options, pool):
+    """Build one of each kind, as ``run`` does."""
+    encoder = build_image_encoder()
+    views = ViewPool(pool.rgba, pool.noun, pool.color, pool.azimuth_deg, pool.elevation_deg)
+    base = load_base(options)
+    wide = novel_view.widened(base.prior.unet)
+    return {
+        "image_encoder": EncoderLearner(pool, build_image_encoder(), Heads(), SETTINGS),
+        "image_prompt": image_prompt.make_learner(options, SETTINGS, pool, encoder),
+        "novel_view": novel_view.NovelViewLearner(
+            views, base, wide, torch.nn.Linear(96 + 4, 96), build_image_encoder(), SETTINGS
+        ),
+        "structure": structure.StructureLearner(pool, base, controlnet_like(base.prior.unet, 4), SETTINGS),
+    }
+
+
+NAMES = ["image_encoder", "image_prompt", "novel_view", "structure"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_step_alone_decides_a_batch(learners, name):
+    first, second, other = (learners[name].loss(step)[0].item() for step in (3, 3, 4))
+    assert first == second != other
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_what_is_trained_gets_gradients(learners, name):
+    learner = learners[name]
+    learner.loss(0)[0].backward()
+    grads = {
+        key: max((float(p.grad.abs().max()) for p in module.parameters() if p.grad is not None), default=0.0)
+        for key, module in learner.modules.items()
+    }
+    # Zero-initialised values let nothing through to the image tokens yet, zero layers nothing to the control's.
+    assert any(grads.values())
+    assert grads.get("ip_adapter", 1.0) > 0
+    if name in ("image_prompt", "structure"):
+        trained = {id(p) for module in learner.modules.values() for p in module.parameters()}
+        frozen = [p for p in learner.base.prior.unet.parameters() if id(p) not in trained]
+        assert not any(p.requires_grad for p in frozen)
+        assert all(p.requires_grad for module in learner.modules.values() for p in module.parameters())
+
+
+def test_a_fresh_image_prompt_changes_nothing(learners, options):
+    base = load_prior(str(options.start), "text_to_image", CPU)
+    adapted = learners["image_prompt"].base.prior
+    xt, t, text = torch.randn(2, 8, 16, 16), torch.tensor([5, 800]), base.encode_text(["a red car", ""])
+    image = {"image_embeds": [torch.randn(2, 1, 96)]}
+    expected = base.unet(xt, t, text, return_dict=False)[0]
+    # channels_last sums in another order.
+    torch.testing.assert_close(
+        adapted.unet(xt, t, text, added_cond_kwargs=image, return_dict=False)[0], expected, atol=1e-4, rtol=1e-4
+    )
+
+
+def test_an_exported_image_prompt_loads_as_it_was(learners, options, tmp_path):
+    learner = learners["image_prompt"]
+    with torch.no_grad():
+        for parameter in learner.modules["ip_adapter"].parameters():
+            parameter.copy_(parameter.half())
+    learner.export(tmp_path)
+    prior = load_prior(str(options.start), "image_prompt", CPU, tmp_path)
+    for name, processor in learner.modules["ip_adapter"].items():
+        key = image_prompt.adapted_processors(prior.unet)[int(name)]
+        for parameter, loaded in zip(processor.parameters(), prior.unet.attn_processors[key].parameters(), strict=True):
+            assert torch.equal(parameter, loaded)
+    assert prior.encode_image(torch.rand(2, 3, 64, 64)).shape == (2, 96)
+
+
+def test_an_exported_controlnet_loads_as_it_was(learners, options, tmp_path):
+    learners["structure"].export(tmp_path)
+    prior = load_prior(str(options.start), "structure", CPU, tmp_path)
+    text = prior.encode_text(["a red car"])
+    eps = prior.eps(torch.randn(1, 8, 16, 16), torch.tensor([5]), Cond(text, control=torch.rand(1, 3, 64, 64)))
+    assert eps.isfinite().all()
+
+
+def test_an_exported_novel_view_prior_loads_as_it_was(learners, tmp_path):
+    learners["novel_view"].export(tmp_path)
+    prior = load_prior(str(tmp_path), "novel_view", CPU)
+    torch.testing.assert_close(prior.projection.weight, learners["novel_view"].projection.weight, atol=1e-3, rtol=0)
+
+
+def test_a_widened_unet_ignores_the_reference_at_first(learners):
+    base, wide = learners["novel_view"].base.prior.unet, learners["novel_view"].unet
+    xt, t, token = torch.randn(2, 8, 16, 16), torch.tensor([5, 800]), torch.randn(2, 1, 96)
+    joined = torch.cat([xt, torch.randn_like(xt)], 1)
+    expected = base(xt, t, token, return_dict=False)[0]
+    torch.testing.assert_close(wide(joined, t, token, return_dict=False)[0], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_captions_of_the_image_prompt_never_name_the_pattern(pool):
+    rng = np.random.default_rng(0)
+    groups = np.arange(GROUPS)
+    texts = draw_captions(pool, groups, np.zeros(GROUPS, int), rng, pattern_said=0.0)
+    assert not any(word in text for text in texts for word in ("striped", "spotted", "shiny"))
+
+
+def test_conditions_are_dropped_as_often_as_stated():
+    text, image = image_prompt.draw_kept(100_000, np.random.default_rng(0))
+    shares = [(~text & image).mean(), (text & ~image).mean(), (~text & ~image).mean()]
+    # Five standard deviations of a share of one in ten over 100,000 draws are 0.005.
+    assert shares == pytest.approx([0.10, 0.10, 0.05], abs=0.005)
+
+
+def test_views_are_front_biased(pool):
+    groups = np.random.default_rng(0).integers(GROUPS, size=20_000)
+    views = front_biased_views(pool, groups, np.random.default_rng(1))
+    # Exactly one of four orthogonal views is within 45 degrees; five standard deviations are 0.017.
+    assert (np.abs(pool.azimuth_deg[groups, views]) <= 45).mean() == pytest.approx(0.6, abs=0.02)
+
+
+def test_a_common_scale_is_no_stretch():
+    stretch = np.array([[1.2, 1.2, 1.2], [1.0, 1.0, 1.3]], np.float32)
+    relative = relative_stretch(stretch)
+    assert np.abs(relative[0]).max() < 1e-6
+    np.testing.assert_allclose(relative[1], relative_stretch(stretch * 2)[1], atol=1e-5)
+
+
+def test_training_without_a_prior_to_start_from_is_refused(options):
+    with pytest.raises(LimbeckError) as refused:
+        load_base(replace(options, start=None))
+    assert refused.value.code == "E_USAGE"
+
+
+def test_silhouettes_are_found_over_an_unknown_background():
+    rgb = torch.full((2, 3, 16, 16), 0.6)
+    rgb[0, 0, 4:10, 5:12] = 0.9
+    truth = torch.zeros(2, 16, 16, dtype=torch.bool)
+    truth[0, 4:10, 5:12] = True
+    assert torch.equal(silhouette(rgb), truth)
+    assert torch.equal(silhouette(rgb, torch.full((2, 3), 0.6)), truth)
+
+
+def test_agreement_is_intersection_over_union():
+    first, second = torch.zeros(3, 4, 4, dtype=torch.bool), torch.zeros(3, 4, 4, dtype=torch.bool)
+    first[0, :2], second[0, 1:3] = True, True
+    first[1] = True
+    assert intersection_over_union(first, second).tolist() == pytest.approx([1 / 3, 0.0, 1.0])
+
+
+def test_toys_to_measure_on_are_held_out_and_unusual():
+    toys = held_out_toys(20, 0, is_unusual)
+    assert all((toy.noun, toy.color) in held_out_pairs() for toy in toys)
+    assert all(toy.pattern != "plain" or max(toy.stretch) / min(toy.stretch) > 1.35 for toy in toys)

@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""How the text-to-image and multi-view priors are trained: data shares, captions, losses, folders that load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import CLIPTokenizer
+
+from limbeck.errors import LimbeckError
+from limbeck.playset.captions import vocabulary
+from limbeck.playset.pool import Pool, build_pool
+from limbeck.priors.loading import load_prior
+from limbeck.priors.prior import Cond
+from limbeck.training import multi_view, text_to_image
+from limbeck.training.diffusion_loss import seeded, v_loss
+from limbeck.training.latents import encode, fit_pca
+from limbeck.training.networks import build_scheduler, build_unet
+from limbeck.training.options import TrainingOptions
+from limbeck.training.text_to_image import Captions, draw_views
+from limbeck.training.tokenizer import write_tokenizer
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def pool() -> Pool:
+    return build_pool(40, 1)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> CLIPTokenizer:
+    return write_tokenizer(vocabulary(), tmp_path_factory.mktemp("tokenizer"))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A text-to-image prior after two steps."""
+    folder = tmp_path_factory.mktemp("prior")
+    torch.set_num_threads(1)
+    text_to_image.run(TrainingOptions(folder / "t2i", steps=2, things=24, cache=folder, draws_sheet=False))
+    return folder
+
+
+def test_every_caption_word_is_one_token(tokenizer: CLIPTokenizer) -> None:
+    split = [word for word in vocabulary() if len(tokenizer(word).input_ids) != 3]
+    assert split == ["3d"]  # CLIP parts digits from letters
+
+
+def test_a_tokenizer_reads_back_the_same(tokenizer: CLIPTokenizer, tmp_path: Path) -> None:
+    tokenizer.save_pretrained(tmp_path)
+    again = CLIPTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    text = "a photo of a striped blue teddy bear, front view: zebra"
+    assert again(text).input_ids == tokenizer(text).input_ids
+    assert len(again) == len(tokenizer)
+
+
+@pytest.mark.parametrize("share", [0.25, 0.6])
+def test_views_are_drawn_with_the_asked_share_of_fronts(pool: Pool, share: float) -> None:
+    groups, views = draw_views(pool, 20_000, share, np.random.default_rng(0))
+    measured = (np.abs(pool.azimuth_deg[groups, views]) <= 45).mean()
+    assert measured == pytest.approx(share, abs=4 * (share * (1 - share) / 20_000) ** 0.5)
+
+
+def test_captions_are_dropped_and_name_views_as_often_as_said(pool: Pool, tokenizer: CLIPTokenizer) -> None:
+    captions = Captions(tokenizer, pool, says_view=True)
+    groups = np.zeros(1500, int)
+    tokens = captions.draw(groups, groups, np.random.default_rng(0))
+    texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
+    assert np.mean([text == "" for text in texts]) == pytest.approx(0.1, abs=0.035)
+    assert np.mean(["view" in text for text in texts if text]) == pytest.approx(0.5, abs=0.055)
+
+
+def test_the_loss_of_the_true_v_is_zero_and_of_nothing_is_one() -> None:
+    alphas_cumprod = build_scheduler().alphas_cumprod
+    latents = torch.randn(512, 8, 4, 4, generator=torch.Generator().manual_seed(0))
+
+    def true_v(xt: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        alpha = alphas_cumprod[t].sqrt()[:, None, None, None]
+        sigma = (1 - alphas_cumprod[t]).sqrt()[:, None, None, None]
+        noise = (xt - alpha * latents) / sigma
+        return alpha * noise - sigma * latents
+
+    loss, _ = v_loss(true_v, latents, alphas_cumprod, seeded(0, 0))
+    assert float(loss) == pytest.approx(0, abs=1e-6)
+    _, figures = v_loss(lambda xt, t: torch.zeros_like(xt), latents, alphas_cumprod, seeded(0, 0))
+    assert figures["v_mse"] == pytest.approx(1, abs=0.05)  # v of unit latents and unit noise has unit variance
+
+
+def test_latents_have_unit_size_and_invert_well(pool: Pool) -> None:
+    pca = fit_pca(pool, 0)
+    rng = np.random.default_rng(0)
+    images = torch.from_numpy(pool.images(np.arange(40), np.zeros(40, int), rng))
+    latents = encode(images, pca)
+    assert latents.shape == (40, 8, 16, 16)
+    assert float(latents.square().mean().sqrt()) == pytest.approx(1, abs=0.15)
+
+
+def test_a_new_unet_takes_captions_and_timesteps_without_more() -> None:
+    unet = build_unet()
+    out = unet(torch.randn(2, 8, 16, 16), torch.tensor([3, 500]), torch.randn(2, 16, 96)).sample
+    assert out.shape == (2, 8, 16, 16)
+
+
+def test_training_writes_a_prior_that_the_common_loader_reads(trained: Path) -> None:
+    prior = load_prior(str(trained / "t2i"), "text_to_image", CPU)
+    xt = torch.randn(2, 8, 16, 16, generator=torch.Generator().manual_seed(0))
+    noise_pred = prior.eps(xt, torch.tensor([10, 900]), Cond(prior.encode_text(["a red car", ""])))
+    assert noise_pred.isfinite().all()
+    assert (trained / "t2i" / "card.json").is_file()
+
+
+def test_the_multi_view_prior_starts_from_it_and_loads(trained: Path) -> None:
+    out = trained / "mv"
+    multi_view.run(TrainingOptions(out, steps=1, things=24, start=trained / "t2i", cache=trained, draws_sheet=False))
+    assert load_prior(str(out), "multi_view", CPU).spec.views_per_group == 4
+
+
+def test_a_multi_view_training_without_a_start_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LimbeckError, match="--start"):
+        multi_view.run(TrainingOptions(tmp_path, steps=1))
