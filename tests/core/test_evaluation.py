@@ -3,6 +3,7 @@
 """The judges, untrained or as they ship, and the figures made of their answers."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from limbeck.evaluation import priors
 from limbeck.evaluation.__main__ import main
 from limbeck.evaluation.loading import CLASSIFIER, FRONT, Judges, new_judges, save_judge
 from limbeck.evaluation.models import BIN_DEG, BINS, Features, FrontDetector, view_sectors
+from limbeck.evaluation.renders import shows_color
 from limbeck.playset.captions import VIEW_WORDS, view_word
 from limbeck.playset.pool import build_pool
 from limbeck.playset.things import COLOR_WORDS, FRONTED, NOUNS, held_out_pairs
@@ -23,7 +25,6 @@ from limbeck.training.evaluators import (
     draw_augmented,
     has_front,
     held_out_mask,
-    swap_channels,
 )
 from limbeck.training.state import trainable_parameters
 from limbeck.training.trainer import TrainingSettings
@@ -129,12 +130,23 @@ def test_augmented_pictures_stay_pictures(pool):
     assert views.shape == (12,)
 
 
-def test_swapped_channels_keep_the_shape_and_are_told():
+def test_recoloured_pictures_are_told_from_the_others():
     rgb = torch.rand(200, 3, 8, 8)
-    swapped, is_kept = swap_channels(rgb, np.random.default_rng(0))
-    assert torch.equal(swapped[is_kept], rgb[is_kept])
-    assert torch.equal(swapped.sort(1).values, rgb.sort(1).values)
-    assert 0.5 < is_kept.mean() < 0.9
+    changed, is_kept = recolor(rgb, np.random.default_rng(0))
+    same = (changed == rgb).flatten(1).all(1).numpy()
+    assert (same == is_kept).all()
+    assert 0.5 < is_kept.mean() < 0.8
+    assert changed.min() >= 0
+    assert changed.max() <= 1
+
+
+def test_a_donuts_colour_does_not_show_from_behind():
+    pool = build_pool(4, 3)
+    pool = replace(pool, noun=np.full(4, NOUNS.index("donut")), pattern=np.zeros(4, np.int64))
+    shows = shows_color(pool, np.arange(4))
+    assert shows.shape == (4, 4)
+    assert shows.any()
+    assert not shows.all()
 
 
 def test_the_losses_leave_held_out_pairs_open(pool):

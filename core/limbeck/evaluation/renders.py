@@ -5,21 +5,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
+from jaxtyping import Bool, Int64
+from numpy import ndarray
 from torch import Tensor
 
 from limbeck.evaluation.loading import Judges
 from limbeck.playset.captions import VIEW_WORDS, view_word
 from limbeck.playset.pool import VIEWS, Pool, build_pool
-from limbeck.playset.things import FRONTED, NOUNS
+from limbeck.playset.render import View, render_views
+from limbeck.playset.things import COLOR_WORDS, FRONTED, NOUNS, Thing
 
 TEST_SEED = 4_000_001
 BATCH = 128
+VISIBLE_SHARE = 0.05
+LIMIT_DEG = 10.0
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,11 @@ class JudgeFigures:
         renders: how many, half of them of pairs held out from training.
         noun, color, pattern: of the pairs in training, by other toys.
         held_out_noun, held_out_color: of the held-out pairs.
+        color_where_it_shows, held_out_color_where_it_shows: of the views in which the named colour can be seen: from
+            behind, a donut's icing cannot.
+        color_shows: share of those views.
         view: front, side or back view.
+        view_off_limits: the same, of views at least 10 degrees from the azimuths where the words change.
         azimuth_error_deg: median absolute error.
         front_false, front_missed: side or back views taken for front views, of those; and the reverse.
         worst_nouns: lowest accuracy by object.
@@ -42,7 +51,11 @@ class JudgeFigures:
     pattern: float
     held_out_noun: float
     held_out_color: float
+    color_where_it_shows: float
+    held_out_color_where_it_shows: float
+    color_shows: float
     view: float
+    view_off_limits: float
     azimuth_error_deg: float
     front_false: float
     front_missed: float
@@ -57,6 +70,7 @@ class _Judged:
     noun: np.ndarray
     color: np.ndarray
     pattern: np.ndarray
+    color_shows: np.ndarray
     azimuth_deg: np.ndarray
     judged_azimuth_deg: np.ndarray
     view: np.ndarray
@@ -81,7 +95,11 @@ def judge_renders(
         pattern=_share(seen.pattern),
         held_out_noun=_share(unseen.noun),
         held_out_color=_share(unseen.color),
+        color_where_it_shows=_share(seen.color[seen.color_shows]),
+        held_out_color_where_it_shows=_share(unseen.color[unseen.color_shows]),
+        color_shows=_share(both.color_shows),
         view=_share((both.view == both.judged_view)[fronted]),
+        view_off_limits=_share((both.view == both.judged_view)[fronted & _is_off_limits(both.azimuth_deg)]),
         azimuth_error_deg=round(float(np.median(off)), 2) if len(off) else 180.0,
         front_false=_share(fires[~is_front]),
         front_missed=_share(~fires[is_front]),
@@ -95,10 +113,36 @@ def _judge(judges: Judges, count: int, seed: int, held_out: Literal["exclude", "
     pool = build_pool(-(-count // VIEWS), seed, held_out=held_out, cache=cache)
     groups, views = np.divmod(np.arange(count), VIEWS)
     rgb = torch.from_numpy(pool.images(groups, views, np.random.default_rng(seed)))
-    return _compare(judges, pool, rgb, groups, pool.azimuth_deg[groups, views])
+    color_shows = shows_color(pool, np.arange(len(pool)))[groups, views]
+    return _compare(judges, pool, rgb, groups, pool.azimuth_deg[groups, views], color_shows)
 
 
-def _compare(judges: Judges, pool: Pool, rgb: Tensor, groups: np.ndarray, azimuth_deg: np.ndarray) -> _Judged:
+def shows_color(pool: Pool, groups: Int64[ndarray, " chosen"]) -> Bool[ndarray, "chosen views"]:
+    """Return whether the named colour can be seen: in another colour, 5 % of the object would look different."""
+    shown = []
+    for group in groups.tolist():
+        thing = pool.thing(group)
+        other = replace(thing, color=COLOR_WORDS[(pool.color[group] + 5) % len(COLOR_WORDS)])
+        own, changed = (np.stack([view.rgba for view in _render_as(pool, toy, group)]) for toy in (thing, other))
+        is_covered = own[..., 3] > 127
+        differs = is_covered & (np.abs(own.astype(int) - changed)[..., :3].max(-1) > 25)
+        shown.append(differs.sum((1, 2)) > VISIBLE_SHARE * is_covered.sum((1, 2)))
+    return np.stack(shown)
+
+
+def _render_as(pool: Pool, thing: Thing, group: int) -> list[View]:
+    azimuths, elevation_deg = pool.azimuth_deg[group], float(pool.elevation_deg[group, 0])
+    return render_views(thing, [float(azimuth) for azimuth in azimuths], elevation_deg, size=pool.rgba.shape[2])
+
+
+def _is_off_limits(azimuth_deg: np.ndarray) -> np.ndarray:
+    off_front = np.abs(azimuth_deg)
+    return (np.abs(off_front - 45) > LIMIT_DEG) & (np.abs(off_front - 135) > LIMIT_DEG)
+
+
+def _compare(
+    judges: Judges, pool: Pool, rgb: Tensor, groups: np.ndarray, azimuth_deg: np.ndarray, color_shows: np.ndarray
+) -> _Judged:
     parts = rgb.split(BATCH)
     answers = [judges.classifier(part) for part in parts]
     noun, color, pattern = (
@@ -110,6 +154,7 @@ def _compare(judges: Judges, pool: Pool, rgb: Tensor, groups: np.ndarray, azimut
         noun=noun == pool.noun[groups],
         color=color == pool.color[groups],
         pattern=pattern == pool.pattern[groups],
+        color_shows=color_shows,
         azimuth_deg=azimuth_deg,
         judged_azimuth_deg=torch.cat([judges.front.azimuth_deg(part) for part in parts]).numpy(),
         view=np.array([VIEW_WORDS.index(view_word(float(azimuth))) for azimuth in azimuth_deg]),

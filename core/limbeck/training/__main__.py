@@ -21,12 +21,13 @@ TRAININGS: Mapping[str, tuple[str, str]] = {
     "text-to-image-unbiased": ("text_to_image", "run_unbiased"),
     "text-to-image-camera": ("text_to_image", "run_camera"),
     "multi-view": ("multi_view", "run"),
-    "autoencoder": ("autoencoder", "run"),
+    "autoencoder": ("decoder", "run"),
     "evaluators": ("evaluators", "run"),
     "image-prompt": ("image_prompt", "run"),
     "novel-view": ("novel_view", "run"),
     "structure": ("structure", "run"),
     "pair-classifier": ("pair_classifier", "run"),
+    "embed": ("embed", "run"),
 }
 """What can be trained: the module beside this one, and its function."""
 

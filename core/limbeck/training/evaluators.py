@@ -25,12 +25,12 @@ from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
 from limbeck.training.trainer import TrainingSettings, train
 
-STEPS, BATCH, THINGS = 2000, 48, 8000
+STEPS, BATCH, THINGS = 2400, 48, 8000
 STRETCH_WEIGHT = 5.0
 """The log of proportions has variance 0.01 or so; this makes its loss worth a tenth of the others at first."""
 TARGET_SIGMA_DEG = 10.0
-SWAPPED = 0.3
-"""Share of the pictures whose channels are shuffled; their colour is not asked for."""
+RECOLORED = 0.35
+"""Share of the pictures whose colours are changed, and not asked for."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class JudgesLearner:
         rng, device, pool = np.random.default_rng((self.settings.seed, 4, step)), self.settings.device, self.pool
         groups = rng.integers(len(pool), size=self.settings.batch)
         rgb, views = draw_augmented(pool, groups, rng)
-        rgb, is_own_color = swap_channels(rgb, rng)
+        rgb, is_own_color = recolor(rgb, rng)
         features = self.judges.classifier.features(rgb.to(device))
         judged = self.judges.classifier.judge(features)
         noun, color, pattern, own = (
@@ -106,15 +106,22 @@ def held_out_mask() -> Bool[Tensor, "nouns colors"]:
     return torch.tensor([[(noun, color) in held for color in COLOR_WORDS] for noun in NOUNS])
 
 
-def swap_channels(
+def recolor(
     rgb: Float[Tensor, "batch 3 H W"], rng: np.random.Generator
 ) -> tuple[Float[Tensor, "batch 3 H W"], Bool[ndarray, " batch"]]:
-    """Shuffle the colours of some pictures, so that objects are told by shape; return which kept theirs."""
-    is_kept = rng.random(len(rgb)) >= SWAPPED
-    order = torch.from_numpy(
-        np.where(is_kept[:, None], np.arange(3), rng.permuted(np.tile(np.arange(3), (len(rgb), 1)), axis=1))
-    )
-    return rgb.gather(1, order[:, :, None, None].expand_as(rgb)), is_kept
+    """Shuffle, fade, darken or brighten the colours of some pictures, so that objects are told by shape.
+
+    Returns:
+        The pictures, and which of them kept their colours.
+    """
+    count = len(rgb)
+    is_kept = rng.random(count) >= RECOLORED
+    order = torch.from_numpy(rng.permuted(np.tile(np.arange(3), (count, 1)), axis=1))
+    shuffled = rgb.gather(1, order[:, :, None, None].expand_as(rgb))
+    saturation, gain = torch.from_numpy(rng.uniform((0.0, 0.4), (1.0, 1.8), (count, 2)).astype(np.float32)).T
+    faded = torch.lerp(shuffled.mean(1, keepdim=True), shuffled, saturation[:, None, None, None])
+    changed = (faded * gain[:, None, None, None]).clamp(0, 1)
+    return torch.where(torch.from_numpy(is_kept)[:, None, None, None], rgb, changed), is_kept
 
 
 def draw_augmented(

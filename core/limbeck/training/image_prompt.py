@@ -172,7 +172,7 @@ def _facts(learner: ImagePromptLearner) -> Mapping[str, Any]:
 
 
 def _sheet(options: TrainingOptions) -> Path:
-    """Draw ``samples.png``: reference, text alone, text and image, eight a row."""
+    """Draw ``samples.jpg``: reference, text alone, text and image, eight a row."""
     # Only here: the evaluation is no part of what is trained.
     from limbeck.evaluation.image_prompt import draw_triples  # noqa: PLC0415
 
@@ -183,6 +183,6 @@ def _sheet(options: TrainingOptions) -> Path:
         for start in (0, 8)
         for images in (triples.reference, triples.text_alone, triples.with_image)
     ]
-    path = options.out / "samples.png"
+    path = options.out / "samples.jpg"
     tile(torch.cat(rows), 8).save(path)
     return path

@@ -159,13 +159,13 @@ def run(options: TrainingOptions) -> None:
 
 
 def _sheet(options: TrainingOptions) -> Path:
-    """Draw ``samples.png``: reference, true view, generated view, eight a row."""
+    """Draw ``samples.jpg``: reference, true view, generated view, eight a row."""
     # Only here: the evaluation is no part of what is trained.
     from limbeck.evaluation.novel_view import draw_turned  # noqa: PLC0415
 
     prior = load_prior(str(options.out), "novel_view", options.device)
     turned = draw_turned(prior, 16, seed=5)
     rows = [part[start : start + 8] for start in (0, 8) for part in (turned.reference, turned.target, turned.generated)]
-    path = options.out / "samples.png"
+    path = options.out / "samples.jpg"
     tile(torch.cat(rows), 8).save(path)
     return path

@@ -35,7 +35,7 @@ def tile(images: Tensor, columns: int) -> Image.Image:
 
 
 def text_to_image_sheet(prior: Path, seed: int = 0) -> Path:
-    """Draw every object in eight colours, and write ``samples.png`` into the prior's folder."""
+    """Draw every object in eight colours, and write ``samples.jpg`` into the prior's folder."""
     model = load_prior(str(prior), "text_to_image", torch.device("cpu"))
     prompts = [
         caption(noun, COLOR_WORDS[(row + 3 * i) % len(COLOR_WORDS)])
@@ -51,7 +51,7 @@ def text_to_image_sheet(prior: Path, seed: int = 0) -> Path:
 
 
 def multi_view_sheet(prior: Path, seed: int = 0) -> Path:
-    """Draw four views (azimuths 0, 90, 180, 270) of two toys per object and write ``samples.png``."""
+    """Draw four views (azimuths 0, 90, 180, 270) of two toys per object and write ``samples.jpg``."""
     model = load_prior(str(prior), "multi_view", torch.device("cpu"))
     camera = camera_condition(np.array([0.0, 90.0, 180.0, 270.0] * 2), np.full(8, 15.0))
     generator = torch.Generator().manual_seed(seed)
@@ -73,6 +73,6 @@ def draw_images(
 
 
 def _save(images: Tensor, columns: int, folder: Path) -> Path:
-    path = folder / "samples.png"
-    tile(images, columns).save(path)
+    path = folder / "samples.jpg"
+    tile(images, columns).save(path, quality=92)
     return path

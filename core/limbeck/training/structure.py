@@ -114,13 +114,13 @@ def run(options: TrainingOptions) -> None:
 
 
 def _sheet(options: TrainingOptions) -> Path:
-    """Draw ``samples.png``: control, without it, with it, eight a row."""
+    """Draw ``samples.jpg``: control, without it, with it, eight a row."""
     # Only here: the evaluation is no part of what is trained.
     from limbeck.evaluation.structure import draw_controlled  # noqa: PLC0415
 
     prior = load_prior(str(options.start), "structure", options.device, options.out)
     drawn = draw_controlled(prior, 16, seed=5)
     rows = [part[start : start + 8] for start in (0, 8) for part in (drawn.control, drawn.without, drawn.controlled)]
-    path = options.out / "samples.png"
+    path = options.out / "samples.jpg"
     tile(torch.cat(rows), 8).save(path)
     return path

@@ -150,7 +150,7 @@ def _run(options: TrainingOptions, name: str, front_share: float, **unet_changes
     pool = open_pool(options, THINGS)
     torch.manual_seed(options.seed)
     tokenizer = write_tokenizer(vocabulary(), options.out / "tokenizer")
-    unet: Any = build_unet(**unet_changes).to(options.device, memory_format=torch.channels_last)
+    unet: Any = build_unet(**unet_changes)
     text_encoder: Any = build_text_encoder(tokenizer)
     settings = TrainingSettings(
         steps=options.steps or STEPS,
@@ -164,7 +164,7 @@ def _run(options: TrainingOptions, name: str, front_share: float, **unet_changes
     learner = TextToImageLearner(
         pool,
         fit_pca(pool, options.seed),
-        unet,
+        unet.to(options.device, memory_format=torch.channels_last),
         text_encoder.to(options.device),
         Captions(tokenizer, pool, says_view=not unet_changes),
         settings,
