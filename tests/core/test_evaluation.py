@@ -25,6 +25,7 @@ from limbeck.training.evaluators import (
     draw_augmented,
     has_front,
     held_out_mask,
+    recolor,
 )
 from limbeck.training.state import trainable_parameters
 from limbeck.training.trainer import TrainingSettings

@@ -16,7 +16,7 @@ from limbeck.playset.captions import vocabulary
 from limbeck.playset.pool import Pool, build_pool
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
-from limbeck.training import multi_view, text_to_image
+from limbeck.training import embed, multi_view, text_to_image
 from limbeck.training.diffusion_loss import seeded, v_loss
 from limbeck.training.latents import encode, fit_pca
 from limbeck.training.networks import build_scheduler, build_unet
@@ -123,3 +123,20 @@ def test_the_multi_view_prior_starts_from_it_and_loads(trained: Path) -> None:
 def test_a_multi_view_training_without_a_start_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LimbeckError, match="--start"):
         multi_view.run(TrainingOptions(tmp_path, steps=1))
+
+
+def test_embedding_a_family_leaves_checkpoints_behind_and_says_what_it_knows(trained: Path, tmp_path: Path) -> None:
+    family = tmp_path / "family"
+    family.mkdir()
+    (family / "text_to_image").symlink_to(trained / "t2i")
+    embed.run(TrainingOptions(tmp_path / "out", start=family))
+    assert not list((tmp_path / "out").rglob("checkpoint.*"))
+    spec = load_prior(str(tmp_path / "out"), "text_to_image", CPU).spec
+    assert spec.background == (0.3, 1.0)
+    assert {"ladder", "turquoise"} <= set(spec.subjects)
+    assert "striped" in (spec.known_words or ())
+
+
+def test_embedding_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LimbeckError, match="trained priors"):
+        embed.run(TrainingOptions(tmp_path / "out", start=tmp_path))
