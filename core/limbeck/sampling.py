@@ -1,19 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Draw images from a prior by DDIM (Song et al., arXiv:2010.02502, eq. 12 with eta = 0)."""
+"""Draw images from a prior by classifier-free-guided DDIM (Song et al., arXiv:2010.02502, eq. 12 with eta = 0)."""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from jaxtyping import Float
 from pydantic import ConfigDict
 from torch import Tensor
 
-from limbeck.distillation.guidance import Branch, ClassifierFreeGuidance, predict_x0
+from limbeck.distillation.guidance import Branch, ClassifierFreeGuidance
 from limbeck.distillation.noise import add_noise, noised_at
 from limbeck.distillation.term import predict_branches
 from limbeck.priors.prior import Cond, Prior
@@ -61,18 +61,31 @@ def draw(
         known: clean latents of the first views, which the others then agree with: at every step those views are
             replaced by their own noised latents (Lugmayr et al., arXiv:2201.09865, eq. 8).
     """
-    last = len(prior.alphas_cumprod) - 1
     guide = ClassifierFreeGuidance(scale=constant(sampler.guidance_scale))
     conds: dict[Branch, Cond] = {"text": text, "uncond": uncond}
+    scheduler = ddim_scheduler(prior.alphas_cumprod, sampler)
     xt = noise
-    for t, t_next in itertools.pairwise(torch.linspace(sampler.start * last, 0, sampler.steps + 1).long()):
+    for t in scheduler.timesteps:
         if known is not None:
-            xt = torch.cat([_at(known, noise[: len(known)], t, prior), xt[len(known) :]])
+            at_t = t.expand(len(known)).to(xt.device)
+            known_xt = add_noise(known, noise[: len(known)], at_t, prior.alphas_cumprod).xt
+            xt = torch.cat([known_xt, xt[len(known) :]])
         noised = noised_at(xt, t.expand(len(xt)).to(xt.device), prior.alphas_cumprod)
         noise_pred = guide(predict_branches(prior, xt, noised.t, conds), noised, 0.0)
-        xt = _at(predict_x0(noise_pred, noised), noise_pred, t_next, prior)
+        xt = scheduler.step(noise_pred, int(t), xt, return_dict=False)[0]
     return torch.cat([known, xt[len(known) :]]) if known is not None else xt
 
 
-def _at(x0: Tensor, noise: Tensor, t: Tensor, prior: Prior) -> Tensor:
-    return add_noise(x0, noise, t.expand(len(x0)).to(x0.device), prior.alphas_cumprod).xt
+def ddim_scheduler(alphas_cumprod: Float[Tensor, " timesteps"], sampler: Sampler) -> Any:
+    """Return diffusers' DDIM for a model that answers in eps.
+
+    The steps are evenly spread from ``start`` of its noise schedule down, and end in the clean latents themselves.
+    """
+    alphas = alphas_cumprod[: max(1, round(sampler.start * len(alphas_cumprod)))].cpu()
+    betas = 1 - alphas / torch.cat([torch.ones(1), alphas[:-1]])
+    scheduler = DDIMScheduler(
+        len(alphas), trained_betas=betas.numpy(), clip_sample=False, set_alpha_to_one=True, timestep_spacing="trailing"
+    )
+    scheduler.alphas_cumprod = alphas  # what the betas' rounding would change in the last digit
+    scheduler.set_timesteps(min(sampler.steps, len(alphas)))
+    return scheduler

@@ -6,83 +6,44 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any
 
 import torch
+from diffusers.models.controlnets.controlnet import ControlNetModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from limbeck.priors.autoencoders import Autoencoder
+from limbeck.priors.control import control_arguments
+from limbeck.priors.image_encoder import ImageEncoder
+from limbeck.priors.ip_adapter import image_prompt_arguments
+from limbeck.priors.prediction import NoiseSchedule
 from limbeck.priors.prior import Cond, PriorSpec
-
-PredictionType = Literal["epsilon", "v_prediction"]
-
-
-@runtime_checkable
-class Autoencoder(Protocol):
-    """Maps sRGB images in 0 to 1 to scaled latents and back."""
-
-    def encode(self, rgb: Float[Tensor, "views 3 H W"]) -> Float[Tensor, "views channels h w"]:
-        """Return latents; differentiable."""
-        ...
-
-    def decode(self, latents: Float[Tensor, "views channels h w"]) -> Float[Tensor, "views 3 H W"]:
-        """Return images."""
-        ...
-
-
-@dataclass(frozen=True)
-class KLAutoencoder:
-    """diffusers' AutoencoderKL, scaled by its own ``scaling_factor``."""
-
-    vae: Any
-
-    def encode(self, rgb: Float[Tensor, "views 3 H W"]) -> Float[Tensor, "views channels h w"]:
-        """Return the posterior's mean: sampling it would only add noise to the gradient."""
-        return self.vae.encode(rgb * 2 - 1).latent_dist.mean * self.vae.config.scaling_factor
-
-    def decode(self, latents: Float[Tensor, "views channels h w"]) -> Float[Tensor, "views 3 H W"]:
-        """Return images clamped to 0 to 1."""
-        return ((self.vae.decode(latents / self.vae.config.scaling_factor).sample + 1) / 2).clamp(0, 1)
-
-
-@dataclass(frozen=True)
-class TextEncoder:
-    """A CLIP text encoder with its tokenizer."""
-
-    tokenizer: Any
-    model: Any
-
-    def fit(self, prompt: str, suffix: str) -> str:
-        """Return the prompt without the last words that would push ``suffix`` out of the encoder's window."""
-        words = prompt.split(" ")
-        while len(words) > 1 and self._length(" ".join(words) + suffix) > self.model.config.max_position_embeddings:
-            words.pop()
-        return " ".join(words)
-
-    def _length(self, text: str) -> int:
-        return len(self.tokenizer(text).input_ids)
-
-    def __call__(self, prompts: Sequence[str]) -> Float[Tensor, "prompts tokens width"]:
-        """Return the last hidden states of the padded, truncated prompts."""
-        length = self.model.config.max_position_embeddings
-        tokens = self.tokenizer(
-            list(prompts), padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-        )
-        with torch.no_grad():
-            return self.model(tokens.input_ids.to(self.model.device)).last_hidden_state
+from limbeck.priors.text_encoder import TextEncoder
 
 
 @dataclass(frozen=True)
 class DiffusionPrior:
-    """A frozen UNet with its autoencoder and text encoder, answering in eps."""
+    """A frozen UNet with its autoencoder and text encoder, answering in eps.
+
+    Attributes:
+        image_encoder: of the IP-Adapter that the UNet has, or None without one.
+        controlnet: what turns a control into residuals of the UNet, or None without one.
+    """
 
     spec: PriorSpec
     unet: UNet2DConditionModel
     autoencoder: Autoencoder
     text_encoder: TextEncoder
-    alphas_cumprod: Float[Tensor, " timesteps"]
-    prediction_type: PredictionType
+    schedule: NoiseSchedule
+    image_encoder: ImageEncoder | None = None
+    controlnet: ControlNetModel | None = None
+
+    @property
+    def alphas_cumprod(self) -> Float[Tensor, " timesteps"]:
+        """The cumulative products of 1 - beta, by timestep."""
+        return self.schedule.alphas_cumprod
 
     def encode(self, rgb: Float[Tensor, "views 3 H W"]) -> Float[Tensor, "views channels h w"]:
         """Return scaled latents of sRGB images in 0 to 1; differentiable."""
@@ -101,6 +62,16 @@ class DiffusionPrior:
         """Return text embeddings, one row per prompt."""
         return self.text_encoder(prompts)
 
+    def encode_image(self, rgb: Float[Tensor, "images 3 H W"]) -> Float[Tensor, "images dim"]:
+        """Return embeddings of sRGB images in 0 to 1 for ``Cond.image`` (there [batch, images, dim]).
+
+        Raises:
+            ValueError: if the prior has no IP-Adapter.
+        """
+        if self.image_encoder is None:
+            raise ValueError(f"expected a prior with an IP-Adapter, got {self.spec.name}")
+        return self.image_encoder(rgb)
+
     @torch.no_grad()
     def eps(
         self, xt: Float[Tensor, "batch channels h w"], t: Int[Tensor, " batch"], cond: Cond
@@ -108,14 +79,17 @@ class DiffusionPrior:
         """Return the predicted noise.
 
         Raises:
-            ValueError: if the prior needs a camera and none came, or if a group of views is incomplete.
+            ValueError: if the prior needs a camera and none came, if a group of views is incomplete, or if an image or
+                a control came that the prior cannot see.
         """
         self._check(xt, cond)
-        prediction = self.unet(xt, t, cond.text, class_labels=cond.camera, return_dict=False)[0]
-        if self.prediction_type == "epsilon":
-            return prediction
-        alpha_bar = self.alphas_cumprod[t][:, None, None, None]
-        return alpha_bar.sqrt() * prediction + (1 - alpha_bar).sqrt() * xt
+        arguments: dict[str, Any] = {}
+        if self.image_encoder is not None:
+            arguments |= image_prompt_arguments(cond, xt, self.image_encoder.width)
+        if self.controlnet is not None:
+            arguments |= control_arguments(self.controlnet, xt, t, cond)
+        prediction = self.unet(xt, t, cond.text, class_labels=cond.camera, return_dict=False, **arguments)[0]
+        return self.schedule.eps(prediction, xt, t)
 
     def _check(self, xt: Tensor, cond: Cond) -> None:
         group = self.spec.views_per_group
@@ -123,3 +97,9 @@ class DiffusionPrior:
             raise ValueError(f"expected whole groups of {group} views, got {len(xt)} samples")
         if self.spec.is_camera_conditioned and cond.camera is None:
             raise ValueError(f"expected a camera for each of {len(xt)} samples, got none")
+        if cond.image is not None and self.image_encoder is None:
+            raise ValueError(f"expected no image, for {self.spec.name} has no IP-Adapter")
+        if cond.control is not None and self.controlnet is None:
+            raise ValueError(f"expected no control, for {self.spec.name} has no ControlNet")
+        if cond.reference is not None:
+            raise ValueError(f"expected no reference latents, for {self.spec.name} is no novel-view prior")

@@ -5,28 +5,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, overload
 
 import torch
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
-from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-from safetensors import SafetensorError
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from limbeck.errors import LimbeckError
-from limbeck.priors.diffusion import Autoencoder, DiffusionPrior, KLAutoencoder, PredictionType, TextEncoder
+from limbeck.priors.autoencoders import load_autoencoder
+from limbeck.priors.control import find_controlnet, load_controlnet
+from limbeck.priors.diffusion import DiffusionPrior
+from limbeck.priors.files import load_module, reported_as_incomplete
+from limbeck.priors.image_encoder import load_image_encoder
+from limbeck.priors.ip_adapter import attach_adapter, find_adapter, read_adapter
 from limbeck.priors.multiview import join_views
-from limbeck.priors.patch_autoencoder import PatchAutoencoder
-from limbeck.priors.prior import PriorSpec, Role
+from limbeck.priors.novel_view import NovelViewPrior, load_pose_projection
+from limbeck.priors.prediction import load_schedule
+from limbeck.priors.prior import AdaptedRole, PriorSpec, Role
+from limbeck.priors.text_encoder import load_text_encoder
 
 EMBEDDED = Path(__file__).parents[1] / "embedded"
 MVDREAM_VIEWS = 4
-ON_DISK_ONLY: Mapping[str, Any] = {"use_safetensors": True, "local_files_only": True}
-"""Never a pickle, never the network: a missing safetensors file is an error, not a fallback."""
 
 
 @dataclass(frozen=True)
@@ -68,61 +68,105 @@ def prior_folder(source: str) -> Path:
     )
 
 
-def load_prior(source: str, role: Role, device: torch.device) -> DiffusionPrior:
+TEXT_TO_IMAGE_PARTS = "unet, vae, text_encoder, tokenizer and scheduler"
+NOVEL_VIEW_PARTS = "unet, vae, image_encoder, scheduler and cc_projection or clip_camera_projection"
+
+
+@overload
+def load_prior(
+    source: str, role: Role | AdaptedRole, device: torch.device, adapter: Path | None = None
+) -> DiffusionPrior: ...
+@overload
+def load_prior(source: str, role: Literal["novel_view"], device: torch.device) -> NovelViewPrior: ...
+def load_prior(
+    source: str, role: Role | AdaptedRole | Literal["novel_view"], device: torch.device, adapter: Path | None = None
+) -> DiffusionPrior | NovelViewPrior:
     """Load one role of a prior.
 
     Args:
         source: ``embedded``, or a folder that holds the model itself or a subfolder per role.
-        role: which model of the prior.
+        role: which model of the prior; ``image_prompt`` and ``structure`` are its text-to-image model with an adapter.
         device: where it computes, in float32.
+        adapter: the IP-Adapter of ``image_prompt`` (a folder in h94/IP-Adapter's layout, or a weight file in one) or
+            the ControlNet of ``structure``; None is the subfolder of that name.
 
     Raises:
         LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE.
     """
     root = prior_folder(source)
-    folder = root / role if (root / role).is_dir() else root
-    try:
-        return _load(source, root, folder, role, device)
-    except (OSError, SafetensorError, ValueError, RuntimeError, LookupError, TypeError, AttributeError) as error:
-        raise LimbeckError(
-            "E_MODEL_INCOMPLETE",
-            f"could not load the {role} prior from {folder.name!r}: {str(error).splitlines()[0]}",
-            "check that the folder holds unet, vae, text_encoder, tokenizer and scheduler as safetensors",
-        ) from error
+    if role == "novel_view":
+        folder = _role_folder(root, role)
+        with reported_as_incomplete(f"{role} prior", folder, NOVEL_VIEW_PARTS):
+            return _load_novel_view(source, root, folder, device)
+    base: Role = "multi_view" if role == "multi_view" else "text_to_image"
+    folder = _role_folder(root, base)
+    with reported_as_incomplete(f"{base} prior", folder, TEXT_TO_IMAGE_PARTS):
+        prior = _load(source, root, folder, base, device)
+    if role == "image_prompt":
+        return with_image_prompt(prior, adapter or root / role, device)
+    return with_control(prior, adapter or root / role, device) if role == "structure" else prior
+
+
+def with_image_prompt(prior: DiffusionPrior, adapter: Path, device: torch.device) -> DiffusionPrior:
+    """Return a text-to-image prior with an IP-Adapter; the prior that came is used up, its UNet is changed in place.
+
+    Raises:
+        LimbeckError: E_MODEL_INCOMPLETE.
+    """
+    with reported_as_incomplete("image_prompt adapter", adapter, "models/ip-adapter and models/image_encoder"):
+        path = find_adapter(adapter)
+        encoder = load_image_encoder(path.parent / "image_encoder", device)
+        state = read_adapter(path)
+        if state["image_proj"]["proj.weight"].shape[1] != encoder.width:
+            raise ValueError(f"its image_proj does not take the {encoder.width} numbers of its image encoder")
+        attach_adapter(prior.unet, state, device)
+    return replace(prior, spec=_renamed(prior.spec, "image_prompt"), image_encoder=encoder)
+
+
+def with_control(prior: DiffusionPrior, adapter: Path, device: torch.device) -> DiffusionPrior:
+    """Return a text-to-image prior with a ControlNet.
+
+    Raises:
+        LimbeckError: E_MODEL_INCOMPLETE.
+    """
+    with reported_as_incomplete("structure adapter", adapter, "a controlnet"):
+        controlnet = load_controlnet(find_controlnet(adapter), prior.unet, device)
+    return replace(prior, spec=_renamed(prior.spec, "structure"), controlnet=controlnet)
+
+
+def _renamed(spec: PriorSpec, role: str) -> PriorSpec:
+    return replace(spec, name=f"{spec.name.rpartition('/')[0]}/{role}")
+
+
+def _role_folder(root: Path, role: str) -> Path:
+    return root / role if (root / role).is_dir() else root
 
 
 def _load(source: str, root: Path, folder: Path, role: Role, device: torch.device) -> DiffusionPrior:
-    loaded: Any = UNet2DConditionModel.from_pretrained(
-        folder,
-        subfolder="unet",
-        torch_dtype=torch.float32,
-        **ON_DISK_ONLY,
-        low_cpu_mem_usage=False,
-        output_loading_info=True,
-    )
-    unet, report = loaded
-    if report["missing_keys"]:  # diffusers would fill them at random
-        raise ValueError(f"its UNet lacks {len(report['missing_keys'])} weights")
-    unet = unet.eval().requires_grad_(False).to(device)
+    unet = load_module(UNet2DConditionModel, folder / "unet", device)
     has_camera = unet.config.class_embed_type == "projection"
     if has_camera != (role == "multi_view"):
         takes = "a" if has_camera else "no"
         raise ValueError(f"its UNet takes {takes} camera (class_embed_type is {unet.config.class_embed_type!r})")
     if role == "multi_view":
         join_views(unet, MVDREAM_VIEWS)
-    scheduler: Any = DDIMScheduler.from_pretrained(folder, subfolder="scheduler", local_files_only=True)
-    if scheduler.config.prediction_type not in get_args(PredictionType):
-        raise ValueError(f"its scheduler's prediction_type is {scheduler.config.prediction_type!r}, not epsilon or v")
-    autoencoder, pixels_per_latent = _load_autoencoder(folder / "vae", device)
+    schedule = load_schedule(folder / "scheduler", device)
+    autoencoder, pixels_per_latent = load_autoencoder(folder / "vae", device)
     spec = _spec(source, _read_card(root), unet.config.sample_size * pixels_per_latent, role)
-    return DiffusionPrior(
-        spec,
-        unet,
-        autoencoder,
-        _load_text_encoder(folder, device),
-        scheduler.alphas_cumprod.to(device=device, dtype=torch.float32),
-        scheduler.config.prediction_type,
-    )
+    return DiffusionPrior(spec, unet, autoencoder, load_text_encoder(folder, device), schedule)
+
+
+def _load_novel_view(source: str, root: Path, folder: Path, device: torch.device) -> NovelViewPrior:
+    unet = load_module(UNet2DConditionModel, folder / "unet", device)
+    channels = (unet.config.in_channels, unet.config.out_channels)
+    if channels[0] != 2 * channels[1]:
+        raise ValueError(f"its UNet takes {channels[0]} channels, not twice the {channels[1]} that it gives")
+    schedule = load_schedule(folder / "scheduler", device)
+    autoencoder, pixels_per_latent = load_autoencoder(folder / "vae", device)
+    encoder = load_image_encoder(folder / "image_encoder", device, align_corners=True)
+    projection = load_pose_projection(folder, unet.config.cross_attention_dim, encoder.width, device)
+    spec = _spec(source, _read_card(root), unet.config.sample_size * pixels_per_latent, "novel_view")
+    return NovelViewPrior(spec, unet, autoencoder, encoder, projection, schedule)
 
 
 def _read_card(root: Path) -> PriorCard:
@@ -133,7 +177,7 @@ def _read_card(root: Path) -> PriorCard:
     return PriorCard(fields)
 
 
-def _spec(source: str, card: PriorCard, image_size: int, role: Role) -> PriorSpec:
+def _spec(source: str, card: PriorCard, image_size: int, role: str) -> PriorSpec:
     return PriorSpec(
         name=f"{card.fields.get('name', Path(source).name)}/{role}",
         image_size=image_size,
@@ -146,23 +190,3 @@ def _spec(source: str, card: PriorCard, image_size: int, role: Role) -> PriorSpe
         known_words=card.known_words(),
         subjects=card.subjects(),
     )
-
-
-def _load_autoencoder(folder: Path, device: torch.device) -> tuple[Autoencoder, int]:
-    """Return the autoencoder and how many pixels per side one latent covers."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    if config["_class_name"] == "PatchAutoencoder":
-        autoencoder = PatchAutoencoder.from_folder(folder, device)
-        return autoencoder, autoencoder.patch
-    vae: Any = AutoencoderKL.from_pretrained(folder, torch_dtype=torch.float32, **ON_DISK_ONLY, low_cpu_mem_usage=False)
-    vae = vae.eval().requires_grad_(False).to(device)
-    return KLAutoencoder(vae), 2 ** (len(vae.config.block_out_channels) - 1)
-
-
-def _load_text_encoder(folder: Path, device: torch.device) -> TextEncoder:
-    """Load tokenizer and text encoder; a tokenizer from a wrong folder loads silently empty, so its size is checked."""
-    tokenizer: Any = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    model: Any = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32, **ON_DISK_ONLY)
-    if len(tokenizer) != model.config.vocab_size:
-        raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, its text encoder {model.config.vocab_size}")
-    return TextEncoder(tokenizer, model.eval().requires_grad_(False).to(device))

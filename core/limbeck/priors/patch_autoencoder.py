@@ -23,6 +23,7 @@ class PatchAutoencoder:
         """Take ``encoder.weight`` [K,3,p,p], ``encoder.bias`` [K], ``decoder.weight`` [K,3,p,p], ``mean`` [3,p,p]."""
         self._weights = weights
         self.patch = weights["encoder.weight"].shape[-1]
+        self.scaling_factor = 1.0
 
     @classmethod
     def from_folder(cls, folder: Path, device: torch.device) -> PatchAutoencoder:

@@ -5,14 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 Role = Literal["text_to_image", "multi_view"]
+AdaptedRole = Literal["image_prompt", "structure"]
+"""The text-to-image model with an IP-Adapter, or with a ControlNet."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +50,41 @@ class Cond:
     """What a noise prediction is conditioned on, per sample of the batch.
 
     Attributes:
-        text: text embeddings.
+        text: text embeddings; for a novel-view prior the one context token that image and pose become.
         camera: MVDream's camera condition (``cameras.mvdream_camera``), for priors that take one.
+        image: IP-Adapter image embeddings (``DiffusionPrior.encode_image``); zeros are the proper unconditional ones.
+        image_scale: gate of the image prompt; 0 is the base model bit for bit, None is 1 for every sample.
+        control: ControlNet's image, 0 to 1, for priors that take one.
+        control_scale: gate of the control; 0 is the base model bit for bit, None is 1 for every sample.
+        reference: Zero-1-to-3's image latents, not scaled; zeros in the unconditional branch.
     """
 
     text: Float[Tensor, "batch tokens width"]
     camera: Float[Tensor, "batch 16"] | None = None
+    image: Float[Tensor, "batch images dim"] | None = None
+    image_scale: Float[Tensor, " batch"] | None = None
+    control: Float[Tensor, "batch 3 H W"] | None = None
+    control_scale: Float[Tensor, " batch"] | None = None
+    reference: Float[Tensor, "batch channels h w"] | None = None
 
 
 def stack_conds(conds: Sequence[Cond]) -> Cond:
     """Concatenate conditions along the batch, so that all branches share one forward pass.
 
     Raises:
-        ValueError: if only some of them carry a camera.
+        ValueError: if only some of them carry a camera, an image or another optional condition.
     """
-    cameras = [cond.camera for cond in conds if cond.camera is not None]
-    if cameras and len(cameras) != len(conds):
-        raise ValueError(f"expected a camera in all {len(conds)} conditions or in none, got {len(cameras)}")
-    return Cond(torch.cat([cond.text for cond in conds]), torch.cat(cameras) if cameras else None)
+    return Cond(**{field.name: _stacked(field.name, conds) for field in fields(Cond)})
+
+
+def _stacked(name: str, conds: Sequence[Cond]) -> Any:
+    present = [value for cond in conds if (value := getattr(cond, name)) is not None]
+    if not present:
+        return None
+    if len(present) != len(conds):
+        article = "an" if name[0] in "aeiou" else "a"
+        raise ValueError(f"expected {article} {name} in all {len(conds)} conditions or in none, got {len(present)}")
+    return torch.cat(present)
 
 
 @runtime_checkable
@@ -90,16 +109,21 @@ class Prior(Protocol):
         """Return sRGB images in 0 to 1."""
         ...
 
+    def eps(
+        self, xt: Float[Tensor, "batch channels h w"], t: Int[Tensor, " batch"], cond: Cond
+    ) -> Float[Tensor, "batch channels h w"]:
+        """Return the predicted noise, whatever the model itself predicts."""
+        ...
+
+
+@runtime_checkable
+class TextPrior(Prior, Protocol):
+    """A prior that words condition."""
+
     def fit_prompt(self, prompt: str, suffix: str) -> str:
         """Return the prompt, shortened by whole words if it and the suffix do not fit the text encoder."""
         ...
 
     def encode_text(self, prompts: Sequence[str]) -> Float[Tensor, "prompts tokens width"]:
         """Return text embeddings."""
-        ...
-
-    def eps(
-        self, xt: Float[Tensor, "batch channels h w"], t: Int[Tensor, " batch"], cond: Cond
-    ) -> Float[Tensor, "batch channels h w"]:
-        """Return the predicted noise, whatever the model itself predicts."""
         ...

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Model files: each part of a folder is loaded by itself. Safetensors only, never the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from limbeck.errors import LimbeckError
+
+ON_DISK_ONLY: Mapping[str, Any] = {"use_safetensors": True, "local_files_only": True}
+"""Never a pickle, never the network: a missing safetensors file is an error, not a fallback."""
+
+
+@contextmanager
+def reported_as_incomplete(what: str, folder: Path, needs: str) -> Iterator[None]:
+    """Turn whatever the libraries raise on a missing, truncated or foreign file into one error with a remedy.
+
+    Args:
+        what: the model, for the message.
+        folder: where it was looked for.
+        needs: what the folder must hold, for the remedy.
+
+    Raises:
+        LimbeckError: E_MODEL_INCOMPLETE.
+    """
+    try:
+        yield
+    except (OSError, SafetensorError, ValueError, RuntimeError, LookupError, TypeError, AttributeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise LimbeckError(
+            "E_MODEL_INCOMPLETE",
+            f"could not load the {what} from {folder.name!r}: {reason}",
+            f"check that the folder holds {needs} as safetensors",
+        ) from error
+
+
+def load_module(kind: Any, folder: Path, device: torch.device) -> Any:
+    """Load a diffusers model of class ``kind``, frozen, in float32.
+
+    Raises:
+        ValueError: if weights are missing, which diffusers would fill at random.
+    """
+    model, report = kind.from_pretrained(
+        folder, torch_dtype=torch.float32, **ON_DISK_ONLY, low_cpu_mem_usage=False, output_loading_info=True
+    )
+    if report["missing_keys"]:
+        raise ValueError(f"its {kind.__name__} lacks {len(report['missing_keys'])} weights")
+    return frozen(model, device)
+
+
+def frozen(module: Any, device: torch.device) -> Any:
+    """Return the module on the device, in evaluation mode and without gradients of its own."""
+    return module.eval().requires_grad_(False).to(device)
+
+
+def load_projection(folder: Path, out_width: int, in_width: int, device: torch.device) -> nn.Linear:
+    """Load the one linear layer of this shape from a folder, whatever its weight is called.
+
+    Raises:
+        ValueError: if the folder has no such weight, or more than one.
+    """
+    tensors: dict[str, Tensor] = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        tensors |= load_file(path)
+    names = [name for name, tensor in tensors.items() if tuple(tensor.shape) == (out_width, in_width)]
+    if len(names) != 1:
+        raise ValueError(f"expected one weight of shape {(out_width, in_width)} in {folder.name!r}, got {len(names)}")
+    bias = tensors.get(f"{names[0].removesuffix('weight')}bias")
+    linear = nn.Linear(in_width, out_width, bias=bias is not None)
+    linear.load_state_dict({"weight": tensors[names[0]]} | ({} if bias is None else {"bias": bias}))
+    return frozen(linear, device)

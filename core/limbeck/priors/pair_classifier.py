@@ -1,0 +1,277 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""C(I) of JointDreamer (arXiv:2407.12291, supplement 1.1): are two images views of one object, this camera apart?
+
+The energy of a pair is the logit; it is differentiable with respect to the images. One code serves two backbones, both
+transformers' ViTModel in its own folder layout: the small one that ships, and DINO ViT-S/16.
+
+Where this departs from the paper: the relative camera is ``M1^-1 M2`` with unit distances (the released code multiplies
+by the transpose, which is no relative camera); an image scaled by 1/2 or 1/3 has the nearest whole number of patches,
+so that no pixel is cut off; and the last weight's norm is learned, for one fixed at 1 keeps every logit within 1 of 0.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.nn.functional import interpolate, normalize
+from torch.nn.utils.parametrizations import weight_norm
+from transformers import ViTModel
+
+from limbeck.priors.files import ON_DISK_ONLY, frozen, reported_as_incomplete
+
+CAMERA_HIDDEN = 256
+HEADS, HEAD_WIDTH = 8, 64
+BOTTLENECK = 256
+HIDDEN_PER_FEATURE = 2048 / 384
+"""The head's hidden width over the image feature's width, as for DINO ViT-S/16."""
+LOGIT_NORM = 5.0
+"""Norm of the last weight before training: no logit can be larger."""
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """What the weights alone do not say; ``config.json`` holds it.
+
+    Attributes:
+        image_size: pixels per side that the backbone sees at scale 1.
+        mean, std: its normalisation of sRGB in 0 to 1.
+        scales: an image's feature is the mean of its CLS tokens at these scales.
+        frozen_layers: the embeddings and this many first layers of the backbone are not trained.
+    """
+
+    image_size: int = 64
+    mean: tuple[float, float, float] = (0.5, 0.5, 0.5)
+    std: tuple[float, float, float] = (0.25, 0.25, 0.25)
+    scales: tuple[float, ...] = (1.0, 1 / 2, 1 / 3)
+    frozen_layers: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no image can be scaled to."""
+        if self.image_size < 1 or not self.scales or not all(0 < scale <= 1 for scale in self.scales):
+            raise ValueError(
+                f"expected a positive image_size and scales in 0 to 1, got {self.image_size}, {self.scales}"
+            )
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError(f"expected three means and three positive stds, got {self.mean}, {self.std}")
+
+
+DINO = PairSettings(224, IMAGENET_MEAN, IMAGENET_STD, frozen_layers=9)
+"""For DINO ViT-S/16: ImageNet's normalisation; blocks 0 to 8 frozen, 9 to 11 trained."""
+
+
+class CameraAttention(nn.Module):
+    """Cross-attention of one camera token over the scalars of a pair's feature, each a token of width 1.
+
+    With keys ``x_n k`` and values ``x_n v`` the score of head h at token n is ``x_n (q_h . k_h) / 8``, and its output
+    is ``v_h sum_n softmax_n(score) x_n``. So one slope and one weighted mean per head replace keys and values of
+    [tokens, 512]; the result is that of ordinary attention.
+    """
+
+    def __init__(self, camera_width: int, feature_width: int) -> None:
+        """Take the width of the query and of the feature, which is also the output's."""
+        super().__init__()
+        inner = HEADS * HEAD_WIDTH
+        self.to_q = nn.Linear(camera_width, inner, bias=False)
+        self.to_k = nn.Linear(1, inner, bias=False)
+        self.to_v = nn.Linear(1, inner, bias=False)
+        self.to_out = nn.Linear(inner, feature_width)
+
+    def forward(
+        self, camera: Float[Tensor, "pairs camera_width"], feature: Float[Tensor, "pairs width"]
+    ) -> Float[Tensor, "pairs width"]:
+        """Return what the camera picks out of the feature."""
+        q = self.to_q(camera).unflatten(-1, (HEADS, HEAD_WIDTH))
+        slope = (q * self.to_k.weight.view(HEADS, HEAD_WIDTH)).sum(-1) / math.sqrt(HEAD_WIDTH)
+        weights = torch.softmax(slope[..., None] * feature[:, None], dim=-1)
+        means = (weights * feature[:, None]).sum(-1)
+        return self.to_out((means[..., None] * self.to_v.weight.view(HEADS, HEAD_WIDTH)).flatten(1))
+
+
+class PairHead(nn.Module):
+    """Camera MLP, cross-attention residual, and a 3-layer MLP with an L2-normalised bottleneck."""
+
+    def __init__(self, width: int) -> None:
+        """Take the width of one image's feature; everything else scales with it."""
+        super().__init__()
+        pair = 2 * width
+        hidden = round(HIDDEN_PER_FEATURE * width)
+        self.camera = nn.Sequential(
+            nn.Linear(16, CAMERA_HIDDEN),
+            nn.GELU(),
+            nn.Linear(CAMERA_HIDDEN, CAMERA_HIDDEN),
+            nn.GELU(),
+            nn.Linear(CAMERA_HIDDEN, CAMERA_HIDDEN),
+            nn.GELU(),
+            weight_norm(nn.Linear(CAMERA_HIDDEN, width)),
+        )
+        self.attention = CameraAttention(width, pair)
+        self.norm = nn.LayerNorm(pair)
+        self.mlp = nn.Sequential(
+            nn.Linear(pair, hidden), nn.GELU(), nn.Linear(hidden, hidden), nn.GELU(), nn.Linear(hidden, BOTTLENECK)
+        )
+        self.last = weight_norm(nn.Linear(BOTTLENECK, 1, bias=False))
+        with torch.no_grad():
+            self.last.parametrizations.weight.original0.fill_(LOGIT_NORM)  # pyright: ignore
+
+    def forward(
+        self,
+        first: Float[Tensor, "pairs width"],
+        second: Float[Tensor, "pairs width"],
+        relative: Float[Tensor, "pairs 4 4"],
+    ) -> Float[Tensor, " pairs"]:
+        """Return the logit of each pair of image features."""
+        feature = torch.cat([first, second], dim=-1)
+        attended = self.attention(self.camera(relative.flatten(1)), feature)
+        return self.last(normalize(self.mlp(feature + self.norm(attended)), dim=-1))[:, 0]
+
+
+class PairClassifier(nn.Module):
+    """A backbone and a head. The backbone's result can be shared by all the pairs that an image is in."""
+
+    def __init__(self, vit: ViTModel, settings: PairSettings) -> None:
+        """Take a backbone; the head starts at random."""
+        super().__init__()
+        self.settings = settings
+        self.vit = vit
+        self.head = PairHead(vit.config.hidden_size)
+
+    def features(self, rgb: Float[Tensor, "images 3 H W"]) -> Float[Tensor, "images width"]:
+        """Return the mean over scales of the CLS token of sRGB images in 0 to 1 of any size."""
+        mean, std = (torch.tensor(value).to(rgb)[:, None, None] for value in (self.settings.mean, self.settings.std))
+        rgb = (rgb - mean) / std
+        tokens = [self._cls(rgb, size) for size in self.sizes()]
+        return torch.stack(tokens).mean(0)
+
+    def sizes(self) -> tuple[int, ...]:
+        """Return the pixels per side at each scale: whole patches."""
+        patch = self.vit.config.patch_size
+        return tuple(patch * max(1, round(self.settings.image_size * scale / patch)) for scale in self.settings.scales)
+
+    def _cls(self, rgb: Tensor, size: int) -> Tensor:
+        if rgb.shape[-2:] != (size, size):
+            rgb = interpolate(rgb, size=(size, size), mode="bilinear", antialias=True, align_corners=False)
+        return self.vit(rgb, interpolate_pos_encoding=True).last_hidden_state[:, 0]
+
+    def forward(
+        self,
+        first: Float[Tensor, "pairs 3 H W"],
+        second: Float[Tensor, "pairs 3 H W"],
+        relative: Float[Tensor, "pairs 4 4"],
+    ) -> Float[Tensor, " pairs"]:
+        """Return the logit of each pair of images; above 0 they are two views of one object, ``relative`` apart."""
+        features = self.features(torch.cat([first, second]))
+        return self.head(features[: len(first)], features[len(first) :], relative)
+
+    def freeze_first_layers(self) -> None:
+        """Stop training the embeddings and the first ``frozen_layers`` layers, where the settings say so."""
+        if self.settings.frozen_layers:
+            frozen = [self.vit.embeddings, *self.vit.layers[: self.settings.frozen_layers]]
+            for module in frozen:
+                module.requires_grad_(False)
+
+
+def relative_cameras(
+    first_c2w: Float[Tensor, "pairs 4 4"], second_c2w: Float[Tensor, "pairs 4 4"]
+) -> Float[Tensor, "pairs 4 4"]:
+    """Return ``M1^-1 M2``: the second camera as the first sees it, both at distance 1 from the origin."""
+    first, second = _at_unit_distance(first_c2w), _at_unit_distance(second_c2w)
+    relative = torch.zeros_like(first)
+    to_first = first[:, :3, :3].transpose(1, 2)
+    relative[:, :3, :3] = to_first @ second[:, :3, :3]
+    relative[:, :3, 3] = (to_first @ (second[:, :3, 3:] - first[:, :3, 3:]))[..., 0]
+    relative[:, 3, 3] = 1.0
+    return relative
+
+
+def _at_unit_distance(c2w: Tensor) -> Tensor:
+    scaled = c2w.clone()
+    scaled[:, :3, 3] /= c2w[:, :3, 3].norm(dim=-1, keepdim=True).clamp_min(1e-8)
+    return scaled
+
+
+def pair_logits(
+    classifier: PairClassifier, rgb: Float[Tensor, "views 3 H W"], c2w: Float[Tensor, "views 4 4"]
+) -> Float[Tensor, " pairs"]:
+    """Return the logits of all ordered pairs (i, j), i != j, of views: 0-1, 0-2, ..., 1-0, 1-2, ...
+
+    Their mean is the energy C(I) of the views, larger where they agree.
+    """
+    features = classifier.features(rgb)
+    order = torch.arange(len(rgb), device=rgb.device)
+    i, j = torch.cartesian_prod(order, order).unbind(-1)
+    i, j = i[i != j], j[i != j]
+    return classifier.head(features[i], features[j], relative_cameras(c2w[i], c2w[j]))
+
+
+def save_pair_classifier(classifier: PairClassifier, folder: Path) -> None:
+    """Write ``vit/`` (transformers' layout), ``head.safetensors`` (both float16) and ``config.json``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state: Any = {name: value.detach().half().contiguous() for name, value in classifier.vit.state_dict().items()}
+    half = ViTModel(classifier.vit.config, add_pooling_layer=False).half()
+    half.load_state_dict(state)
+    half.save_pretrained(folder / "vit")
+    head = {name: value.detach().half().contiguous().cpu() for name, value in classifier.head.state_dict().items()}
+    save_file(head, folder / "head.safetensors")
+    (folder / "config.json").write_text(json.dumps(asdict(classifier.settings), indent=2) + "\n", encoding="utf-8")
+
+
+def load_pair_classifier(folder: Path, device: torch.device) -> PairClassifier:
+    """Load what ``save_pair_classifier`` wrote, frozen and in float32.
+
+    Raises:
+        LimbeckError: E_MODEL_INCOMPLETE.
+    """
+    with reported_as_incomplete("pair classifier", folder, "config.json, head and vit"):
+        settings = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        classifier = PairClassifier(_read_vit(folder / "vit"), _settings(settings))
+        head = load_file(folder / "head.safetensors")
+        classifier.head.load_state_dict({name: value.float() for name, value in head.items()})
+    return frozen(classifier, device)
+
+
+def load_backbone(folder: Path, settings: PairSettings = DINO) -> PairClassifier:
+    """Return an untrained head on a ViT from a folder in transformers' layout, such as DINO ViT-S/16's.
+
+    Raises:
+        LimbeckError: E_MODEL_INCOMPLETE.
+    """
+    with reported_as_incomplete("backbone", folder, "config.json and a ViT's model"):
+        classifier = PairClassifier(_read_vit(folder), settings)
+        if settings.frozen_layers > len(classifier.vit.layers):
+            raise ValueError(f"it has {len(classifier.vit.layers)} layers, fewer than {settings.frozen_layers}")
+    classifier.freeze_first_layers()
+    return classifier
+
+
+def _read_vit(folder: Path) -> ViTModel:
+    if not (folder / "model.safetensors").is_file():  # else transformers would look for the name on its hub
+        raise FileNotFoundError(f"it has no {folder.name}/model.safetensors")
+    loaded: Any = ViTModel.from_pretrained(
+        folder,
+        add_pooling_layer=False,
+        dtype=torch.float32,
+        **ON_DISK_ONLY,
+        output_loading_info=True,
+    )
+    vit, report = loaded
+    if report["missing_keys"] or report["mismatched_keys"]:  # transformers would fill them at random
+        count = len(report["missing_keys"]) + len(report["mismatched_keys"])
+        raise ValueError(f"its ViT lacks {count} weights")
+    return vit
+
+
+def _settings(fields: Any) -> PairSettings:
+    if not isinstance(fields, dict):
+        raise TypeError(f"its config.json holds {type(fields).__name__}, not an object")
+    return PairSettings(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})

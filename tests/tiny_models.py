@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Random models of a few thousand weights in the exact layouts that are published, written to disk."""
+
+import shutil
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from safetensors.torch import save_file
+from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from limbeck.priors.loading import EMBEDDED
+
+CPU = torch.device("cpu")
+WIDTH = 96
+"""Of the embedded text encoder, which the tiny models share."""
+
+
+def write_unet(folder: Path, **changes) -> None:
+    config = {
+        "sample_size": 8,
+        "in_channels": 4,
+        "out_channels": 4,
+        "block_out_channels": (8, 16),
+        "layers_per_block": 1,
+        "cross_attention_dim": WIDTH,
+        "attention_head_dim": 4,
+        "norm_num_groups": 4,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "UpBlock2D"),
+        "addition_embed_type": "text",
+        "addition_embed_type_num_heads": 4,
+        "resnet_time_scale_shift": "scale_shift",
+    }
+    UNet2DConditionModel(**(config | changes)).save_pretrained(folder / "unet")
+
+
+def write_vae_and_scheduler(folder: Path) -> None:
+    AutoencoderKL(
+        block_out_channels=(8, 8, 16, 16),
+        norm_num_groups=4,
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+    ).save_pretrained(folder / "vae")
+    DDIMScheduler(
+        beta_schedule="scaled_linear",
+        beta_start=0.00085,
+        beta_end=0.012,
+        prediction_type="v_prediction",
+        clip_sample=False,
+        set_alpha_to_one=False,
+        steps_offset=1,
+    ).save_pretrained(folder / "scheduler")
+
+
+def write_text_to_image(folder: Path, **changes) -> Path:
+    """Stable Diffusion's layout; latents 8 x 8 x 4 of 64 pixels."""
+    torch.manual_seed(0)
+    write_unet(folder, **changes)
+    write_vae_and_scheduler(folder)
+    for part in ("text_encoder", "tokenizer"):
+        shutil.copytree(EMBEDDED / "text_to_image" / part, folder / part)
+    return folder
+
+
+def write_image_encoder(folder: Path, *, projection: int = 24) -> None:
+    CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=16,
+            intermediate_size=32,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            image_size=32,
+            patch_size=8,
+            projection_dim=projection,
+        )
+    ).save_pretrained(folder)
+
+
+def write_ip_adapter(folder: Path, name: str = "ip-adapter.safetensors", *, width: int = WIDTH) -> Path:
+    """h94/IP-Adapter's layout, for the tiny UNet's four cross-attentions of 16 channels."""
+    torch.manual_seed(1)
+    tensors = {
+        "image_proj.proj.weight": torch.randn(4 * width, 24) * 0.2,
+        "image_proj.proj.bias": torch.randn(4 * width) * 0.2,
+        "image_proj.norm.weight": torch.ones(width),
+        "image_proj.norm.bias": torch.zeros(width),
+    }
+    for index in (1, 3, 5, 7):
+        for kind in "kv":
+            tensors[f"ip_adapter.{index}.to_{kind}_ip.weight"] = torch.randn(16, width) * 0.3
+    (folder / "models").mkdir(parents=True)
+    save_file(tensors, folder / "models" / name)
+    write_image_encoder(folder / "models" / "image_encoder")
+    return folder
+
+
+def write_novel_view(folder: Path, *, projection: str = "cc_projection", weight: str = "projection.weight") -> Path:
+    """Zero-1-to-3's parts, as its mirrors lay them out."""
+    torch.manual_seed(2)
+    write_unet(folder, in_channels=8, addition_embed_type=None, resnet_time_scale_shift="default")
+    write_vae_and_scheduler(folder)
+    write_image_encoder(folder / "image_encoder")
+    (folder / projection).mkdir()
+    bias = weight.replace("weight", "bias")
+    tensors = {weight: torch.randn(WIDTH, 24 + 4), bias: torch.randn(WIDTH)}
+    save_file(tensors, folder / projection / "diffusion_pytorch_model.safetensors")
+    return folder
