@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -97,10 +97,12 @@ class Recipe:
     @property
     def roles(self) -> tuple[AnyRole, ...]:
         """Which models a run needs: its terms', its energies', and those that draw references."""
-        critics = (role for term in self.terms for role in term.critics if role != "reference")
-        drawing: tuple[AnyRole, ...] = ("multi_view", "text_to_image") if self.references else ()
-        painting: tuple[AnyRole, ...] = ("text_to_image",) if self.needs_image and self.drawn_image else ()
-        found: tuple[AnyRole, ...] = (*(term.prior for term in self.terms), *critics, *drawing, *painting)
+        found: list[AnyRole] = [term.prior for term in self.terms]
+        found.extend(cast("AnyRole", role) for term in self.terms for role in term.critics if role != "reference")
+        if self.references:
+            found.extend(("multi_view", "text_to_image"))
+        if self.needs_image and self.drawn_image:
+            found.append("text_to_image")
         return tuple(dict.fromkeys(found))
 
 
