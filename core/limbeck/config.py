@@ -7,18 +7,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from limbeck.distillation.references import DrawnReferences
+from limbeck.distillation.guidance import MultiStepSwitch, PerpNegSwitch, Switch
+from limbeck.distillation.references import DrawnImage, DrawnReferences
 from limbeck.distillation.regularisers import Regularisers
-from limbeck.distillation.term import Term
+from limbeck.distillation.term import AnyRole, ConsistencySwitch, Energies, Noise, Term, Variate
 from limbeck.errors import LimbeckError
-from limbeck.priors.prior import Role
 from limbeck.representations.densify import DensifySettings
 from limbeck.representations.gaussians import GaussianSettings
 from limbeck.rigs import OrbitRig
+from limbeck.schedules import Schedule, constant
+from limbeck.validity import require_possible, require_possible_views
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,14 @@ class Recipe:
     Attributes:
         steps: optimisation steps of a full run; ``--steps`` replaces it and every schedule follows.
         views: images per step.
-        render_size: pixels per side, or 0 for the prior's own image size.
+        neighbours_deg: the second half of the views are the first turned by this much (GSD), or 0 for none.
+        render_size: pixels per side over the run, or 0 for the prior's own image size.
         background: grey level in 0 to 1 behind the renders, or None for the prior's own (or random, if it has none).
         terms: the objective; at least one.
         adam_betas: of the optimiser.
         references: views drawn from the priors before the run, if any.
+        drawn_image: how the image prompt is drawn where the user gives none; None needs the user's.
+        picture_weight: of the squared error to the image prompt at its own camera, over the run.
     """
 
     name: str
@@ -41,11 +46,14 @@ class Recipe:
     terms: tuple[Term, ...]
     steps: int = 400
     views: int = 4
-    render_size: int = 0
+    neighbours_deg: float = 0.0
+    render_size: Schedule = constant(0)
     background: float | None = None
     adam_betas: tuple[float, float] = (0.9, 0.99)
     representation: Literal["gaussians"] = "gaussians"
     references: DrawnReferences | None = None
+    drawn_image: Annotated[DrawnImage | None, Switch] = None
+    picture_weight: Schedule = constant(0.0)
     rig: OrbitRig = OrbitRig()
     regularisers: Regularisers = Regularisers()
     gaussians: GaussianSettings = GaussianSettings()
@@ -61,39 +69,61 @@ class Recipe:
             raise ValueError(f"expected 1 to 1,000,000 steps, got {self.steps}")
         if not 1 <= self.views <= 64:
             raise ValueError(f"expected 1 to 64 views a step, got {self.views}")
-        if self.render_size and not 8 <= self.render_size <= 2048:
-            raise ValueError(f"expected a render_size of 8 to 2048 pixels, or 0, got {self.render_size}")
+        sizes = [size for _, size in self.render_size.points]
+        if sizes != [0] and not all(8 <= size <= 2048 for size in sizes):
+            raise ValueError(f"expected a render_size of 8 to 2048 pixels, or 0, got {sizes}")
+        if not -180 <= self.neighbours_deg <= 180:
+            raise ValueError(f"expected neighbours_deg from -180 to 180, got {self.neighbours_deg}")
         if self.background is not None and not 0 <= self.background <= 1:
             raise ValueError(f"expected a background from 0 to 1, got {self.background}")
         if not all(0 <= beta < 1 for beta in self.adam_betas):
             raise ValueError(f"expected adam_betas from 0 to below 1, got {self.adam_betas}")
-        if self.needs_orthogonal_views and self.views % 4:
-            raise ValueError(f"expected a multiple of 4 views, which the multi-view prior needs, got {self.views}")
-        if any(term.prior == "multi_view" and not term.timesteps.is_shared for term in self.terms):
-            raise ValueError("expected timesteps.is_shared for a term on the multi-view prior, got independent ones")
-
-        if any(term.prior == "multi_view" and term.sector_deg is not None for term in self.terms):
-            raise ValueError("expected no sector_deg for a term on the multi-view prior, which needs all four views")
+        for index, term in enumerate(self.terms):
+            require_possible(f"terms.{index}", term, has_points=self.representation == "gaussians")
+        require_possible_views(self.terms, self.views, self.neighbours_deg)
 
     @property
     def needs_orthogonal_views(self) -> bool:
         """Whether any term looks at four views of one object at once."""
-        return any(term.prior == "multi_view" for term in self.terms)
+        return any(term.needs_orthogonal_views for term in self.terms)
 
     @property
-    def roles(self) -> tuple[Role, ...]:
-        """Which models of the prior a run needs."""
-        drawing: tuple[Role, ...] = ("multi_view", "text_to_image") if self.references else ()
-        return tuple(dict.fromkeys((*(term.prior for term in self.terms), *drawing)))
+    def needs_image(self) -> bool:
+        """Whether any term looks at a reference picture."""
+        shown = ("image_prompt", "novel_view")
+        is_held_to = any(weight for _, weight in self.picture_weight.points)
+        return is_held_to or any(term.prior in shown or "reference" in term.critics for term in self.terms)
+
+    @property
+    def roles(self) -> tuple[AnyRole, ...]:
+        """Which models a run needs: its terms', its energies', and those that draw references."""
+        found: list[AnyRole] = [term.prior for term in self.terms]
+        found.extend(cast("AnyRole", role) for term in self.terms for role in term.critics if role != "reference")
+        if self.references:
+            found.extend(("multi_view", "text_to_image"))
+        if self.needs_image and self.drawn_image:
+            found.append("text_to_image")
+        return tuple(dict.fromkeys(found))
 
 
 SHORT_NAMES: Mapping[str, str] = {
     "guidance_scale": "guidance.scale",
+    "perp_neg": "guidance.perp_neg",
     "t_min": "timesteps.t_min",
     "t_max": "timesteps.t_max",
 }
 """Vocabulary of ``--set`` whose path in a term is longer than its name."""
 
+_PARTS: Mapping[str, TypeAdapter[Any]] = {
+    "noise": TypeAdapter(Noise),
+    "variate": TypeAdapter(Variate),
+    "energies": TypeAdapter(Energies),
+    "consistency": TypeAdapter(ConsistencySwitch),
+    "perp_neg": TypeAdapter(PerpNegSwitch),
+    "multi_step": TypeAdapter(MultiStepSwitch),
+    "drawn_image": TypeAdapter(Annotated[DrawnImage | None, Switch]),
+}
+"""Parts that a word or a number can set; their defaults are filled in at once, so that later keys reach them."""
 _RECIPE = TypeAdapter(Recipe)
 _TERM_FIELDS = frozenset(field.name for field in fields(Term))
 
@@ -148,7 +178,17 @@ def _set(plain: dict[str, Any], path: list[str], value: Any, key: str) -> None:
     existing = _child(node, path[-1], key, path[:-1])
     if isinstance(existing, dict) and "kind" in existing and isinstance(value, str):
         value = {"kind": value}
+    if path[-1] in _PARTS:
+        value = _filled(_PARTS[path[-1]], value)
     node[int(path[-1]) if isinstance(node, list) else path[-1]] = value
+
+
+def _filled(part: Any, value: Any) -> Any:
+    """Return a part with its defaults; one that cannot be stays as it is, for the whole recipe's check to name."""
+    try:
+        return part.dump_python(part.validate_python(value), mode="json")
+    except ValidationError:
+        return value
 
 
 def _child(node: Any, part: str, key: str, parents: list[str]) -> Any:

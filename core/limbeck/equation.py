@@ -10,27 +10,76 @@ from limbeck.config import Recipe
 from limbeck.distillation.term import Term
 from limbeck.schedules import Schedule, as_plain
 
-VARIATES = {"noise": "noise", "uncond": "eps(x_t, t, uncond)", "base": "eps(x_t, t, text)"}
+VARIATES = {
+    "noise": "noise",
+    "uncond": "eps(x_t, t, uncond)",
+    "base": "eps(x_t, t, text)",
+    "base_shifted": "eps(x_t', t', text)",
+    "lora": "eps_lora(x_t, t, text, camera)",
+    "path": "eps(x_s, s, empty)",
+}
 WEIGHTINGS = {"sigma2": "sigma_t^2", "uniform": "1", "gamma": "sigma_t / alpha_t", "fantasia3d": "alpha_t sigma_t^2"}
+TARGETS = {
+    "text_to_image": "text",
+    "multi_view": "text, cameras",
+    "image_prompt": "text, image",
+    "structure": "text, depth",
+    "novel_view": "image, camera",
+}
+ENERGIES = {"pair_classifier": "C(I)", "novel_view": "C(II)", "multi_view": "C(III)"}
 
 
 def equation_of(recipe: Recipe) -> list[str]:
-    """Return one line per term, and one each for drawn references and regularisers where they are in use."""
+    """Return one line per term, and one each for references, the picture and regularisers where they are used."""
     lines = [_term_line(index, term) for index, term in enumerate(recipe.terms)]
     if recipe.references is not None:
         lines.append(f"+ {_show(recipe.references.weight)} x squared error to four drawn reference views")
+    if recipe.needs_image and as_plain(recipe.picture_weight) != 0.0:
+        lines.append(f"+ {_show(recipe.picture_weight)} x squared error to the picture at its own camera")
     regularisers = recipe.regularisers
     used = [field.name for field in fields(regularisers) if as_plain(getattr(regularisers, field.name)) != 0.0]
     return [*lines, f"+ regularisers: {', '.join(used)}"] if used else lines
 
 
 def _term_line(index: int, term: Term) -> str:
-    guided = f"[eps_uncond + {_show(term.guidance.scale)} (eps_text - eps_uncond)]"
-    shared = "one t per step" if term.timesteps.is_shared else "one t per view"
+    shared = "one t per step" if term.shares_timestep else "one t per view"
     t_range = f"t in [{_show(term.timesteps.t_min)}, {_show(term.timesteps.t_max)}] T, {shared}"
     weight = f"{_show(term.weight)} x {WEIGHTINGS[term.weighting]}"
-    sector = "" if term.sector_deg is None else f", azimuths {term.sector_deg[0]:g} to {term.sector_deg[1]:g}"
-    return f"term {index} on {term.prior}: {weight} x ({guided} - {VARIATES[term.variate.kind]}), {t_range}{sector}"
+    residual = f"{_target(term)} - {VARIATES[term.variate.kind]}{_energies(term)}"
+    return f"term {index} on {term.prior}: {weight} x ({residual}), {t_range}, noise {term.noise.kind}{_rest(term)}"
+
+
+def _target(term: Term) -> str:
+    """Return the guided prediction, written out."""
+    target = f"eps({TARGETS[term.prior]})"
+    guidance = term.guidance
+    direction = f"({target} - eps(uncond)"
+    if guidance.perp_neg is not None:
+        direction += f" + {_show(guidance.perp_neg.strength)} sum_i w_i(view) (e_i orthogonal to it)"
+    guided = f"eps(uncond) + {_show(guidance.scale)} {direction})"
+    if guidance.rescale:
+        guided = f"rescale {guidance.rescale:g} of {guided}"
+    return f"walk down by [{guided}]" if guidance.multi_step else f"[{guided}]"
+
+
+def _energies(term: Term) -> str:
+    if not term.energies:
+        return ""
+    terms = [f"{_show(energy.weight)} dC/dx_t of {ENERGIES[energy.kind]}" for energy in term.energies]
+    return f" - {_show(term.energy_weight)} sigma_t ({' + '.join(terms)})"
+
+
+def _rest(term: Term) -> str:
+    parts = []
+    if term.prior == "image_prompt":
+        parts.append(f"image scale {_show(term.image_scale)}")
+    if term.prior == "structure":
+        parts.append(f"control scale {_show(term.control_scale)}")
+    if term.sector_deg is not None:
+        parts.append(f"azimuths {term.sector_deg[0]:g} to {term.sector_deg[1]:g}")
+    if term.consistency is not None:
+        parts.append(f"+ {_show(term.consistency.weight)} x gradient consistency of neighbours (depth alone)")
+    return "".join(f", {part}" for part in parts)
 
 
 def _show(schedule: Schedule) -> str:

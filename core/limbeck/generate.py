@@ -15,19 +15,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from limbeck import __version__
 from limbeck.config import Recipe, recipe_to_plain
 from limbeck.devices import choose_device
-from limbeck.distillation.conditioning import Conditioned, condition
-from limbeck.distillation.loop import Scene, optimise
+from limbeck.distillation.conditioning import Conditioned
+from limbeck.distillation.loop import Scene, StepReport, optimise
 from limbeck.distillation.references import PosedImages, draw_references
 from limbeck.distillation.state import RunState, initial_state, state_from_tensors, state_to_tensors
+from limbeck.errors import LimbeckError
 from limbeck.events import Asset, Checkpoint, Event, Finished, Preview, Progress, Warned
 from limbeck.meshing import final_mesh, placed, placed_cloud, preview_mesh
-from limbeck.priors.loading import load_prior
-from limbeck.priors.prior import Role
+from limbeck.models import Cast, Spoken, load_cast, require_image
+from limbeck.priors.novel_view import Viewpoints
 from limbeck.prompts import unknown_words
+from limbeck.randomness import seeded_generators
 from limbeck.representations.rasterize import is_compiled, warm_up
 from limbeck.rigs import Placement, Rig, rig_to_plain
 
@@ -47,6 +51,8 @@ class GenerationSettings:
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         previews: how many intermediate meshes the run yields, evenly spread.
         checkpoints: how many checkpoints the run yields, evenly spread.
+        image: the image prompt: sRGB in 0 to 1, square, over a plain background; None where there is none.
+        image_viewpoint: where it was seen from; None is straight from the front.
     """
 
     prompt: str
@@ -60,6 +66,8 @@ class GenerationSettings:
     device: str = "auto"
     previews: int = 40
     checkpoints: int = 0
+    image: Float[Tensor, "1 3 H W"] | None = None
+    image_viewpoint: Viewpoints | None = None
 
 
 def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> Generator[Event, None, None]:
@@ -70,44 +78,55 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
         resume: a checkpoint of the same settings to go on from.
 
     Raises:
-        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_DEVICE, E_DIVERGED, E_EMPTY.
+        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_RECIPE_INVALID, E_DEVICE, E_DIVERGED,
+            E_EMPTY.
     """
+    require_image(settings.recipe, has_image=settings.image is not None)
     device = choose_device(settings.device)
     recipe = settings.recipe
     yield Progress("loading", 0, 0, f"the {settings.prior} prior")
-    priors: dict[Role, Conditioned] = {role: _condition(settings, role, device) for role in recipe.roles}
-    yield from _prompt_warnings(settings, priors[recipe.terms[0].prior])
+    models = _load(settings, device)
+    yield from _prompt_warnings(settings, models)
     if not is_compiled(device):
         yield Progress("compiling", 0, 0, "the rasteriser; this happens once")
     warm_up(device)
-    state = initial_state(recipe, settings.seed, device)
-    references = _draw_references(state, recipe, priors, device)
+    state = initial_state(recipe, settings.seed, device, models.speakers)
+    references = _draw_references(state, recipe, models, device)
     if resume is not None:
-        state = state_from_tensors(resume.tensors, recipe, device)
-    yield from _optimise(state, settings, Scene(settings.rig or recipe.rig, priors, references, device))
+        state = state_from_tensors(resume.tensors, recipe, device, models.speakers)
+    scene = Scene(settings.rig or recipe.rig, models.speakers, references, device, models.critics, models.picture)
+    yield from _optimise(state, settings, scene)
     yield Progress("extracting", 0, 0, "the mesh")
     mesh = placed(final_mesh(state.gaussians, settings.faces), settings.placement)
     cloud = placed_cloud(state.gaussians.cloud(), settings.placement)
-    yield Finished(Asset(mesh, cloud, _metadata(settings, priors)))
+    yield Finished(Asset(mesh, cloud, _metadata(settings, models)))
 
 
-def _condition(settings: GenerationSettings, role: Role, device: torch.device) -> Conditioned:
-    return condition(load_prior(settings.prior, role, device), settings.prompt, settings.negative_prompt)
+def _load(settings: GenerationSettings, device: torch.device) -> Cast:
+    spoken = Spoken(settings.prompt, settings.negative_prompt, settings.image, settings.image_viewpoint)
+    drawing = seeded_generators(settings.seed)["image"]
+    return load_cast(settings.recipe, settings.prior, spoken, drawing, device)
 
 
-def _draw_references(
-    state: RunState, recipe: Recipe, priors: dict[Role, Conditioned], device: torch.device
-) -> PosedImages | None:
+def _draw_references(state: RunState, recipe: Recipe, models: Cast, device: torch.device) -> PosedImages | None:
     """Draw the recipe's references; a resumed run draws the same ones, as their generator starts from the seed."""
     if recipe.references is None:
         return None
-    return draw_references(recipe.references, priors, state.generators["references"], device)
+    roles = ("multi_view", "text_to_image")
+    return draw_references(
+        recipe.references, {role: models.text(role) for role in roles}, state.generators["references"], device
+    )
 
 
-def _prompt_warnings(settings: GenerationSettings, conditioned: Conditioned) -> Iterator[Warned]:
-    spec = conditioned.prior.spec
-    if conditioned.prompt != settings.prompt:
-        yield Warned("W_PROMPT_TRUNCATED", f"the prompt is too long for the prior, which reads {conditioned.prompt!r}")
+def _prompt_warnings(settings: GenerationSettings, models: Cast) -> Iterator[Warned]:
+    readers = [speaker for speaker in models.speakers.values() if isinstance(speaker, Conditioned)]
+    if not readers:
+        return
+    first = models.speakers[settings.recipe.terms[0].prior]
+    reader = first if isinstance(first, Conditioned) else readers[0]
+    spec = reader.prior.spec
+    if reader.prompt != settings.prompt:
+        yield Warned("W_PROMPT_TRUNCATED", f"the prompt is too long for the prior, which reads {reader.prompt!r}")
     if spec.known_words is None:
         return
     unknown = unknown_words(f"{settings.prompt} {settings.negative_prompt}", spec.known_words)
@@ -120,7 +139,9 @@ def _prompt_warnings(settings: GenerationSettings, conditioned: Conditioned) -> 
 def _optimise(state: RunState, settings: GenerationSettings, scene: Scene) -> Iterator[Event]:
     recipe = settings.recipe
     yield Progress("optimising", state.step, recipe.steps)
-    for report in optimise(state, recipe, scene):
+    checkpoint: int | None = None
+    reports = optimise(state, recipe, scene)
+    while (report := _next_report(reports, checkpoint)) is not None:
         yield Progress(
             "optimising", report.step, recipe.steps, f"{report.points} Gaussians, residual {report.residuals[0]:.2f}"
         )
@@ -129,7 +150,23 @@ def _optimise(state: RunState, settings: GenerationSettings, scene: Scene) -> It
             if not mesh.is_empty:
                 yield Preview(report.step, placed(mesh, settings.placement))
         if _is_nth(report.step, recipe.steps, settings.checkpoints):
+            checkpoint = report.step
             yield Checkpoint(report.step, state_to_tensors(state))
+
+
+def _next_report(reports: Iterator[StepReport], checkpoint: int | None) -> StepReport | None:
+    """Advance by a step; a run that diverges says to which checkpoint it can go back."""
+    try:
+        return next(reports, None)
+    except LimbeckError as error:
+        if error.code != "E_DIVERGED":
+            raise
+        good = (
+            "there is no checkpoint before it"
+            if checkpoint is None
+            else f"the last good checkpoint is step {checkpoint}"
+        )
+        raise LimbeckError(error.code, f"{error.message}; {good}", error.remedy) from error
 
 
 def _is_nth(step: int, steps: int, count: int) -> bool:
@@ -137,7 +174,7 @@ def _is_nth(step: int, steps: int, count: int) -> bool:
     return count > 0 and (step * count) // steps > ((step - 1) * count) // steps
 
 
-def _metadata(settings: GenerationSettings, priors: dict[Role, Conditioned]) -> dict[str, Any]:
+def _metadata(settings: GenerationSettings, models: Cast) -> dict[str, Any]:
     return {
         "generator": f"Limbeck {__version__}",
         "prompt": settings.prompt,
@@ -148,7 +185,7 @@ def _metadata(settings: GenerationSettings, priors: dict[Role, Conditioned]) -> 
         "rig": rig_to_plain(settings.rig or settings.recipe.rig),
         "placement": {"centre": list(settings.placement.centre), "radius": settings.placement.radius},
         "recipe": recipe_to_plain(settings.recipe),
-        "priors": {role: conditioned.prior.spec.name for role, conditioned in priors.items()},
+        "priors": {role: speaker.prior.spec.name for role, speaker in models.speakers.items()},
     }
 
 

@@ -13,9 +13,9 @@ from jaxtyping import Float
 from pydantic import ConfigDict
 from torch import Tensor
 
-from limbeck.distillation.guidance import Branch, ClassifierFreeGuidance
+from limbeck.distillation.guidance import ClassifierFreeGuidance
 from limbeck.distillation.noise import add_noise, noised_at
-from limbeck.distillation.term import predict_branches
+from limbeck.distillation.requests import Branch, predict_branches
 from limbeck.priors.prior import Cond, Prior
 from limbeck.schedules import constant
 

@@ -118,3 +118,84 @@ def test_an_unknown_recipe_names_the_nearest():
     with pytest.raises(LimbeckError, match="did you mean 'mvdream'") as refused:
         load_recipe("mvdraem")
     assert refused.value.code == "E_RECIPE_UNKNOWN"
+
+
+@pytest.mark.parametrize(
+    ("recipe", "overrides", "says"),
+    [
+        ("dreamfusion", {"variate": "path"}, "noise=inversion"),
+        ("zero123", {"variate": "lora"}, "lora variate"),
+        ("dreamfusion", {"energies": "multiview:5", "views": 6}, "multiple of 4"),
+        ("dreamfusion", {"energies": "multiview:5", "timesteps.is_shared": False}, "is_shared"),
+        ("dreamfusion", {"energies": "classifier:1", "views": 1}, "at least 2 views"),
+        ("dreamfusion", {"energies": "magic:1"}, "classifier:WEIGHT, novel_view:WEIGHT, multiview:WEIGHT"),
+        ("dreamfusion", {"energies": "multiview:much"}, "much"),
+        ("dreamfusion", {"energies": "multiview:1,multiview:2"}, "each energy once"),
+        ("dreamfusion", {"energies": "classifier:1", "sector_deg": [-45, 45]}, "sector_deg"),
+        ("dreamfusion", {"consistency": 0.1}, "neighbours_deg"),
+        ("gsd", {"views": 3}, "even number"),
+        ("gsd", {"sector_deg": [-45, 45]}, "sector_deg"),
+        ("zero123", {"perp_neg": "on"}, "reads words"),
+        ("dreamfusion", {"perp_neg": "on", "view_prompts": False}, "view_prompts"),
+        ("dreamfusion", {"perp_neg": "maybe"}, "perp_neg"),
+        ("luciddreamer", {"noise.stride": 0}, "stride"),
+        ("scaledreamer", {"variate.eta": -1}, "eta"),
+        ("prolificdreamer", {"variate.rank": 0}, "rank"),
+        ("modedreamer", {"image_scale": 3}, "image_scale"),
+    ],
+)
+def test_products_that_make_no_sense_are_refused_by_the_rule(recipe, overrides, says):
+    with pytest.raises(LimbeckError) as refused:
+        override(load_recipe(recipe), overrides)
+    assert refused.value.code == "E_RECIPE_INVALID"
+    assert says in refused.value.message
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"noise": "consistent", "variate": "base", "energies": "multiview:5"},
+        {"noise": "inversion", "variate": "path", "energies": "multiview:5"},
+        {"variate": "base_shifted", "energies": "classifier:1,novel_view:2"},
+    ],
+)
+def test_any_product_can_be_written_on_one_line(name, line):
+    changes = {"sector_deg": None, "views": 8} | line
+    term = override(load_recipe(name), changes).terms[0]
+    assert (term.variate.kind, len(term.energies)) == (line["variate"], line["energies"].count(":"))
+
+
+def test_later_keys_reach_into_a_part_that_a_word_has_set():
+    changes = {"energies": "classifier:1,multiview:5", "energies.1.mask": "none", "perp_neg": "on"}
+    term = override(load_recipe("dreamfusion"), changes | {"perp_neg.family": "luciddreamer"}).terms[0]
+    assert term.energies[1].mask == "none"
+    assert term.guidance.perp_neg.family == "luciddreamer"
+
+
+def test_what_a_word_switched_on_another_switches_off():
+    on = override(load_recipe("dreamfusion"), {"perp_neg": "on", "energies": "multiview", "drawn_image": True})
+    assert override(on, {"perp_neg": "off", "energies": "none", "drawn_image": "off"}) == load_recipe("dreamfusion")
+
+
+def test_a_recipe_names_every_model_that_it_needs():
+    assert load_recipe("magic123").roles == ("novel_view", "text_to_image")
+    assert override(load_recipe("jointdreamer"), {"energies": "classifier:1,multiview:1"}).roles == (
+        "text_to_image",
+        "pair_classifier",
+        "multi_view",
+    )
+
+
+def test_the_equation_writes_out_every_part():
+    changes = {"perp_neg": "on", "guidance.multi_step": "on", "energies": "classifier:2", "consistency": 0.1}
+    line = equation_of(override(load_recipe("gsd"), changes | {"noise": "inversion", "variate": "path"}))[0]
+    for part in (
+        "walk down",
+        "orthogonal",
+        "eps(x_s, s, empty)",
+        "2 dC/dx_t of C(I)",
+        "noise inversion",
+        "consistency",
+    ):
+        assert part in line

@@ -7,13 +7,16 @@ import torch
 
 from limbeck.cameras import ring_cameras
 from limbeck.distillation.conditioning import condition
+from limbeck.distillation.context import StepContext
 from limbeck.distillation.guidance import ClassifierFreeGuidance, predict_x0
 from limbeck.distillation.noise import GaussianNoise, add_noise
-from limbeck.distillation.term import Term, residual, surrogate_loss
+from limbeck.distillation.residual import residual, surrogate_loss
+from limbeck.distillation.term import Term
 from limbeck.distillation.timesteps import Timesteps
 from limbeck.distillation.variates import BaseScore, InjectedNoise, Unconditional
 from limbeck.distillation.weighting import weight_of
 from limbeck.priors.prior import Cond, stack_conds
+from limbeck.representations.representation import Rendering
 from limbeck.schedules import constant
 from oracles.analytic_prior import AnalyticPrior
 
@@ -28,9 +31,15 @@ def _cameras(views=3):
     return ring_cameras(views, elevation_deg=10, fov_y_deg=45, distance=3, size=4)
 
 
+def _context(views=3, seed=0, generator=None):
+    generator = torch.Generator().manual_seed(seed) if generator is None else generator
+    seen = torch.ones(views, 1, 4, 4)
+    rendering = Rendering(seen.expand(-1, 3, -1, -1), seen, seen, torch.zeros(views, 1, 2), seen[:, 0, 0, :1] > 0)
+    return StepContext(0.5, _cameras(views), rendering, generator)
+
+
 def _residual(term, latents, seed=0):
-    generator = torch.Generator().manual_seed(seed)
-    return residual(term, _conditioned(), latents, _cameras(len(latents)), 0.5, generator)
+    return residual(term, _conditioned(), latents, _context(len(latents), seed))
 
 
 def _at(t, views=3):
@@ -108,7 +117,7 @@ def test_sds_pulls_latents_to_the_mode():
     generator = torch.Generator().manual_seed(0)
     optimizer = torch.optim.Adam([latents], lr=0.05)
     for _ in range(200):
-        found = residual(term, _conditioned(), latents, _cameras(8), 0.5, generator)
+        found = residual(term, _conditioned(), latents, _context(8, generator=generator))
         optimizer.zero_grad()
         surrogate_loss(latents, found.gradient, 8).backward()
         optimizer.step()
@@ -125,7 +134,7 @@ def test_all_branches_share_one_forward_pass():
             return super().eps(xt, t, cond)
 
     counted = _conditioned(Counting(means=PRIOR.means))
-    residual(Term(variate=Unconditional()), counted, torch.randn(3, 3, 4, 4), _cameras(), 0.5, torch.Generator())
+    residual(Term(variate=Unconditional()), counted, torch.randn(3, 3, 4, 4), _context())
     assert calls == [6]
 
 

@@ -8,19 +8,31 @@ Recipes convert papers that write noise_pred_text + s * (...), where the same s 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from jaxtyping import Float
-from pydantic import ConfigDict
+from pydantic import BeforeValidator, ConfigDict
 from torch import Tensor
 
+from limbeck.cameras import Cameras
+from limbeck.distillation.multi_step import MultiStep
 from limbeck.distillation.noise import Noised
+from limbeck.distillation.perp_neg import NEGATIVES, PerpNeg, perpendicular
+from limbeck.distillation.requests import Branch, NoisePreds
 from limbeck.schedules import Schedule, constant
 
-Branch = Literal["text", "uncond"]
-NoisePreds = Mapping[Branch, Float[Tensor, "views channels h w"]]
+
+def on_or_off(value: Any) -> Any:
+    """Read ``on`` as the part's defaults and ``off`` as none of it."""
+    on = isinstance(value, str) and value.lower() in ("on", "true", "yes")
+    off = isinstance(value, str) and value.lower() in ("off", "false", "no", "none")
+    return {} if value is True or on else None if value is False or off else value
+
+
+Switch = BeforeValidator(on_or_off)
+PerpNegSwitch = Annotated[PerpNeg | None, Switch]
+MultiStepSwitch = Annotated[MultiStep | None, Switch]
 
 
 @dataclass(frozen=True)
@@ -30,10 +42,14 @@ class ClassifierFreeGuidance:
     Attributes:
         scale: s above.
         rescale: share of the rescaled x0 in the result, 0 to 1; MVDream's code takes 0.5.
+        perp_neg: steers away from other views than the prompt's; its prompts are interpolated between view words.
+        multi_step: walks down to x0 in several guided steps instead of one.
     """
 
     scale: Schedule = constant(7.5)
     rescale: float = 0.0
+    perp_neg: PerpNegSwitch = None
+    multi_step: MultiStepSwitch = None
     kind: Literal["cfg"] = "cfg"
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -46,14 +62,35 @@ class ClassifierFreeGuidance:
     @property
     def branches(self) -> tuple[Branch, ...]:
         """Which predictions it needs."""
-        return ("text", "uncond")
+        return ("text", "uncond", *(NEGATIVES if self.perp_neg else ()))
 
     def __call__(
-        self, noise_preds: NoisePreds, noised: Noised, progress: float, views_per_group: int = 1
+        self,
+        noise_preds: NoisePreds,
+        noised: Noised,
+        progress: float,
+        views_per_group: int = 1,
+        cameras: Cameras | None = None,
     ) -> Float[Tensor, "views channels h w"]:
-        """Return the guided noise prediction; x0 is rescaled over each group of views."""
+        """Return the guided noise prediction at x_t.
+
+        Args:
+            noise_preds: of ``branches``.
+            noised: where they were made.
+            progress: how far the run is.
+            views_per_group: x0 is rescaled over each group of views.
+            cameras: of the views; Perp-Neg needs them.
+
+        Raises:
+            ValueError: if Perp-Neg gets no cameras.
+        """
         text, uncond = noise_preds["text"], noise_preds["uncond"]
-        guided = uncond + self.scale(progress) * (text - uncond)
+        direction = text - uncond
+        if self.perp_neg is not None:
+            if cameras is None:
+                raise ValueError("expected cameras for Perp-Neg, whose weights depend on the view, got none")
+            direction = perpendicular(noise_preds, self.perp_neg.weights(cameras, progress))
+        guided = uncond + self.scale(progress) * direction
         return rescale_x0(guided, text, noised, self.rescale, views_per_group) if self.rescale else guided
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -14,15 +14,23 @@ from torch import Tensor
 
 from limbeck.cameras import Cameras, are_in_sector
 from limbeck.config import Recipe
-from limbeck.distillation.conditioning import Conditioned
+from limbeck.distillation.conditioning import Speaker
+from limbeck.distillation.context import StepContext
+from limbeck.distillation.energies.energy import Critics
 from limbeck.distillation.references import PosedImages, photometric_loss
+from limbeck.distillation.residual import Helpers, residual, surrogate_loss, trained_cond
 from limbeck.distillation.state import RunState, set_learning_rates
-from limbeck.distillation.term import Term, residual, surrogate_loss
+from limbeck.distillation.term import Term, TermRole
+from limbeck.distillation.views import fit_to, neighbour_pairs, sample_views, select_views
 from limbeck.errors import LimbeckError
-from limbeck.priors.prior import Role
 from limbeck.representations.densify import densify_and_prune, is_due
 from limbeck.representations.representation import Rendering
-from limbeck.rigs import Rig, sample_cameras
+from limbeck.rigs import Rig
+
+EXPLODED = 1e6
+"""Root mean square of a residual from which a run has diverged. Noise predictions are of size one, guidance is about
+a hundred, and weights by 1 / alpha reach 15: what is a thousand times larger comes from latents far outside of all
+images."""
 
 
 @dataclass(frozen=True)
@@ -31,15 +39,19 @@ class Scene:
 
     Attributes:
         rig: from where to look.
-        priors: by role, for every role that the recipe needs.
+        priors: by role, for every role that the recipe's terms need.
         references: posed images that the render is held to, if any.
         device: where everything computes.
+        critics: what the recipe's energies need.
+        picture: the image prompt and its camera, if any.
     """
 
     rig: Rig
-    priors: Mapping[Role, Conditioned]
+    priors: Mapping[TermRole, Speaker]
     references: PosedImages | None
     device: torch.device
+    critics: Critics = Critics()
+    picture: PosedImages | None = None
 
 
 @dataclass(frozen=True)
@@ -64,70 +76,104 @@ def optimise(state: RunState, recipe: Recipe, scene: Scene) -> Iterator[StepRepo
 
 
 def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
-    """Run one optimisation step in place."""
+    """Run one optimisation step in place.
+
+    Raises:
+        LimbeckError: E_DIVERGED, naming the step and the term; ``state`` is then as after the step before.
+    """
     progress = state.step / recipe.steps
     set_learning_rates(state, recipe, progress)
-    cameras = _sample_cameras(state, recipe, scene)
+    spec = scene.priors[recipe.terms[0].prior].prior.spec
+    cameras = sample_views(recipe, scene.rig, spec, progress, state.generators["cameras"]).to(scene.device)
     background = _background(recipe, scene, state.generators["background"])
     rendering = state.gaussians.render(cameras, background)
     rendering.points2d.retain_grad()
-    found = [_term_loss(term, scene, rendering, cameras, progress, state) for term in recipe.terms]
+    context = _context(state, recipe, rendering, cameras, progress)
+    found = [_term_loss(index, term, scene, context, state) for index, term in enumerate(recipe.terms)]
     regularisation = recipe.regularisers(rendering, state.gaussians.activated(), background, progress)
     losses = [loss for loss, _ in found] + [regularisation, _reference_loss(state, recipe, scene, background, progress)]
     state.optimizer.zero_grad(set_to_none=True)
     torch.stack(losses).sum().backward()
+    _require_finite_gradients(state, [term.prior for term in recipe.terms])
     _finish_step(state, recipe, rendering)
     return StepReport(state.step, tuple(magnitude for _, magnitude in found), len(state.gaussians))
 
 
-def _sample_cameras(state: RunState, recipe: Recipe, scene: Scene) -> Cameras:
-    spec = scene.priors[recipe.terms[0].prior].prior.spec
-    size = recipe.render_size or spec.image_size
-    generator = state.generators["cameras"]
-    return sample_cameras(
-        scene.rig, spec, recipe.views, size, generator, are_orthogonal=recipe.needs_orthogonal_views
-    ).to(scene.device)
+def _context(state: RunState, recipe: Recipe, rendering: Rendering, cameras: Cameras, progress: float) -> StepContext:
+    points = state.gaussians.activated()
+    return StepContext(
+        progress,
+        cameras,
+        rendering,
+        state.generators["diffusion"],
+        points.means.detach(),
+        points.scales.detach().mean(-1),
+        pairs=neighbour_pairs(recipe.views).to(cameras.c2w.device) if recipe.neighbours_deg else None,
+    )
 
 
 def _term_loss(
-    term: Term, scene: Scene, rendering: Rendering, cameras: Cameras, progress: float, state: RunState
+    index: int, term: Term, scene: Scene, context: StepContext, state: RunState
 ) -> tuple[Float[Tensor, ""], float]:
     """Return a term's weighted loss and its residual's magnitude; nothing is computed where the weight is zero."""
-    weight = term.weight(progress)
-    rgb = rendering.rgb
+    weight, views = term.weight(context.progress), len(context.rendering.rgb)
     if term.sector_deg is not None:
-        is_seen = are_in_sector(cameras.azimuth_deg, term.sector_deg)
-        rgb, cameras = rgb[is_seen], cameras.select(is_seen)
+        context = _in_sector(context, term.sector_deg)
+    rgb = context.rendering.rgb
     if weight == 0.0 or not len(rgb):
         return rgb.new_zeros(()), 0.0
-    conditioned = scene.priors[term.prior]
-    latents = conditioned.prior.encode(_fit(rgb, conditioned.prior.spec.image_size))
-    found = residual(term, conditioned, latents, cameras, progress, state.generators["diffusion"])
-    if not math.isfinite(found.magnitude):
-        raise LimbeckError(
-            "E_DIVERGED",
-            f"the {term.prior} prior returned values that are not finite at step {state.step}",
-            "lower guidance_scale or the learning rates, or try another seed",
-        )
-    return weight * surrogate_loss(latents, found.gradient, len(rendering.rgb)), found.magnitude
+    speaker = scene.priors[term.prior]
+    latents = speaker.prior.encode(fit_to(rgb, speaker.prior.spec.image_size))
+    trained = state.trained.get(str(index))
+    found = residual(term, speaker, latents, context, Helpers(scene.critics, trained))
+    if not found.magnitude < EXPLODED:  # also where it is not a number
+        raise diverged(state.step, f"term {index} on the {term.prior} prior has a residual of {found.magnitude:.3g}")
+    if trained is not None:
+        cond = trained_cond(speaker, context)
+        loss = trained.fit(latents.detach(), cond, state.generators["trained"], is_shared=term.shares_timestep)
+        if not math.isfinite(loss):
+            raise diverged(state.step, f"the trained variate of term {index} has a loss of {loss}")
+    loss = surrogate_loss(latents, found.gradient, views)
+    return weight * (loss if found.depth_loss is None else loss + found.depth_loss), found.magnitude
+
+
+def _in_sector(context: StepContext, sector_deg: tuple[float, float]) -> StepContext:
+    is_seen = are_in_sector(context.cameras.azimuth_deg, sector_deg)
+    rendering, cameras = select_views(context.rendering, is_seen), context.cameras.select(is_seen)
+    return replace(context, rendering=rendering, cameras=cameras, pairs=None)
+
+
+def _require_finite_gradients(state: RunState, priors: list[TermRole]) -> None:
+    for name, parameter in state.gaussians.parameters().items():
+        if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
+            among = ", ".join(f"{index} ({prior})" for index, prior in enumerate(priors))
+            raise diverged(
+                state.step, f"the gradient of {name} is not finite, though the residual of each term {among} is"
+            )
+
+
+def diverged(step: int, what: str) -> LimbeckError:
+    """Return the error of a run that cannot go on."""
+    remedy = "lower guidance_scale, an energy's weight or the learning rates, or try another seed"
+    return LimbeckError("E_DIVERGED", f"at step {step} {what}", remedy)
 
 
 def _reference_loss(
     state: RunState, recipe: Recipe, scene: Scene, background: float, progress: float
 ) -> Float[Tensor, ""]:
-    """Return the photometric loss, each reference seen over its own background where that is known."""
+    """Return the weighted squared error to drawn references and to the picture that the run starts from.
+
+    Each is seen over its own background where that is known.
+    """
     weight = recipe.references.weight(progress) if recipe.references else 0.0
-    if scene.references is None or weight == 0.0:
-        return torch.zeros((), device=scene.device)
-    seen_over = background if scene.references.background is None else scene.references.background
-    rendering = state.gaussians.render(scene.references.cameras, seen_over)
-    return weight * photometric_loss(rendering.rgb, scene.references.rgb)
-
-
-def _fit(rgb: Float[Tensor, "views 3 H W"], size: int) -> Float[Tensor, "views 3 size size"]:
-    if rgb.shape[-1] == size:
-        return rgb
-    return torch.nn.functional.interpolate(rgb, (size, size), mode="bilinear", antialias=True)
+    total = torch.zeros((), device=scene.device)
+    for images, weighing in ((scene.references, weight), (scene.picture, recipe.picture_weight(progress))):
+        if images is None or weighing == 0.0:
+            continue
+        seen_over = background if images.background is None else images.background
+        rendering = state.gaussians.render(images.cameras, seen_over)
+        total = total + weighing * photometric_loss(rendering.rgb, images.rgb)
+    return total
 
 
 def _background(recipe: Recipe, scene: Scene, generator: torch.Generator) -> float:

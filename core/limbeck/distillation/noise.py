@@ -12,6 +12,8 @@ from jaxtyping import Float, Int
 from pydantic import ConfigDict
 from torch import Tensor
 
+from limbeck.distillation.context import StepContext
+
 
 @dataclass(frozen=True)
 class Noised:
@@ -22,6 +24,7 @@ class Noised:
         t: each view's timestep.
         noise: the noise that was injected.
         alpha, sigma: sqrt(alphas_cumprod) and sqrt(1 - alphas_cumprod) at t, shaped to multiply latents.
+        path: the noise prediction that made the last step to x_t, where a DDIM inversion led there.
     """
 
     xt: Float[Tensor, "views channels h w"]
@@ -29,6 +32,7 @@ class Noised:
     noise: Float[Tensor, "views channels h w"]
     alpha: Float[Tensor, "views 1 1 1"]
     sigma: Float[Tensor, "views 1 1 1"]
+    path: Float[Tensor, "views channels h w"] | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class GaussianNoise:
         t: Int[Tensor, " views"],
         alphas_cumprod: Float[Tensor, " timesteps"],
         generator: torch.Generator,
+        context: StepContext | None = None,
     ) -> Noised:
         """Draw noise from ``generator`` (a CPU generator, so that every device draws alike) and add it."""
         noise = torch.randn(latents.shape, generator=generator).to(latents)
@@ -58,7 +63,7 @@ def add_noise(
     alphas_cumprod: Float[Tensor, " timesteps"],
 ) -> Noised:
     """Return x_t for clean latents and given noise; no gradient flows through it."""
-    alpha, sigma = _alpha_sigma(t, alphas_cumprod)
+    alpha, sigma = alpha_sigma(t, alphas_cumprod)
     return Noised(alpha * latents.detach() + sigma * noise, t, noise, alpha, sigma)
 
 
@@ -66,11 +71,12 @@ def noised_at(
     xt: Float[Tensor, "views channels h w"], t: Int[Tensor, " views"], alphas_cumprod: Float[Tensor, " timesteps"]
 ) -> Noised:
     """Take x_t as it is, as a sampler does; its ``noise`` is not known and is zero."""
-    return Noised(xt, t, torch.zeros_like(xt), *_alpha_sigma(t, alphas_cumprod))
+    return Noised(xt, t, torch.zeros_like(xt), *alpha_sigma(t, alphas_cumprod))
 
 
-def _alpha_sigma(
+def alpha_sigma(
     t: Int[Tensor, " views"], alphas_cumprod: Float[Tensor, " timesteps"]
 ) -> tuple[Float[Tensor, "views 1 1 1"], Float[Tensor, "views 1 1 1"]]:
+    """Return sqrt(alphas_cumprod) and sqrt(1 - alphas_cumprod) at t, shaped to multiply latents."""
     alpha_bar = alphas_cumprod[t][:, None, None, None]
     return alpha_bar.sqrt(), (1 - alpha_bar).sqrt()

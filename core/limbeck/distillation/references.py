@@ -15,7 +15,7 @@ from torch import Tensor
 
 from limbeck.cameras import Cameras, distance_for, ring_cameras
 from limbeck.distillation.conditioning import Conditioned
-from limbeck.distillation.guidance import Branch
+from limbeck.distillation.requests import Branch
 from limbeck.priors.prior import PriorSpec, Role
 from limbeck.sampling import Sampler, draw
 from limbeck.schedules import Schedule, constant
@@ -35,6 +35,21 @@ class DrawnReferences:
     """
 
     weight: Schedule = constant(1.0)
+    elevation_deg: float = 15.0
+    sampler: Sampler = field(default_factory=Sampler)
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class DrawnImage:
+    """One picture drawn from the text-to-image prior before the run, where the user gives none.
+
+    Attributes:
+        elevation_deg: from where it is taken to be seen, the front being azimuth 0.
+        sampler: how it is drawn.
+    """
+
     elevation_deg: float = 15.0
     sampler: Sampler = field(default_factory=Sampler)
 
@@ -73,6 +88,28 @@ def border_color(rgb: Float[Tensor, "views 3 H W"]) -> Float[Tensor, "views 3"]:
     """Return the median colour of each image's outermost pixels, which drawn objects seldom reach."""
     edges = torch.cat([rgb[:, :, 0], rgb[:, :, -1], rgb[:, :, :, 0], rgb[:, :, :, -1]], 2)
     return edges.median(2).values
+
+
+def draw_image(
+    settings: DrawnImage, conditioned: Conditioned, generator: torch.Generator, device: torch.device
+) -> PosedImages:
+    """Draw the front of the object from a text-to-image prior."""
+    front = front_camera(settings.elevation_deg, conditioned.prior.spec).to(device)
+    latents = _draw(conditioned, front, settings.sampler, generator, None)
+    rgb = conditioned.prior.decode(latents)
+    return PosedImages(rgb, front, border_color(rgb))
+
+
+def front_camera(elevation_deg: float, spec: PriorSpec) -> Cameras:
+    """Return the camera from which a picture without camera is taken to be seen: straight from the front."""
+    fov_y_deg = front_fov_y_deg(spec)
+    distance = distance_for(fov_y_deg, _middle(spec.extent, 1.1))
+    return ring_cameras(1, elevation_deg=elevation_deg, fov_y_deg=fov_y_deg, distance=distance, size=spec.image_size)
+
+
+def front_fov_y_deg(spec: PriorSpec) -> float:
+    """Return the vertical field of view that a picture without camera is taken to have."""
+    return _middle(spec.fov_y_deg, 45.0)
 
 
 def _four_sides(settings: DrawnReferences, spec: PriorSpec) -> Cameras:

@@ -5,12 +5,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from limbeck.config import Recipe
+from limbeck.distillation.conditioning import Speaker
+from limbeck.distillation.term import TermRole
+from limbeck.distillation.variates import TrainedScore
+from limbeck.errors import LimbeckError
+from limbeck.priors.diffusion import DiffusionPrior
+from limbeck.priors.lora import TrainedCopy, TrainingRule
 from limbeck.randomness import generator_states, restored_generators, seeded_generators
 from limbeck.representations.densify import GradientStatistics
 from limbeck.representations.gaussians import PARAMETER_NAMES, Gaussians, initial_gaussians
@@ -21,21 +27,60 @@ ADAM_EPSILON = 1e-15
 
 @dataclass
 class RunState:
-    """The mutable state of a run; ``step`` counts finished steps."""
+    """The mutable state of a run.
+
+    Attributes:
+        step: finished steps.
+        trained: the copies of priors that LoRA variates train, by their term's number.
+    """
 
     step: int
     gaussians: Gaussians
     optimizer: torch.optim.Adam
     statistics: GradientStatistics
     generators: dict[str, torch.Generator]
+    trained: dict[str, TrainedCopy] = field(default_factory=dict)
 
 
-def initial_state(recipe: Recipe, seed: int, device: torch.device) -> RunState:
-    """Return the state before the first step."""
+Speakers = Mapping[TermRole, Speaker]
+
+
+def initial_state(recipe: Recipe, seed: int, device: torch.device, priors: Speakers | None = None) -> RunState:
+    """Return the state before the first step.
+
+    Args:
+        recipe: what to run.
+        seed: of every generator.
+        device: where the parameters are.
+        priors: the run's, of which LoRA variates train copies; needless without such.
+    """
     generators = seeded_generators(seed)
     gaussians = initial_gaussians(recipe.gaussians, generators["init"], device)
     statistics = GradientStatistics.empty(len(gaussians), device)
-    return RunState(0, gaussians, make_optimizer(gaussians, recipe), statistics, generators)
+    trained = trained_copies(recipe, priors or {}, generators["trained"])
+    return RunState(0, gaussians, make_optimizer(gaussians, recipe), statistics, generators, trained)
+
+
+def trained_copies(recipe: Recipe, priors: Speakers, generator: torch.Generator) -> dict[str, TrainedCopy]:
+    """Return an untrained copy for every term whose variate is one, by the term's number.
+
+    Raises:
+        LimbeckError: E_RECIPE_INVALID for a prior that has nothing to train.
+    """
+    copies = {}
+    for index, term in enumerate(recipe.terms):
+        if not isinstance(term.variate, TrainedScore):
+            continue
+        prior = priors[term.prior].prior if term.prior in priors else None
+        if not isinstance(prior, DiffusionPrior):
+            message = (
+                f"terms.{index}.variate: a lora variate trains a copy of a latent diffusion UNet, which this is not"
+            )
+            raise LimbeckError("E_RECIPE_INVALID", message, "choose another variate or prior")
+        variate = term.variate
+        rule = TrainingRule(variate.rank, variate.learning_rate, variate.camera_dropout)
+        copies[str(index)] = TrainedCopy(prior, rule, generator)
+    return copies
 
 
 def make_optimizer(gaussians: Gaussians, recipe: Recipe) -> torch.optim.Adam:
@@ -58,14 +103,18 @@ def state_to_tensors(state: RunState) -> dict[str, Tensor]:
         tensors[f"parameters.{group['name']}"] = parameter
         for key, value in state.optimizer.state.get(parameter, {}).items():
             tensors[f"adam.{group['name']}.{key}"] = torch.as_tensor(value)
+    for number, trained in state.trained.items():
+        tensors |= {f"trained.{number}.{name}": value for name, value in trained.tensors().items()}
     tensors["statistics.total"] = state.statistics.total
     tensors["statistics.seen"] = state.statistics.seen
     tensors |= {f"generators.{name}": value for name, value in generator_states(state.generators).items()}
     return {name: tensor.detach().clone().cpu().contiguous() for name, tensor in tensors.items()}
 
 
-def state_from_tensors(tensors: Mapping[str, Tensor], recipe: Recipe, device: torch.device) -> RunState:
-    """Restore a state saved under the same recipe."""
+def state_from_tensors(
+    tensors: Mapping[str, Tensor], recipe: Recipe, device: torch.device, priors: Speakers | None = None
+) -> RunState:
+    """Restore a state saved under the same recipe and priors."""
     gaussians = Gaussians({name: tensors[f"parameters.{name}"].to(device) for name in PARAMETER_NAMES})
     optimizer = make_optimizer(gaussians, recipe)
     for name, parameter in gaussians.parameters().items():
@@ -78,7 +127,10 @@ def state_from_tensors(tensors: Mapping[str, Tensor], recipe: Recipe, device: to
         tensors["statistics.total"].clone().to(device), tensors["statistics.seen"].clone().to(device)
     )
     generators = restored_generators(_below(tensors, "generators."))
-    return RunState(int(tensors["step"]), gaussians, optimizer, statistics, generators)
+    trained = trained_copies(recipe, priors or {}, torch.Generator())
+    for number, copied in trained.items():
+        copied.load(_below(tensors, f"trained.{number}."))
+    return RunState(int(tensors["step"]), gaussians, optimizer, statistics, generators, trained)
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

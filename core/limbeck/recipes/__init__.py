@@ -29,7 +29,17 @@ class RecipeCard:
 CARDS: Mapping[str, RecipeCard] = {
     "limbeck": RecipeCard("this project", "a multi-view prior for one object, a text-to-image prior for its front"),
     "dreamfusion": RecipeCard("arXiv:2209.14988", "SDS on a text-to-image prior, with view-dependent prompts"),
+    "sjc": RecipeCard("arXiv:2212.00774", "SDS with a weight of 1"),
+    "csd": RecipeCard("arXiv:2310.19415", "the guidance direction alone, a rising share of the negative prompt"),
+    "prolificdreamer": RecipeCard("arXiv:2305.16213", "VSD: against a copy of the prior that learns the renders"),
+    "scaledreamer": RecipeCard("arXiv:2407.02040", "ASD: against the prior itself at a later timestep"),
+    "luciddreamer": RecipeCard("arXiv:2311.11284", "ISM: along the prior's own path from render to noise"),
     "mvdream": RecipeCard("arXiv:2308.16512", "SDS on a multi-view prior: four views at once, one front"),
+    "jointdreamer": RecipeCard("arXiv:2407.12291", "JSD: SDS whose views must agree, by a multi-view prior's energy"),
+    "modedreamer": RecipeCard("arXiv:2411.18135", "ISD: guided by one picture, against the prior without it"),
+    "gsd": RecipeCard("arXiv:2406.16695", "SDS with noise that sticks to surfaces, and consistent gradients"),
+    "zero123": RecipeCard("arXiv:2303.11328", "one picture, a novel-view prior"),
+    "magic123": RecipeCard("arXiv:2306.17843", "one picture, a novel-view and a text-to-image prior"),
 }
 
 

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """DreamFusion (Poole et al., arXiv:2209.14988): score distillation sampling on a text-to-image prior.
 
-The paper draws t from 0.02 to 0.98 to the end and guides by 100; here t_max falls to 0.5 and guidance is 10, which suit
-a small prior.
+The paper draws t from 0.02 to 0.98 to the end and guides by 100; here t_max falls to 0.5 and guidance is 10, which
+suit a small prior.
 """
 
 from __future__ import annotations

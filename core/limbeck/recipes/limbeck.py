@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The default: one consistent object from a multi-view prior, and its front from a text-to-image prior.
 
-Text-to-image priors are biased to front views, which is the cause of the Janus problem when they look from all sides.
-Here that bias is put to use: such a prior looks only at the front, early in the run. It draws the front of
-four reference views, whose other three the multi-view prior draws to agree with it; the render is held to them for the
-first third. And it pulls on the views from the front, fading. The multi-view prior (arXiv:2308.16512) has the last
-word.
+Text-to-image priors are biased to front views, which is the cause of the Janus problem when they look from all
+sides. Here that bias is put to use: such a prior looks only at the front, early in the run. It draws the front of
+four reference views, whose other three the multi-view prior draws to agree with it; the render is held to them for
+the first third. And it pulls on the views from the front, fading. The multi-view prior (arXiv:2308.16512) has the
+last word.
 """
 
 from __future__ import annotations

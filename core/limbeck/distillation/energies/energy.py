@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Joint score distillation (JointDreamer, arXiv:2407.12291): what every energy gets and gives.
+
+r = guidance(eps at x_t) - variate - sigma_t * sum_e lambda_e dC_e/dx_t
+
+C is larger where views agree: the sign of classifier guidance, which is that of the released code. The supplement's
+section 2 puts exp(C) on q, which would make views disagree; its final formula has this sign but neither sigma_t nor
+lambda. C is normalised per view: C = sum over views of C_i, and dC/dx_t of a view does not depend on how many there
+are. The released code divides by the batch as well, so its lambda of 5 at four views is 1.25 here.
+
+All energies look at predicted clean latents, never at noise: x0 = (x_t - sigma_t sg(eps_uncond)) / alpha_t. So dx0/dx_t
+is diagonal, and nothing goes back through a diffusion model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from limbeck.distillation.conditioning import Conditioned
+from limbeck.distillation.context import StepContext
+from limbeck.distillation.noise import Noised
+from limbeck.priors.novel_view import Viewpoints
+from limbeck.priors.pair_classifier import PairClassifier
+from limbeck.priors.prior import Cond, Prior
+from limbeck.schedules import Schedule
+
+CriticRole = Literal["multi_view", "novel_view", "pair_classifier", "reference"]
+"""What an energy can need of ``Critics``."""
+Mask = Literal["latents", "gradient", "none"]
+"""Where opacity o enters: x0 = (o x_t - sigma eps) / alpha as released; only dC/dx_t, times o; or nowhere.
+
+The released form makes x0 a multiple of noise, (o - 1) x_t / alpha, wherever something is half transparent.
+"""
+
+
+@dataclass(frozen=True)
+class ReferenceView:
+    """The picture that image-to-3D starts from.
+
+    Attributes:
+        rgb: sRGB in 0 to 1.
+        viewpoint: where it was seen from; one.
+    """
+
+    rgb: Float[Tensor, "1 3 H W"]
+    viewpoint: Viewpoints
+
+
+@runtime_checkable
+class NovelView(Prior, Protocol):
+    """A prior of the same object from another camera, such as ``novel_view.NovelViewPrior``."""
+
+    def condition(self, rgb: Float[Tensor, "views 3 H W"], reference: Viewpoints, target: Viewpoints) -> Cond:
+        """Return the condition that asks for ``target`` views of what the pictures show."""
+        ...
+
+    def unconditional(self, cond: Cond) -> Cond:
+        """Return the condition of the unconditional branch."""
+        ...
+
+
+@dataclass(frozen=True)
+class Critics:
+    """The models that judge coherence; None where no energy of the run needs one."""
+
+    multi_view: Conditioned | None = None
+    novel_view: NovelView | None = None
+    pair_classifier: PairClassifier | None = None
+    reference: ReferenceView | None = None
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """The term's views, as its prior's unconditional branch sees them.
+
+    Attributes:
+        prior: the term's; it says what the latents mean.
+        noised: the latents at t.
+        noise_pred_uncond: eps of the unconditional branch at x_t, detached.
+        opacity: of the rendered views, detached, at latent resolution (``latent_opacity``).
+    """
+
+    prior: Prior
+    noised: Noised
+    noise_pred_uncond: Float[Tensor, "views channels h w"]
+    opacity: Float[Tensor, "views 1 h w"]
+
+    def x0_pred(self, mask: Mask = "none") -> Float[Tensor, "views channels h w"]:
+        """Return the predicted clean latents, detached."""
+        xt = self.noised.xt * self.opacity if mask == "latents" else self.noised.xt
+        return ((xt - self.noised.sigma * self.noise_pred_uncond) / self.noised.alpha).detach()
+
+    def to_xt(
+        self, x0_gradient: Float[Tensor, "views channels h w"], mask: Mask
+    ) -> Float[Tensor, "views channels h w"]:
+        """Return dC/dx_t of dC/dx0: times o / alpha, or 1 / alpha without a mask."""
+        masked = x0_gradient if mask == "none" else x0_gradient * self.opacity
+        return masked / self.noised.alpha
+
+
+@dataclass(frozen=True)
+class EnergyGradient:
+    """What an energy answers.
+
+    Attributes:
+        gradient: dC/dx_t, the direction in which views agree more.
+        values: C_i of each view, for the log.
+    """
+
+    gradient: Float[Tensor, "views channels h w"]
+    values: Float[Tensor, " views"]
+
+
+@runtime_checkable
+class Energy(Protocol):
+    """A frozen dataclass with ``kind``, callable; it draws from ``context.generator`` alone."""
+
+    @property
+    def weight(self) -> Schedule:
+        """Lambda, over the run; at 0 nothing is computed."""
+        ...
+
+    @property
+    def critics(self) -> tuple[CriticRole, ...]:
+        """Which critics it needs."""
+        ...
+
+    @property
+    def views_per_group(self) -> int:
+        """How many views of one object it needs at once: 4 for the multi-view prior, 2 for pairs, 1."""
+        ...
+
+    def __call__(self, denoised: Denoised, critics: Critics, context: StepContext) -> EnergyGradient:
+        """Return dC/dx_t, without lambda and sigma_t."""
+        ...
+
+
+@dataclass(frozen=True)
+class Correction:
+    """The weighted sum of energies.
+
+    Attributes:
+        gradient: sum_e lambda_e dC_e/dx_t; the residual loses sigma_t times it.
+        values: mean over views of each energy's C, in their order; 0 where the weight is 0.
+    """
+
+    gradient: Float[Tensor, "views channels h w"]
+    values: tuple[float, ...]
+
+
+def correction(energies: Sequence[Energy], denoised: Denoised, critics: Critics, context: StepContext) -> Correction:
+    """Return the weighted sum of energies; one whose weight is 0 neither computes nor draws."""
+    total = torch.zeros_like(denoised.noised.xt)
+    values = []
+    for energy in energies:
+        weight = energy.weight(context.progress)
+        found = energy(denoised, critics, context) if weight else None
+        values.append(float(found.values.mean()) if found else 0.0)
+        total = total + weight * found.gradient if found else total
+    return Correction(total, tuple(values))
+
+
+def latent_opacity(alpha: Float[Tensor, "views 1 H W"], h: int, w: int) -> Float[Tensor, "views 1 h w"]:
+    """Return rendered opacity at latent resolution, detached."""
+    return fit(alpha.detach(), h, w)
+
+
+def fit(images: Float[Tensor, "views channels H W"], h: int, w: int) -> Float[Tensor, "views channels h w"]:
+    """Resize bilinearly, antialiased where smaller."""
+    if images.shape[-2:] == (h, w):
+        return images
+    return interpolate(images, (h, w), mode="bilinear", antialias=True, align_corners=False)

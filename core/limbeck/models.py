@@ -1,0 +1,222 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who plays which role in a run: every model that a recipe needs, loaded, and told what the run says to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from limbeck.cameras import orbit_cameras
+from limbeck.config import Recipe
+from limbeck.distillation.conditioning import Conditioned, Speaker, condition
+from limbeck.distillation.energies.energy import Critics, ReferenceView
+from limbeck.distillation.references import PosedImages, border_color, draw_image, front_camera, front_fov_y_deg
+from limbeck.distillation.term import AnyRole, TermRole
+from limbeck.distillation.view_conditioning import condition_on_view
+from limbeck.distillation.views import fit_to
+from limbeck.errors import LimbeckError
+from limbeck.priors.diffusion import DiffusionPrior
+from limbeck.priors.embedded import PRIORS, require_installed
+from limbeck.priors.loading import load_prior, prior_folder
+from limbeck.priors.novel_view import NovelViewPrior, Viewpoints
+from limbeck.priors.pair_classifier import PairClassifier, load_pair_classifier
+from limbeck.priors.prior import AdaptedRole, Prior, PriorSpec, Role
+
+FRONT_ELEVATION_DEG = 15.0
+"""From where a picture without a camera is taken to be seen."""
+Model = DiffusionPrior | NovelViewPrior | PairClassifier
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """What the user says.
+
+    Attributes:
+        prompt, negative_prompt: in words.
+        image: the image prompt: sRGB in 0 to 1, square, over a plain background; None without.
+        viewpoint: where the image was seen from; None is straight from the front.
+    """
+
+    prompt: str
+    negative_prompt: str = ""
+    image: Float[Tensor, "1 3 H W"] | None = None
+    viewpoint: Viewpoints | None = None
+
+
+@dataclass(frozen=True)
+class Cast:
+    """The models of a run.
+
+    Attributes:
+        speakers: the priors of terms and references, by role.
+        critics: what the energies need.
+        picture: the image prompt and its camera, if the run has one.
+    """
+
+    speakers: Mapping[TermRole, Speaker]
+    critics: Critics
+    picture: PosedImages | None = None
+
+    def text(self, role: TermRole) -> Conditioned:
+        """Return a prior that words condition."""
+        speaker = self.speakers[role]
+        if not isinstance(speaker, Conditioned):
+            raise TypeError(f"expected a prior that reads words as {role}, got {type(speaker).__name__}")
+        return speaker
+
+
+def require_image(recipe: Recipe, *, has_image: bool) -> None:
+    """Refuse a run that would look at a picture and has none.
+
+    Raises:
+        LimbeckError: E_RECIPE_INVALID.
+    """
+    if recipe.needs_image and recipe.drawn_image is None and not has_image:
+        raise LimbeckError(
+            "E_RECIPE_INVALID",
+            f"expected an image for {recipe.name}, which has an image prompt, got none",
+            "give one with --image, or let the prior draw one with --set drawn_image=on",
+        )
+
+
+def load_cast(recipe: Recipe, source: str, spoken: Spoken, generator: torch.Generator, device: torch.device) -> Cast:
+    """Load all models of a recipe and tell them what the run says.
+
+    Args:
+        recipe: whose ``roles`` to load.
+        source: ``embedded``, or a folder with a subfolder per role.
+        spoken: the prompt and the image; the image is drawn where the recipe says how and none came.
+        generator: CPU generator of the drawn image.
+        device: where to compute.
+
+    Raises:
+        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_RECIPE_INVALID.
+    """
+    require_image(recipe, has_image=spoken.image is not None)
+    models = _load(recipe.roles, source, device)
+    _require_one_latent_space(recipe, models)
+    speakers: dict[TermRole, Speaker] = {
+        cast("TermRole", role): condition(model, spoken.prompt, spoken.negative_prompt)
+        for role, model in models.items()
+        if isinstance(model, DiffusionPrior)
+    }
+    spec = cast("Prior", models[recipe.terms[0].prior]).spec
+    view = _reference_view(recipe, spoken, spec, speakers, generator) if recipe.needs_image else None
+    view = None if view is None else ReferenceView(view.rgb.to(device), view.viewpoint.to(device))
+    if "image_prompt" in speakers and view is not None:
+        speakers["image_prompt"] = _shown(cast("Conditioned", speakers["image_prompt"]), view)
+    novel_view = models.get("novel_view")
+    if isinstance(novel_view, NovelViewPrior) and view is not None:
+        speakers["novel_view"] = condition_on_view(novel_view, view, spoken.prompt)
+    picture = None if view is None else _posed(view, spec, device)
+    return Cast(speakers, _critics(recipe, models, speakers, view), picture)
+
+
+def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device) -> dict[AnyRole, Model]:
+    """Load each role; a text-to-image model with an adapter also serves as the one without, its gate closed."""
+    if source == "embedded":
+        for name, embedded in PRIORS.items():
+            if embedded.role in roles:
+                require_installed(name)
+    models: dict[AnyRole, Model] = {}
+    for role in roles:
+        if role == "pair_classifier":
+            models[role] = load_pair_classifier(prior_folder(source) / role, device)
+        elif role == "novel_view":
+            models[role] = load_prior(source, "novel_view", device)
+        elif role != "text_to_image" or "image_prompt" not in roles:
+            models[role] = load_prior(source, cast("Role | AdaptedRole", role), device)
+    if "text_to_image" in roles and "image_prompt" in models:
+        models["text_to_image"] = models["image_prompt"]
+    return models
+
+
+def _reference_view(
+    recipe: Recipe,
+    spoken: Spoken,
+    spec: PriorSpec,
+    speakers: Mapping[TermRole, Speaker],
+    generator: torch.Generator,
+) -> ReferenceView:
+    """Return the user's picture, or draw one."""
+    if spoken.image is not None:
+        viewpoint = spoken.viewpoint or Viewpoints.of(front_camera(FRONT_ELEVATION_DEG, spec))
+        return ReferenceView(spoken.image, viewpoint)
+    painter = speakers["text_to_image"]
+    if recipe.drawn_image is None or not isinstance(painter, Conditioned):
+        raise ValueError("expected a text-to-image prior to draw the image prompt")
+    drawn = draw_image(recipe.drawn_image, painter, generator, painter.by_view.device)
+    return ReferenceView(drawn.rgb, Viewpoints.of(drawn.cameras))
+
+
+def _posed(view: ReferenceView, spec: PriorSpec, device: torch.device) -> PosedImages:
+    """Return the picture at the size of the prior's images, with the camera that its viewpoint means."""
+    at, size = view.viewpoint.to(torch.device("cpu")), spec.image_size
+    fov_y_deg = torch.full((1,), front_fov_y_deg(spec))
+    cameras = orbit_cameras(at.elevation_deg, at.azimuth_deg, at.distance, fov_y_deg, width=size, height=size)
+    rgb = fit_to(view.rgb, size)
+    return PosedImages(rgb, cameras.to(device), border_color(rgb))
+
+
+def _shown(conditioned: Conditioned, view: ReferenceView) -> Conditioned:
+    prior = conditioned.prior
+    if not isinstance(prior, DiffusionPrior):
+        raise TypeError(f"expected a diffusion prior with an IP-Adapter, got {type(prior).__name__}")
+    return replace(conditioned, image=prior.encode_image(fit_to(view.rgb, prior.spec.image_size))[:, None])
+
+
+def _critics(
+    recipe: Recipe,
+    models: Mapping[AnyRole, Model],
+    speakers: Mapping[TermRole, Speaker],
+    view: ReferenceView | None,
+) -> Critics:
+    wanted = {role for term in recipe.terms for role in term.critics}
+    multi_view, novel_view, classifier = (
+        speakers.get("multi_view"),
+        models.get("novel_view"),
+        models.get("pair_classifier"),
+    )
+    return Critics(
+        multi_view if "multi_view" in wanted and isinstance(multi_view, Conditioned) else None,
+        novel_view if isinstance(novel_view, NovelViewPrior) else None,
+        classifier if isinstance(classifier, PairClassifier) else None,
+        view if "reference" in wanted else None,
+    )
+
+
+def _require_one_latent_space(recipe: Recipe, models: Mapping[AnyRole, Model]) -> None:
+    """Refuse an energy that would compare latents of two kinds.
+
+    Raises:
+        LimbeckError: E_RECIPE_INVALID.
+    """
+    for index, term in enumerate(recipe.terms):
+        own = models[term.prior]
+        for number, energy in enumerate(term.energies):
+            critic = models.get(cast("AnyRole", energy.kind))
+            if isinstance(critic, PairClassifier) or energy.kind == "pair_classifier" or energy.space == "images":
+                continue
+            if critic is not None and not _same_latents(cast("Prior", own), cast("Prior", critic)):
+                raise LimbeckError(
+                    "E_RECIPE_INVALID",
+                    f"terms.{index}.energies.{number}: expected a {energy.kind} prior with the latents of "
+                    f"{term.prior}, got another latent space",
+                    f"compare as images: --set terms.{index}.energies.{number}.space=images",
+                )
+
+
+def _same_latents(first: Prior, second: Prior) -> bool:
+    """Return whether two priors encode a ramp of colours alike: to a tenth of its latents' spread."""
+    size = min(first.spec.image_size, second.spec.image_size)
+    ramp = torch.linspace(0, 1, size).to(first.alphas_cumprod)
+    rgb = torch.stack([ramp.expand(size, size), ramp[:, None].expand(size, size), 1 - ramp.expand(size, size)])[None]
+    with torch.no_grad():
+        one, other = first.encode(rgb), second.encode(rgb)
+    return one.shape == other.shape and bool((one - other).std() < 0.1 * one.std())

@@ -1,0 +1,172 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every recipe, a few steps on tiny random priors."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from limbeck.cameras import ring_cameras
+from limbeck.config import override
+from limbeck.distillation.conditioning import condition
+from limbeck.distillation.loop import Scene, optimise
+from limbeck.distillation.references import draw_references
+from limbeck.distillation.requests import Request, predict, predict_branches
+from limbeck.distillation.state import initial_state, state_from_tensors, state_to_tensors
+from limbeck.errors import LimbeckError
+from limbeck.generate import GenerationSettings, generate
+from limbeck.models import Spoken, load_cast
+from limbeck.priors.loading import load_prior
+from limbeck.priors.prior import Cond
+from limbeck.recipes import CARDS, load_recipe
+from tiny_models import CPU, write_vae_and_scheduler
+from tiny_priors import write_family
+
+STEPS = 4
+SMALL = {"steps": STEPS, "gaussians.count": 60, "render_size": 16}
+VARIANTS = {
+    "ism naive": ("luciddreamer", {"guidance.multi_step": "on", "variate": "noise"}),
+    "ism with perp-neg": ("luciddreamer", {"perp_neg": "on", "guidance.perp_neg.family": "luciddreamer"}),
+    "ip-sds": ("modedreamer", {"variate": "noise"}),
+    "ip-vsd": ("modedreamer", {"variate": "lora"}),
+    "isd with asd's variate": ("modedreamer", {"variate": "base_shifted"}),
+    "jsd I": ("jointdreamer", {"energies": "classifier:1"}),
+    "jsd II": ("jointdreamer", {"energies": "novel_view:1"}),
+    "jsd I + III": ("jointdreamer", {"energies": "classifier:1,multiview:1.25"}),
+    "gsd on vsd": ("gsd", {"variate": "lora", "guidance_scale": 7.5}),
+    "ism + C(III)": ("luciddreamer", {"energies": "multiview:5"}),
+    "csd + C(I) + C(III)": ("csd", {"energies": "classifier:1,multiview:5"}),
+    "gsd noise + jsd + isd": (
+        "jointdreamer",
+        {"noise": "consistent", "variate": "base", "prior": "image_prompt", "drawn_image": "on"},
+    ),
+    "everything": (
+        "dreamfusion",
+        {"noise": "consistent", "variate": "base", "energies": "multiview:5", "consistency": 0.1}
+        | {"neighbours_deg": 5, "views": 8, "perp_neg": "on"},
+    ),
+    "structure": ("dreamfusion", {"prior": "structure"}),
+}
+
+
+@pytest.fixture(scope="module")
+def family(tmp_path_factory):
+    return str(write_family(tmp_path_factory.mktemp("family")))
+
+
+def _recipe(name):
+    base, changes = VARIANTS.get(name, (name, {}))
+    recipe = override(load_recipe(base), {**SMALL, **changes})
+    quick = {"references": "references.sampler.steps", "drawn_image": "drawn_image.sampler.steps"}
+    return override(recipe, {key: 2 for field, key in quick.items() if getattr(recipe, field) is not None})
+
+
+def _scene(recipe, family):
+    models = load_cast(recipe, family, Spoken("a red mug", "ugly"), torch.Generator().manual_seed(3), CPU)
+    references = None
+    if recipe.references is not None:
+        roles = {role: models.text(role) for role in ("multi_view", "text_to_image")}
+        references = draw_references(recipe.references, roles, torch.Generator().manual_seed(4), CPU)
+    return Scene(recipe.rig, models.speakers, references, CPU, models.critics, models.picture)
+
+
+def _advance(state, recipe, scene, until):
+    for report in optimise(state, recipe, scene):
+        if report.step == until:
+            break
+    return state_to_tensors(state)
+
+
+@pytest.mark.parametrize("name", [*CARDS, *VARIANTS])
+def test_a_run_resumed_in_the_middle_ends_in_the_same_bits(name, family):
+    recipe = _recipe(name)
+    scene = _scene(recipe, family)
+    state = initial_state(recipe, 7, CPU, scene.priors)
+    middle = _advance(state, recipe, scene, STEPS // 2)
+    straight = _advance(state, recipe, scene, STEPS)
+    again = state_from_tensors(middle, recipe, CPU, scene.priors)
+    resumed = _advance(again, recipe, scene, STEPS)
+    assert straight.keys() == resumed.keys()
+    assert all(torch.equal(straight[key], resumed[key]) for key in straight)
+    assert all(bool(value.isfinite().all()) for value in straight.values())
+    assert not torch.equal(middle["parameters.color_logits"][:1], straight["parameters.color_logits"][:1])
+
+
+def test_recipes_that_are_different_methods_give_different_results(family):
+    ends = {}
+    for name in ("dreamfusion", "sjc", "csd", "prolificdreamer", "scaledreamer", "luciddreamer"):
+        recipe = _recipe(name)
+        scene = _scene(recipe, family)
+        state = initial_state(recipe, 7, CPU, scene.priors)
+        ends[name] = _advance(state, recipe, scene, 2)["parameters.color_logits"].sum().item()
+    assert len(set(ends.values())) == len(ends)
+
+
+def test_values_that_are_not_finite_stop_the_run_and_name_step_and_term(family):
+    recipe = override(_recipe("modedreamer"), {"terms.1.guidance_scale": "0:10,0.5:10,0.5:1e300"})
+    scene = _scene(recipe, family)
+    state = initial_state(recipe, 7, CPU, scene.priors)
+    with pytest.raises(LimbeckError) as stopped:
+        _advance(state, recipe, scene, STEPS)
+    assert stopped.value.code == "E_DIVERGED"
+    assert "step 2" in stopped.value.message
+    assert "term 1 on the multi_view prior" in stopped.value.message
+    assert state.step == 2
+
+
+def test_a_run_that_diverges_names_the_last_good_checkpoint(family):
+    recipe = override(_recipe("dreamfusion"), {"guidance_scale": "0:10,0.5:10,0.5:1e300"})
+    settings = GenerationSettings("a red mug", recipe, prior=family, previews=0, checkpoints=4, device="cpu")
+    with pytest.raises(LimbeckError, match="E_DIVERGED") as stopped:
+        list(generate(settings))
+    assert "the last good checkpoint is step 2" in stopped.value.message
+
+
+def test_an_image_prompt_without_an_image_is_refused_before_any_work(family):
+    recipe = override(_recipe("modedreamer"), {"drawn_image": "off"})
+    with pytest.raises(LimbeckError) as refused:
+        next(generate(GenerationSettings("a red mug", recipe, prior=family)))
+    assert refused.value.code == "E_RECIPE_INVALID"
+    assert "expected an image" in refused.value.message
+
+
+def test_the_users_image_is_the_image_prompt(family):
+    recipe = override(_recipe("modedreamer"), {"drawn_image": "off"})
+    given = [
+        load_cast(recipe, family, Spoken("a red mug", image=torch.full((1, 3, 64, 64), grey)), torch.Generator(), CPU)
+        for grey in (0.2, 0.8)
+    ]
+    embeds = [models.speakers["image_prompt"].image for models in given]
+    assert embeds[0].shape == (1, 1, 24)
+    assert not torch.allclose(*embeds)
+
+
+def test_an_energy_in_another_latent_space_is_refused(tmp_path):
+    other = write_family(tmp_path / "other")
+    torch.manual_seed(11)
+    write_vae_and_scheduler(other / "multi_view")
+    recipe = _recipe("jointdreamer")
+    with pytest.raises(LimbeckError) as refused:
+        load_cast(recipe, str(other), Spoken("a red mug"), torch.Generator(), CPU)
+    assert refused.value.code == "E_RECIPE_INVALID"
+    assert "another latent space" in refused.value.message
+    as_images = override(recipe, {"terms.0.energies.0.space": "images"})
+    assert load_cast(as_images, str(other), Spoken("a red mug"), torch.Generator(), CPU).critics.multi_view is not None
+
+
+def test_isds_two_scores_from_one_forward_are_those_of_two(family):
+    prior = load_prior(family, "image_prompt", CPU)
+    speaker = replace(condition(prior, "a red mug", ""), image=torch.randn(1, 1, 24))
+    cameras = ring_cameras(2, elevation_deg=10, fov_y_deg=45, distance=3, size=64)
+    xt, t = torch.randn(2, 4, 8, 8), torch.tensor([300, 700])
+    conds = {name: speaker.conds(cameras, name, image_scale=0.5) for name in ("text", "uncond", "base")}
+    together = predict_branches(prior, xt, t, conds)
+    bare = load_prior(family, "text_to_image", CPU)
+    without_image = Cond(conds["base"].text)
+    for name, cond in conds.items():
+        alone = predict(prior, [Request(str(i), xt, t, cond) for i in range(3)])
+        assert torch.equal(together[name], alone["0" if name == "text" else "1" if name == "uncond" else "2"])
+    base = predict(bare, [Request(str(i), xt, t, without_image) for i in range(3)])
+    assert torch.equal(together["base"], base["2"])
+    assert not torch.equal(together["text"], together["base"])
