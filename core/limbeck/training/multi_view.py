@@ -31,7 +31,7 @@ from limbeck.training.sheets import multi_view_sheet
 from limbeck.training.text_to_image import Captions
 from limbeck.training.trainer import TrainingSettings, train
 
-STEPS = 5000
+STEPS = 3000
 BATCH = 8
 """Groups of four views."""
 THINGS = 8000

@@ -93,14 +93,18 @@ class Pairs:
 
 
 class SideTasks(nn.Module):
-    """What else an image feature must tell: object, colour, and the azimuth given the object."""
+    """What else an image feature must tell: object, colour, azimuth.
+
+    Its first quarter is a compass: number k of K should be cos(azimuth - k / K of a turn), whatever the object. A pair's
+    head finds the azimuth there at once; behind a linear layer, 2 directions of 128, it did not in 1,000 steps.
+    """
 
     def __init__(self, width: int) -> None:
         """Take the feature's width."""
         super().__init__()
         self.noun = nn.Linear(width, len(NOUNS))
         self.color = nn.Linear(width, len(COLOR_WORDS))
-        self.azimuth = nn.Linear(width, 2 * len(NOUNS))
+        self.compass = width // 4
 
     def forward(
         self,
@@ -109,12 +113,10 @@ class SideTasks(nn.Module):
         color: Int64[Tensor, " images"],
         azimuth_deg: Float[Tensor, " images"],
     ) -> Float[Tensor, ""]:
-        """Return the loss; azimuths count as points of the unit circle."""
-        angle = torch.deg2rad(azimuth_deg)
-        truth = torch.stack([angle.sin(), angle.cos()], -1)
-        guess = self.azimuth(features).unflatten(-1, (len(NOUNS), 2))[torch.arange(len(noun)), noun]
-        words = cross_entropy(self.noun(features), noun) + cross_entropy(self.color(features), color)
-        return 0.5 * words + (guess - truth).square().sum(-1).mean()
+        """Return the loss; a compass that always says 0 loses 1."""
+        off = azimuth_deg[:, None] - torch.arange(self.compass, device=features.device) * (360 / self.compass)
+        azimuth = 2 * (features[:, : self.compass] - torch.cos(torch.deg2rad(off))).square().mean()
+        return azimuth + 0.5 * (cross_entropy(self.noun(features), noun) + cross_entropy(self.color(features), color))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from limbeck.training.sheets import text_to_image_sheet
 from limbeck.training.tokenizer import TEXT_TOKENS, write_tokenizer
 from limbeck.training.trainer import TrainingSettings, train
 
-STEPS = 7000
+STEPS = 6000
 BATCH = 32
 THINGS = 8000
 FRONT_SHARE = 0.6
