@@ -5,6 +5,7 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
@@ -12,7 +13,11 @@ from safetensors.torch import load_file, save_file
 
 from limbeck.cameras import mvdream_camera, ring_cameras
 from limbeck.errors import LimbeckError
+from limbeck.playset.pool import composite
+from limbeck.playset.render import render
+from limbeck.playset.things import Thing
 from limbeck.priors.loading import EMBEDDED, load_prior
+from limbeck.priors.patch_autoencoder import PatchAutoencoder
 from limbeck.priors.prior import Cond
 from limbeck.sampling import Sampler, draw
 
@@ -107,11 +112,34 @@ def test_a_missing_camera_is_refused(multi_view):
         multi_view.eps(xt, t, Cond(cond.text))
 
 
-def test_the_patch_autoencoder_round_trips_what_lies_in_its_span(text_to_image):
+@pytest.fixture(scope="module")
+def patch_pca():
+    return PatchAutoencoder(load_file(EMBEDDED / "text_to_image" / "vae" / "patch_pca.safetensors"))
+
+
+def test_the_patch_autoencoder_round_trips_what_lies_in_its_span(patch_pca):
     latents = torch.randn(2, 8, 16, 16, generator=torch.Generator().manual_seed(0)) * 0.05
-    image = text_to_image.decode(latents)
+    image = patch_pca.decode(latents)
     # Small latents stay within the range of colours, so nothing is clamped.
-    torch.testing.assert_close(text_to_image.encode(image), latents, atol=2e-2, rtol=0)
+    torch.testing.assert_close(patch_pca.encode(image), latents, atol=1e-4, rtol=0)
+
+
+def test_the_embedded_encoder_and_its_gradient_are_the_patch_pca(text_to_image, patch_pca):
+    image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    weights = torch.randn(2, 8, 16, 16, generator=torch.Generator().manual_seed(1))
+    grads = []
+    for model in (text_to_image, patch_pca):
+        latents = model.encode(image)
+        grads.append(torch.autograd.grad((latents * weights).sum(), image)[0])
+    assert (text_to_image.encode(image) - patch_pca.encode(image)).norm() < 0.01 * patch_pca.encode(image).norm()
+    assert (grads[0] - grads[1]).norm() < 0.01 * grads[1].norm()  # half precision on disk
+
+
+def test_the_decoder_beats_linear_decoding(text_to_image, patch_pca):
+    views = [render(Thing(noun, "red", seed=9), 30.0, 15.0).rgba for noun in ("cat", "house", "boat", "mug")]
+    image = torch.from_numpy(composite(np.stack(views), np.full((4, 3), 0.8, np.float32)))
+    trained, linear = ((m.decode(m.encode(image)) - image).square().mean() for m in (text_to_image, patch_pca))
+    assert trained < 0.8 * linear
 
 
 def test_encoding_passes_gradients(text_to_image):
@@ -120,13 +148,14 @@ def test_encoding_passes_gradients(text_to_image):
     assert image.grad.abs().max() > 0
 
 
-def test_a_drawn_penguin_is_blue_on_grey(text_to_image):
+def test_a_drawn_penguin_is_blue_on_a_plain_background(text_to_image):
     noise, _, cond = _inputs(text_to_image, 1)
     uncond = Cond(text_to_image.encode_text([""]))
     image = text_to_image.decode(draw(text_to_image, cond, uncond, noise, Sampler(steps=20)))[0]
     red, _, blue = image[:, 24:40, 24:40].mean((1, 2))
     assert blue > red + 0.15
-    assert image[:, :4].mean().item() == pytest.approx(0.85, abs=0.06)  # the corner shows the known background
+    assert image[:, :4].std(dim=(1, 2)).max() < 0.05
+    assert image[:, :4].mean() > 0.25
 
 
 def test_known_views_come_back_unchanged(multi_view):

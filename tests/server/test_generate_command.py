@@ -178,5 +178,5 @@ def test_recipes_are_listed_as_the_contract_says(capsys):
 
 def test_show_prints_the_equation_and_every_setting(capsys):
     _, out, _ = _run(capsys, "recipes", "show", "limbeck")
-    assert "eps_uncond + 10 (eps_text - eps_uncond)" in out
+    assert "eps(uncond) + 10 (eps(text, cameras) - eps(uncond))" in out
     assert "terms.1.guidance.scale = 10.0" in out

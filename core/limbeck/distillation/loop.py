@@ -90,7 +90,7 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
     rendering.points2d.retain_grad()
     context = _context(state, recipe, rendering, cameras, progress)
     found = [_term_loss(index, term, scene, context, state) for index, term in enumerate(recipe.terms)]
-    regularisation = recipe.regularisers(rendering, state.gaussians.activated(), background, progress)
+    regularisation = recipe.regularisers(rendering, state.gaussians.activated(), progress)
     losses = [loss for loss, _ in found] + [regularisation, _reference_loss(state, recipe, scene, background, progress)]
     state.optimizer.zero_grad(set_to_none=True)
     torch.stack(losses).sum().backward()

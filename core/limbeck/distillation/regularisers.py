@@ -7,7 +7,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float
 from pydantic import ConfigDict
 from torch import Tensor
@@ -15,9 +14,6 @@ from torch import Tensor
 from limbeck.representations.gaussians import ActivatedGaussians
 from limbeck.representations.representation import Rendering
 from limbeck.schedules import Schedule, constant
-
-CAMOUFLAGE_WIDTH = 0.08
-"""Standard deviation, in sRGB, of what counts as the background's colour: a white part stays clear of a grey one."""
 
 
 @dataclass(frozen=True)
@@ -29,27 +25,21 @@ class Regularisers:
         opaqueness: on alpha (1 - alpha): makes silhouettes crisp.
         point_opaqueness: on each point's opacity o (1 - o): makes surfaces out of fog.
         scale: on the points' squared size: keeps single Gaussians from being a whole part.
-        camouflage: on the opacity of points in the background's colour, which hide parts where space should be empty.
     """
 
     sparsity: Schedule = constant(0.0)
     opaqueness: Schedule = constant(0.0)
     point_opaqueness: Schedule = constant(0.0)
     scale: Schedule = constant(0.0)
-    camouflage: Schedule = constant(0.0)
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    def __call__(
-        self, rendering: Rendering, points: ActivatedGaussians, background: float, progress: float
-    ) -> Float[Tensor, ""]:
+    def __call__(self, rendering: Rendering, points: ActivatedGaussians, progress: float) -> Float[Tensor, ""]:
         """Return the weighted sum."""
         alpha, opacities = rendering.alpha, points.opacities
-        likeness = torch.exp(-((points.colors.detach() - background).square().sum(-1)) / (2 * CAMOUFLAGE_WIDTH**2))
         return (
             self.sparsity(progress) * alpha.mean()
             + self.opaqueness(progress) * (alpha * (1 - alpha)).mean()
             + self.point_opaqueness(progress) * (opacities * (1 - opacities)).mean()
             + self.scale(progress) * points.scales.square().sum(-1).mean()
-            + self.camouflage(progress) * (opacities * likeness).mean()
         )

@@ -8,7 +8,7 @@ from limbeck.distillation.guidance import ClassifierFreeGuidance
 from limbeck.distillation.regularisers import Regularisers
 from limbeck.distillation.term import Term
 from limbeck.distillation.timesteps import Timesteps
-from limbeck.schedules import Schedule, constant, linear
+from limbeck.schedules import constant, linear
 
 FOUR_VIEWS = Term(
     prior="multi_view",
@@ -25,7 +25,5 @@ sigma^2, without rescale: chosen by eye on a few prompts, where guidance 20 and 
 CLEAR_SPACE = Regularisers(
     sparsity=linear(40.0, 100.0),
     opaqueness=linear(0.0, 100.0, begin=0.3),
-    camouflage=Schedule(((0.0, 0.0), (0.2, 30.0))),
 )
-"""Keeps space empty round the object. A prior that knows one background lets fog in its colour grow for free; these
-weights, chosen by eye on a few prompts of the embedded prior, remove most of it, and of white parts some."""
+"""Keeps space empty round the object; weights chosen by eye on a few prompts of the embedded priors."""

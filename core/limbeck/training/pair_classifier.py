@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from numpy import ndarray
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, conv2d, cross_entropy, pad
@@ -51,11 +51,12 @@ LEFT_OUT = ("frog", "camera")
 """Objects that the shipped classifier never saw."""
 
 STEPS = 5000
-THINGS, VIEWS = 2400, 6
+THINGS, VIEWS = 4000, 6
 IMAGES_PER_BATCH, VIEWS_PER_THING = 64, 4
 KIND_WEIGHTS: Mapping[str, float] = {"right": 0.5, "wrong": 0.25, "other": 0.25}
 PAIRS_PER_KIND = 96
 DISTURBED_SHARE = 0.3
+NO_COLOR = -1
 WARM_UP_SHARE = 0.5
 """Of the run: so long the side tasks train the backbone alone, on views of as many toys. The head needs but a few
 hundred steps once the backbone sees."""
@@ -75,10 +76,11 @@ SMALL_VIT: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Batch:
-    """Views of a few toys, toy by toy; mirrored toys have mirrored azimuths."""
+    """Views of a few toys, toy by toy; mirrored toys have mirrored azimuths, recoloured ones no colour with a name."""
 
     rgb: Float[Tensor, "images 3 height width"]
     thing: Int64[ndarray, " images"]
+    is_recolored: Bool[ndarray, " images"]
     azimuth_deg: Float32[ndarray, " images"]
     elevation_deg: Float32[ndarray, " images"]
 
@@ -95,8 +97,8 @@ class Pairs:
 class SideTasks(nn.Module):
     """What else an image feature must tell: object, colour, azimuth.
 
-    Its first quarter is a compass: number k of K should be cos(azimuth - k / K of a turn), whatever the object. A pair's
-    head finds the azimuth there at once; behind a linear layer, 2 directions of 128, it did not in 1,000 steps.
+    Its first quarter is a compass: number k of K should be cos(azimuth - k / K of a turn), whatever the object. A
+    pair's head finds the azimuth there at once; behind a linear layer, 2 directions of 128, it did not in 1,000 steps.
     """
 
     def __init__(self, width: int) -> None:
@@ -116,7 +118,8 @@ class SideTasks(nn.Module):
         """Return the loss; a compass that always says 0 loses 1."""
         off = azimuth_deg[:, None] - torch.arange(self.compass, device=features.device) * (360 / self.compass)
         azimuth = 2 * (features[:, : self.compass] - torch.cos(torch.deg2rad(off))).square().mean()
-        return azimuth + 0.5 * (cross_entropy(self.noun(features), noun) + cross_entropy(self.color(features), color))
+        named = cross_entropy(self.color(features), color, ignore_index=NO_COLOR)
+        return azimuth + 0.5 * (cross_entropy(self.noun(features), noun) + named)
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,8 @@ class PairLearner:
         is_warming_up = step < self.pairs_from
         batch = draw_batch(self.pool, generator, 1 if is_warming_up else VIEWS_PER_THING)
         features = self.classifier.features(batch.rgb.to(self.device))
-        noun, color = (torch.from_numpy(words[batch.thing]) for words in (self.pool.noun, self.pool.color))
+        noun = torch.from_numpy(self.pool.noun[batch.thing])
+        color = torch.from_numpy(np.where(batch.is_recolored, NO_COLOR, self.pool.color[batch.thing]))
         azimuth = torch.from_numpy(batch.azimuth_deg)
         side = self.side_tasks(features, noun.to(self.device), color.to(self.device), azimuth.to(self.device))
         figures = {"side_tasks": float(side.detach())}
@@ -166,7 +170,11 @@ class PairLearner:
 
 
 def draw_batch(pool: ViewPool, generator: np.random.Generator, views_per_thing: int) -> Batch:
-    """Draw toys and views of each, over new backgrounds; half of the toys are mirrored, all views of one together."""
+    """Draw toys and views of each, over new backgrounds; half are mirrored, half recoloured, all views of one alike.
+
+    Recolouring keeps the backbone from knowing an object by its colours: without it, it named 97 % of new toys right,
+    but 77 % of those of held-out object-colour pairs.
+    """
     count = min(IMAGES_PER_BATCH // views_per_thing, len(pool))
     things = generator.choice(len(pool), count, replace=False)
     views = generator.permuted(np.tile(np.arange(pool.rgba.shape[1]), (count, 1)), axis=1)[:, :views_per_thing]
@@ -174,10 +182,23 @@ def draw_batch(pool: ViewPool, generator: np.random.Generator, views_per_thing: 
     is_mirrored = generator.random(count) < 0.5
     rgba[is_mirrored] = rgba[is_mirrored, :, :, ::-1]
     azimuth[is_mirrored] *= -1
+    is_recolored = generator.random(count) < 0.5
+    rgba[is_recolored] = recolored(rgba[is_recolored], generator)
     flat = rgba.reshape(-1, *rgba.shape[2:])
     rgb = torch.from_numpy(composite(flat, draw_backgrounds(len(flat), generator)))
     elevation = pool.elevation_deg[things[:, None], views].ravel()
-    return Batch(disturb(rgb, generator), np.repeat(things, views.shape[1]), azimuth.ravel(), elevation)
+    thing, is_recolored = (np.repeat(each, views_per_thing) for each in (things, is_recolored))
+    return Batch(disturb(rgb, generator), thing, is_recolored, azimuth.ravel(), elevation)
+
+
+def recolored(
+    rgba: UInt8[ndarray, "things views height width 4"], generator: np.random.Generator
+) -> UInt8[ndarray, "things views height width 4"]:
+    """Blend each toy with itself after a permutation of red, green and blue."""
+    order = generator.permuted(np.tile(np.arange(3), (len(rgba), 1)), axis=1)[:, None, None, None]
+    share = generator.random((len(rgba), 1, 1, 1, 1), np.float32)
+    rgb = rgba[..., :3] * (1 - share) + np.take_along_axis(rgba[..., :3], order, -1) * share
+    return np.concatenate([rgb.astype(np.uint8), rgba[..., 3:]], -1)
 
 
 def disturb(
