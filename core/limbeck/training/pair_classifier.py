@@ -57,15 +57,15 @@ KIND_WEIGHTS: Mapping[str, float] = {"right": 0.5, "wrong": 0.25, "other": 0.25}
 PAIRS_PER_KIND = 96
 DISTURBED_SHARE = 0.3
 NO_COLOR = -1
-WARM_UP_SHARE = 0.5
+WARM_UP_SHARE = 0.4
 """Of the run: so long the side tasks train the backbone alone, on views of as many toys. The head needs but a few
 hundred steps once the backbone sees."""
 
 SMALL_VIT: Mapping[str, Any] = {
     "hidden_size": 128,
-    "num_hidden_layers": 4,
+    "num_hidden_layers": 5,
     "num_attention_heads": 4,
-    "intermediate_size": 256,
+    "intermediate_size": 512,
     "image_size": SIZE,
     "patch_size": 16,
     "hidden_dropout_prob": 0.0,
