@@ -38,7 +38,7 @@ def recipe() -> Recipe:
                 timesteps=Timesteps(t_max=linear(0.98, 0.5)),
                 noise=ConsistentNoise(),
                 guidance=ClassifierFreeGuidance(scale=constant(10.0)),
-                consistency=Consistency(weight=Schedule(((0.0, 0.0), (0.1, 0.0), (0.1, 0.1)))),
+                consistency=Consistency(weight=Schedule(((0.0, 0.0), (0.1, 0.0), (0.1, 1.0)))),
             ),
         ),
     )
