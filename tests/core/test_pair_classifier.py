@@ -31,7 +31,8 @@ from limbeck.priors.pair_classifier import (
 )
 from limbeck.training.checkpoints import FILE
 from limbeck.training.options import TrainingOptions
-from limbeck.training.pair_classifier import disturb, draw_batch, draw_pairs, make_learner, small_vit, training_settings
+from limbeck.training.pair_batches import disturb, draw_batch, draw_pairs, recolored
+from limbeck.training.pair_classifier import make_learner, small_vit, training_settings
 from limbeck.training.pair_views import WRONG_FROM_DEG, build_views, training_pairs, wrong_azimuths
 from limbeck.training.trainer import train
 
@@ -259,6 +260,24 @@ def test_a_mirrored_toy_is_seen_from_mirrored_azimuths(pool):
     }
     assert all(len(found) == 1 for found in signs.values())
     assert {1, -1} == set().union(*signs.values())
+
+
+def test_recolouring_keeps_shape_and_grey_and_treats_the_views_of_a_toy_alike():
+    rgba = np.random.default_rng(0).integers(0, 255, (5, 2, 4, 4, 4), np.uint8)
+    rgba[:, 1] = rgba[:, 0]
+    rgba[:, :, 0, :, :3] = 90
+    new = recolored(rgba, np.random.default_rng(1))
+    np.testing.assert_array_equal(new[..., 3], rgba[..., 3])
+    np.testing.assert_array_equal(new[:, 0], new[:, 1])
+    assert np.abs(new[:, :, 0, :, :3].astype(int) - 90).max() <= 1
+    assert (new != rgba).any()
+
+
+def test_attention_differs_from_camera_to_camera_from_the_start():
+    head = PairHead(64)
+    relative = relative_cameras(_cameras(12)[:1].expand(12, -1, -1), _cameras(12))
+    attended = head.norm(head.attention(head.camera(relative.flatten(1)), torch.randn(1, 128).expand(12, -1)))
+    assert attended.std(0).mean() > 0.05
 
 
 def test_disturbed_images_stay_images():

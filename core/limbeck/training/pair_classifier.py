@@ -18,15 +18,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int64, UInt8
-from numpy import ndarray
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
-from torch.nn.functional import binary_cross_entropy_with_logits, conv2d, cross_entropy, pad
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 from transformers import ViTConfig, ViTModel
 
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.pair_classifier import measure
-from limbeck.playset.pool import SIZE, composite, draw_backgrounds
+from limbeck.playset.pool import SIZE
 from limbeck.playset.things import COLOR_WORDS, NOUNS
 from limbeck.priors.pair_classifier import (
     PairClassifier,
@@ -36,14 +35,8 @@ from limbeck.priors.pair_classifier import (
     save_pair_classifier,
 )
 from limbeck.training.options import TrainingOptions
-from limbeck.training.pair_views import (
-    ViewPool,
-    are_different,
-    build_views,
-    relative_orbit_cameras,
-    training_pairs,
-    wrong_azimuths,
-)
+from limbeck.training.pair_batches import IMAGES_PER_BATCH, Batch, Pairs, draw_batch, draw_pairs
+from limbeck.training.pair_views import ViewPool, build_views, relative_orbit_cameras, training_pairs
 from limbeck.training.report import TrainingReport, write_card
 from limbeck.training.trainer import TrainingSettings, train
 
@@ -52,10 +45,8 @@ LEFT_OUT = ("frog", "camera")
 
 STEPS = 5000
 THINGS, VIEWS = 4000, 6
-IMAGES_PER_BATCH, VIEWS_PER_THING = 64, 4
+VIEWS_PER_THING = 4
 KIND_WEIGHTS: Mapping[str, float] = {"right": 0.5, "wrong": 0.25, "other": 0.25}
-PAIRS_PER_KIND = 96
-DISTURBED_SHARE = 0.3
 NO_COLOR = -1
 WARM_UP_SHARE = 0.4
 """Of the run: so long the side tasks train the backbone alone, on views of as many toys. The head needs but a few
@@ -72,26 +63,6 @@ SMALL_VIT: Mapping[str, Any] = {
     "attention_probs_dropout_prob": 0.0,
     "initializer_range": 0.08,  # transformers' 0.02 suits a width of 768: so narrow a ViT would hardly start
 }
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Views of a few toys, toy by toy; mirrored toys have mirrored azimuths, recoloured ones no colour with a name."""
-
-    rgb: Float[Tensor, "images 3 height width"]
-    thing: Int64[ndarray, " images"]
-    is_recolored: Bool[ndarray, " images"]
-    azimuth_deg: Float32[ndarray, " images"]
-    elevation_deg: Float32[ndarray, " images"]
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Ordered pairs (first, second) of a batch's images, and the azimuth that each pair is told of its second."""
-
-    first: Int64[ndarray, " pairs"]
-    second: Int64[ndarray, " pairs"]
-    azimuth_deg: Float32[ndarray, " pairs"]
 
 
 class SideTasks(nn.Module):
@@ -167,95 +138,6 @@ class PairLearner:
     def export(self, folder: Path) -> None:
         """Write the classifier."""
         save_pair_classifier(self.classifier, folder)
-
-
-def draw_batch(pool: ViewPool, generator: np.random.Generator, views_per_thing: int) -> Batch:
-    """Draw toys and views of each, over new backgrounds; half are mirrored, half recoloured, all views of one alike.
-
-    Recolouring keeps the backbone from knowing an object by its colours: without it, it named 97 % of new toys right,
-    but 77 % of those of held-out object-colour pairs.
-    """
-    count = min(IMAGES_PER_BATCH // views_per_thing, len(pool))
-    things = generator.choice(len(pool), count, replace=False)
-    views = generator.permuted(np.tile(np.arange(pool.rgba.shape[1]), (count, 1)), axis=1)[:, :views_per_thing]
-    rgba, azimuth = pool.rgba[things[:, None], views], pool.azimuth_deg[things[:, None], views]
-    is_mirrored = generator.random(count) < 0.5
-    rgba[is_mirrored] = rgba[is_mirrored, :, :, ::-1]
-    azimuth[is_mirrored] *= -1
-    is_recolored = generator.random(count) < 0.5
-    rgba[is_recolored] = recolored(rgba[is_recolored], generator)
-    flat = rgba.reshape(-1, *rgba.shape[2:])
-    rgb = torch.from_numpy(composite(flat, draw_backgrounds(len(flat), generator)))
-    elevation = pool.elevation_deg[things[:, None], views].ravel()
-    thing, is_recolored = (np.repeat(each, views_per_thing) for each in (things, is_recolored))
-    return Batch(disturb(rgb, generator), thing, is_recolored, azimuth.ravel(), elevation)
-
-
-def recolored(
-    rgba: UInt8[ndarray, "things views height width 4"], generator: np.random.Generator
-) -> UInt8[ndarray, "things views height width 4"]:
-    """Blend each toy with itself after a permutation of red, green and blue."""
-    order = generator.permuted(np.tile(np.arange(3), (len(rgba), 1)), axis=1)[:, None, None, None]
-    share = generator.random((len(rgba), 1, 1, 1, 1), np.float32)
-    rgb = rgba[..., :3] * (1 - share) + np.take_along_axis(rgba[..., :3], order, -1) * share
-    return np.concatenate([rgb.astype(np.uint8), rgba[..., 3:]], -1)
-
-
-def disturb(
-    rgb: Float[Tensor, "images 3 height width"], generator: np.random.Generator
-) -> Float[Tensor, "images 3 height width"]:
-    """Change brightness and contrast a little, blur three images of ten, add a little noise to three of ten.
-
-    Distillation shows the classifier denoised guesses, which are blurred and noisy. The paper has DINO's augmentations;
-    their strong colour jitter would make two colours of one toy the same here.
-    """
-    count = len(rgb)
-
-    def draw(low: float, high: float, images: int) -> Tensor:
-        return torch.from_numpy(generator.uniform(low, high, (images, 1, 1, 1)).astype(np.float32))
-
-    rgb = (rgb - 0.5) * (1 + draw(-0.15, 0.15, count)) + 0.5 + draw(-0.08, 0.08, count)
-    blurred, noisy = (np.flatnonzero(generator.random(count) < DISTURBED_SHARE) for _ in range(2))
-    if len(blurred):
-        rgb[blurred] = _blur(rgb[blurred], draw(0.4, 1.6, len(blurred)))
-    noise = torch.from_numpy(generator.standard_normal((len(noisy), *rgb.shape[1:]), np.float32))
-    rgb[noisy] = rgb[noisy] + noise * draw(0.0, 0.06, len(noisy))
-    return rgb.clamp(0, 1)
-
-
-def _blur(rgb: Tensor, sigma: Tensor) -> Tensor:
-    """Blur each image by its own Gaussian; sigma in pixels."""
-    offsets = torch.arange(-4, 5).to(rgb)
-    taps = torch.exp(-0.5 * (offsets / sigma.view(-1, 1)).square())
-    taps = taps / taps.sum(1, keepdim=True)
-    count, channels, height, width = rgb.shape
-    flat = rgb.reshape(1, count * channels, height, width)
-    kernel = taps.repeat_interleave(channels, 0)[:, None]
-    flat = conv2d(pad(flat, (4, 4, 0, 0), "replicate"), kernel[:, :, None], groups=count * channels)
-    flat = conv2d(pad(flat, (0, 0, 4, 4), "replicate"), kernel[..., None], groups=count * channels)
-    return flat.reshape(rgb.shape)
-
-
-def draw_pairs(pool: ViewPool, batch: Batch, generator: np.random.Generator) -> dict[str, Pairs]:
-    """Return the pairs of a batch by kind: ``right`` and ``wrong`` cameras of one toy, and ``other`` toys.
-
-    Half of the other toys' pairs have a wrong camera as well.
-    """
-    count = len(batch.thing)
-    first, second = np.nonzero((batch.thing[:, None] == batch.thing) & ~np.eye(count, dtype=bool))
-    chosen = generator.permutation(len(first))[:PAIRS_PER_KIND]
-    first, second = first[chosen], second[chosen]
-    i, j = generator.integers(count, size=(2, len(first)))
-    is_other = are_different(pool, batch.thing[i], batch.thing[j])
-    i, j = i[is_other], j[is_other]
-    other = batch.azimuth_deg[j]
-    other = np.where(generator.random(len(j)) < 0.5, wrong_azimuths(other, generator), other)
-    right = batch.azimuth_deg[second]
-    return {
-        "right": Pairs(first, second, right),
-        "wrong": Pairs(first, second, wrong_azimuths(right, generator)),
-        "other": Pairs(i, j, other),
-    }
 
 
 def training_settings(options: TrainingOptions, leave_out: Sequence[str]) -> TrainingSettings:
