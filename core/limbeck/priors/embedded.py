@@ -91,7 +91,7 @@ def require_installed(name: str, folder: Path = FOLDER) -> None:
     """
     if not is_installed(name, folder):
         target = folder / PRIORS[name].role
-        command = f"python -m limbeck.training {name} --out {target}"
+        command = f"python -m limbeck.training {name} --out {target} --start {folder / 'text_to_image'}"
         raise LimbeckError("E_MODEL_MISSING", f"the {name} prior is not installed", f"train it: {command}")
 
 
