@@ -14,11 +14,13 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from limbeck.playset.pool import composite, draw_backgrounds
+from limbeck.playset.things import FRONTED, NOUNS
 from limbeck.training.pair_views import ViewPool, are_different, wrong_azimuths
 
 IMAGES_PER_BATCH = 64
 PAIRS_PER_KIND = 96
 DISTURBED_SHARE = 0.3
+HAS_FRONT = np.array([noun in FRONTED for noun in NOUNS])
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ def _blur(rgb: Tensor, sigma: Tensor) -> Tensor:
 def draw_pairs(pool: ViewPool, batch: Batch, generator: np.random.Generator) -> dict[str, Pairs]:
     """Return the pairs of a batch by kind: ``right`` and ``wrong`` cameras of one toy, and ``other`` toys.
 
-    Half of the other toys' pairs have a wrong camera as well.
+    Only toys with a front have wrong cameras, since a round one looks alike from all sides; a batch without such toys
+    has no pairs of that kind. Half of the other toys' pairs have a wrong camera as well.
     """
     count = len(batch.thing)
     first, second = np.nonzero((batch.thing[:, None] == batch.thing) & ~np.eye(count, dtype=bool))
@@ -123,8 +126,11 @@ def draw_pairs(pool: ViewPool, batch: Batch, generator: np.random.Generator) -> 
     other = batch.azimuth_deg[j]
     other = np.where(generator.random(len(j)) < 0.5, wrong_azimuths(other, generator), other)
     right = batch.azimuth_deg[second]
-    return {
+    is_turned = HAS_FRONT[pool.noun[batch.thing[first]]]
+    wrong = wrong_azimuths(right[is_turned], generator)
+    pairs = {
         "right": Pairs(first, second, right),
-        "wrong": Pairs(first, second, wrong_azimuths(right, generator)),
+        "wrong": Pairs(first[is_turned], second[is_turned], wrong),
         "other": Pairs(i, j, other),
     }
+    return {kind: each for kind, each in pairs.items() if len(each.first)}

@@ -148,6 +148,7 @@ def training_settings(options: TrainingOptions, leave_out: Sequence[str]) -> Tra
         learning_rate=1.5e-3,
         seed=options.seed,
         ema_decay=0.995,
+        decay_from=0.6,
         device=options.device,
         facts={"things": options.things or THINGS, "views": VIEWS, "left_out": sorted(leave_out)},
     )
