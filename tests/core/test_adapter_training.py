@@ -17,7 +17,7 @@ from limbeck.priors.control import controlnet_like
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
 from limbeck.training import image_prompt, novel_view, structure
-from limbeck.training.adapting import draw_captions, front_biased_views, load_base
+from limbeck.training.adapting import draw_captions, load_base
 from limbeck.training.image_encoder import EncoderLearner, Heads, build_image_encoder, relative_stretch
 from limbeck.training.latents import save_pca
 from limbeck.training.options import TrainingOptions
@@ -158,13 +158,6 @@ def test_conditions_are_dropped_as_often_as_stated():
     shares = [(~text & image).mean(), (text & ~image).mean(), (~text & ~image).mean()]
     # Five standard deviations of a share of one in ten over 100,000 draws are 0.005.
     assert shares == pytest.approx([0.10, 0.10, 0.05], abs=0.005)
-
-
-def test_views_are_front_biased(pool):
-    groups = np.random.default_rng(0).integers(GROUPS, size=20_000)
-    views = front_biased_views(pool, groups, np.random.default_rng(1))
-    # Exactly one of four orthogonal views is within 45 degrees; five standard deviations are 0.017.
-    assert (np.abs(pool.azimuth_deg[groups, views]) <= 45).mean() == pytest.approx(0.6, abs=0.02)
 
 
 def test_a_common_scale_is_no_stretch():

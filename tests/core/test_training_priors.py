@@ -21,7 +21,7 @@ from limbeck.training.diffusion_loss import seeded, v_loss
 from limbeck.training.latents import encode, fit_pca
 from limbeck.training.networks import build_scheduler, build_unet
 from limbeck.training.options import TrainingOptions
-from limbeck.training.text_to_image import Captions, draw_views
+from limbeck.training.text_to_image import VIEW_SAID, Captions, biased_views
 from limbeck.training.tokenizer import write_tokenizer
 
 CPU = torch.device("cpu")
@@ -61,9 +61,18 @@ def test_a_tokenizer_reads_back_the_same(tokenizer: CLIPTokenizer, tmp_path: Pat
 
 @pytest.mark.parametrize("share", [0.25, 0.6])
 def test_views_are_drawn_with_the_asked_share_of_fronts(pool: Pool, share: float) -> None:
-    groups, views = draw_views(pool, 20_000, share, np.random.default_rng(0))
+    groups = np.random.default_rng(1).integers(len(pool), size=20_000)
+    views = biased_views(pool, groups, share, np.random.default_rng(0))
     measured = (np.abs(pool.azimuth_deg[groups, views]) <= 45).mean()
     assert measured == pytest.approx(share, abs=4 * (share * (1 - share) / 20_000) ** 0.5)
+
+
+def test_among_biased_views_backs_are_as_many_as_sides(pool: Pool) -> None:
+    groups = np.random.default_rng(1).integers(len(pool), size=20_000)
+    azimuth = pool.azimuth_deg[groups, biased_views(pool, groups, 0.6, np.random.default_rng(0))]
+    off_front = np.abs((azimuth + 180) % 360 - 180)
+    assert (off_front >= 135).mean() == pytest.approx(0.2, abs=0.012)
+    assert ((off_front > 45) & (off_front < 135)).mean() == pytest.approx(0.2, abs=0.012)
 
 
 def test_captions_are_dropped_and_name_views_as_often_as_said(pool: Pool, tokenizer: CLIPTokenizer) -> None:
@@ -72,7 +81,7 @@ def test_captions_are_dropped_and_name_views_as_often_as_said(pool: Pool, tokeni
     tokens = captions.draw(groups, groups, np.random.default_rng(0))
     texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
     assert np.mean([text == "" for text in texts]) == pytest.approx(0.1, abs=0.035)
-    assert np.mean(["view" in text for text in texts if text]) == pytest.approx(0.5, abs=0.055)
+    assert np.mean(["view" in text for text in texts if text]) == pytest.approx(VIEW_SAID, abs=0.055)
 
 
 def test_the_loss_of_the_true_v_is_zero_and_of_nothing_is_one() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
@@ -22,11 +22,8 @@ from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.loading import load_prior
 from limbeck.training.latents import PCA_FILE, encode, load_pca
 from limbeck.training.options import TrainingOptions
+from limbeck.training.text_to_image import PLAIN_TEMPLATE, VIEW_SAID
 
-FRONT_SHARE = 0.6
-"""Of the images to draw, as in the text-to-image prior's training: an adapter must not change where it looks from."""
-VIEW_SAID = 0.5
-PLAIN_TEMPLATE = 0.6
 UNUSUAL = 0.5
 """Share of a batch that is sure to have a pattern or strong proportions, where an image shall tell them."""
 
@@ -75,19 +72,10 @@ def draw_groups(pool: Pool, count: int, rng: np.random.Generator) -> np.ndarray:
     return np.where(rng.random(count) < UNUSUAL, rng.choice(unusual, count), anyone) if len(unusual) else anyone
 
 
-def front_biased_views(
-    pool: Pool, groups: Int64[ndarray, " batch"], rng: np.random.Generator
-) -> Int64[ndarray, " batch"]:
-    """Draw a view of each group so that ``FRONT_SHARE`` of them look from within 45 degrees of the front."""
-    from_front = np.abs(pool.azimuth_deg[groups]).argmin(1)
-    turned = np.where(rng.random(len(groups)) < FRONT_SHARE, 0, rng.integers(1, 4, len(groups)))
-    return (from_front + turned) % 4
-
-
 def draw_captions(
     pool: Pool, groups: ndarray, views: ndarray, rng: np.random.Generator, *, pattern_said: float
 ) -> list[str]:
-    """Return captions in varied wording, half of them with the view, a share of them with the pattern."""
+    """Return captions in varied wording: the view as often as the text-to-image prior's, the pattern by its share."""
     texts = []
     for group, view in zip(groups, views, strict=True):
         said_view, said_pattern, plain = rng.random(3)

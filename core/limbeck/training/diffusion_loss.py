@@ -12,7 +12,7 @@ from torch import Tensor
 
 MAX_SNR = 5.0
 MIN_WEIGHT = 0.3
-"""The weight of pure noise, where a model decides view and layout from the text alone; the published rule has 0."""
+"""The weight of pure noise, where a model decides the layout from its conditions alone; the published rule has 0."""
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """Maps x_t and t to the predicted v."""
@@ -25,13 +25,15 @@ def v_loss(
     generator: torch.Generator,
     *,
     group: int = 1,
+    min_weight: float = MIN_WEIGHT,
 ) -> tuple[Tensor, dict[str, float]]:
     """Return the weighted error of v = alpha eps - sigma x0 (arXiv:2202.00512) at random timesteps, and its plain mean.
 
-    The weight is (min(SNR, 5) + 0.3) / (SNR + 1): Min-SNR's for v-prediction (arXiv:2303.09556) with a floor.
+    The weight is (min(SNR, 5) + min_weight) / (SNR + 1): Min-SNR's for v-prediction (arXiv:2303.09556) with a floor.
 
     Args:
         group: how many neighbouring samples share a timestep.
+        min_weight: the weight of pure noise.
     """
     shape = (len(latents) // group,)
     t = torch.randint(0, len(alphas_cumprod), shape, generator=generator).repeat_interleave(group)
@@ -41,7 +43,7 @@ def v_loss(
     target, xt = _diffuse(latents, noise, alpha_bar)
     error = (predict(xt, t) - target).square().mean((1, 2, 3))
     snr = alpha_bar / (1 - alpha_bar)
-    weight = (snr.clamp(max=MAX_SNR) + MIN_WEIGHT) / (snr + 1)
+    weight = (snr.clamp(max=MAX_SNR) + min_weight) / (snr + 1)
     return (error * weight).mean(), {"v_mse": float(error.detach().mean())}
 
 

@@ -22,13 +22,14 @@ from limbeck.playset.pool import Pool
 from limbeck.priors.image_encoder import clip_pixels
 from limbeck.priors.ip_adapter import TOKENS, AdapterState, adapted_processors, attach_adapter
 from limbeck.priors.loading import load_prior
-from limbeck.training.adapting import Base, draw_captions, draw_groups, front_biased_views, load_base
+from limbeck.training.adapting import Base, draw_captions, draw_groups, load_base
 from limbeck.training.diffusion_loss import seeded, v_loss
 from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import WIDTH, save_half, warmed_up_encoder
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
 from limbeck.training.sheets import tile
+from limbeck.training.text_to_image import FRONT_SHARE, biased_views
 from limbeck.training.trainer import TrainingSettings, train
 
 STEPS = 2500
@@ -63,7 +64,7 @@ class ImagePromptLearner:
         """Return the v-prediction loss of one batch."""
         rng, pool = np.random.default_rng((self.settings.seed, 4, step)), self.pool
         groups = draw_groups(pool, self.settings.batch, rng)
-        views = front_biased_views(pool, groups, rng)
+        views = biased_views(pool, groups, FRONT_SHARE, rng)
         turned = np.where(rng.random(len(groups)) < SAME_VIEW, 0, rng.integers(1, 4, len(groups)))
         latents = self.base.latents(pool.images(groups, views, rng))
         rgb = torch.from_numpy(pool.images(groups, (views + turned) % 4, rng)).to(self.base.device)

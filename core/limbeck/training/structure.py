@@ -18,13 +18,14 @@ from limbeck.playset.pool import Pool
 from limbeck.priors.control import control_arguments, controlnet_like, depth_control
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
-from limbeck.training.adapting import Base, draw_captions, front_biased_views, load_base
+from limbeck.training.adapting import Base, draw_captions, load_base
 from limbeck.training.diffusion_loss import seeded, v_loss
 from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import save_half
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
 from limbeck.training.sheets import tile
+from limbeck.training.text_to_image import FRONT_SHARE, biased_views
 from limbeck.training.trainer import TrainingSettings, train
 
 STEPS = 2000
@@ -54,7 +55,7 @@ class StructureLearner:
         """Return the v-prediction loss of one batch."""
         rng, pool = np.random.default_rng((self.settings.seed, 5, step)), self.pool
         groups = rng.integers(len(pool), size=self.settings.batch)
-        views = front_biased_views(pool, groups, rng)
+        views = biased_views(pool, groups, FRONT_SHARE, rng)
         latents = self.base.latents(pool.images(groups, views, rng))
         captions = draw_captions(pool, groups, views, rng, pattern_said=PATTERN_SAID)
         is_kept = rng.random(len(groups)) >= CAPTION_DROPOUT

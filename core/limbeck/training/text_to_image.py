@@ -1,25 +1,31 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Train the text-to-image prior: biased to front views as pictures of the web are, unless told otherwise."""
+"""Train the text-to-image prior: biased to front views as pictures of the web are, unless told otherwise.
+
+A run goes on from a prior's weights where ``--start`` names one.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer
 
 from limbeck.playset.captions import TEMPLATES, VIEW_WORDS, caption, view_word, vocabulary
 from limbeck.playset.pool import Pool
 from limbeck.playset.things import COLOR_WORDS, NOUNS, PATTERNS
 from limbeck.training.cameras import camera_condition
 from limbeck.training.diffusion_loss import seeded, v_loss
-from limbeck.training.folders import cast_to_half, open_pool, write_diffusers_folder
-from limbeck.training.latents import encode, fit_pca
+from limbeck.training.folders import cast_to_half, open_pool, require_start, write_diffusers_folder
+from limbeck.training.latents import encode, fit_pca, load_pca
 from limbeck.training.networks import CAMERA_WIDTH, build_scheduler, build_text_encoder, build_unet
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
@@ -31,12 +37,18 @@ STEPS = 6000
 BATCH = 32
 THINGS = 8000
 FRONT_SHARE = 0.6
-"""Of the training images, within 45 degrees of the front; unbiased views have a quarter there."""
+"""Of the training images, within 45 degrees of the front."""
+UNBIASED_SHARE = 0.25
 CAPTION_DROPOUT = 0.1
-VIEW_SAID = 0.5
+VIEW_SAID = 0.8
+MIN_WEIGHT = 1.0
+"""Of pure noise in the loss: there the view is decided, and the words for it are the last to be learned."""
 PATTERN_SAID = 0.6
 PLAIN_TEMPLATE = 0.6
 """Share of captions without "a photo of" and the like."""
+CONTINUED_RATE = 7e-4
+CONTINUED_RATES = {"text_encoder": 2.0, "unet.add_embedding": 3.0}
+"""Learning rates of a run that goes on from a prior; faster where words enter."""
 
 
 @dataclass(frozen=True)
@@ -69,23 +81,24 @@ class Captions:
         return padded.input_ids
 
 
-def draw_views(pool: Pool, count: int, front_share: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw (groups, views) so that ``front_share`` of them look from within 45 degrees of the front.
+def biased_views(pool: Pool, groups: np.ndarray, front_share: float, rng: np.random.Generator) -> np.ndarray:
+    """Draw a view of each group so that ``front_share`` of them look from within 45 degrees of the front.
 
-    Exactly one of a group's four orthogonal views does.
+    Exactly one of a group's four orthogonal views does. Of biased views, backs are as many as both sides together, so
+    that their words are heard as often; unbiased ones are all alike.
     """
-    groups = rng.integers(len(pool), size=count)
     from_front = np.abs(pool.azimuth_deg[groups]).argmin(1)
-    turned = np.where(rng.random(count) < front_share, 0, rng.integers(1, 4, count))
-    return groups, (from_front + turned) % 4
+    others = (1, 2, 3) if front_share <= UNBIASED_SHARE else (1, 2, 2, 3)
+    turned = np.where(rng.random(len(groups)) < front_share, 0, rng.choice(others, len(groups)))
+    return (from_front + turned) % 4
 
 
 @dataclass(frozen=True)
 class TextToImageLearner:
     """A UNet and its text encoder, trained together.
 
-    ``front_share`` 0.25 gives the unbiased sibling; a UNet with ``class_embed_type`` "projection" the sibling that is
-    told each image's camera.
+    ``front_share`` UNBIASED_SHARE gives the unbiased sibling; a UNet with ``class_embed_type`` "projection" the sibling
+    that is told each image's camera.
     """
 
     pool: Pool
@@ -104,7 +117,8 @@ class TextToImageLearner:
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
         """Return the v-prediction loss of one batch."""
         rng, device = np.random.default_rng((self.settings.seed, 2, step)), self.settings.device
-        groups, views = draw_views(self.pool, self.settings.batch, self.front_share, rng)
+        groups = rng.integers(len(self.pool), size=self.settings.batch)
+        views = biased_views(self.pool, groups, self.front_share, rng)
         images = torch.from_numpy(self.pool.images(groups, views, rng)).to(device)
         tokens = self.captions.draw(groups, views, rng).to(device)
         text = self.text_encoder(tokens).last_hidden_state
@@ -114,7 +128,8 @@ class TextToImageLearner:
             return self.unet(xt, t, text, class_labels=camera, return_dict=False)[0]
 
         alphas_cumprod = build_scheduler().alphas_cumprod.to(device)
-        return v_loss(predict, encode(images, self.pca), alphas_cumprod, seeded(self.settings.seed, step))
+        generator = seeded(self.settings.seed, step)
+        return v_loss(predict, encode(images, self.pca), alphas_cumprod, generator, min_weight=MIN_WEIGHT)
 
     @property
     def takes_camera(self) -> bool:
@@ -129,56 +144,100 @@ class TextToImageLearner:
         write_diffusers_folder(folder, self.unet, self.text_encoder, self.captions.tokenizer, self.pca)
 
 
+@dataclass(frozen=True)
+class Beginning:
+    """What a run starts with: fresh weights, or those of a prior.
+
+    Attributes:
+        pca: the latent space; None where it is yet to be fitted.
+        history: what the weights went through before, for the card.
+    """
+
+    unet: Any
+    text_encoder: Any
+    tokenizer: Any
+    pca: Mapping[str, Tensor] | None = None
+    history: Mapping[str, Any] = field(default_factory=dict)
+
+
 def run(options: TrainingOptions) -> None:
-    """Train the shipped prior: biased views, captions that name the view half of the time."""
-    _run(options, "text-to-image", front_share=FRONT_SHARE)
+    """Train the shipped prior: biased views, captions that mostly name the view.
+
+    Raises:
+        LimbeckError: E_MODEL_INCOMPLETE if ``--start`` names no text-to-image prior, and those of ``train``.
+    """
+    _run(options, "text-to-image", FRONT_SHARE, _begin(options) if options.start is None else _go_on(options))
 
 
 def run_unbiased(options: TrainingOptions) -> None:
     """Train the sibling that sees all azimuths alike."""
-    _run(options, "text-to-image, unbiased views", front_share=0.25)
+    _run(options, "text-to-image, unbiased views", UNBIASED_SHARE, _begin(options))
 
 
 def run_camera(options: TrainingOptions) -> None:
     """Train the sibling that is told the camera of each image, which is biased as the shipped prior's are."""
     camera = {"class_embed_type": "projection", "projection_class_embeddings_input_dim": CAMERA_WIDTH}
-    _run(options, "text-to-image, camera-conditioned", front_share=FRONT_SHARE, **camera)
+    _run(options, "text-to-image, camera-conditioned", FRONT_SHARE, _begin(options, **camera))
 
 
-def _run(options: TrainingOptions, name: str, front_share: float, **unet_changes: Any) -> None:
-    """Train one of the three text-to-image models."""
-    pool = open_pool(options, THINGS)
+def _begin(options: TrainingOptions, **unet_changes: Any) -> Beginning:
     torch.manual_seed(options.seed)
     tokenizer = write_tokenizer(vocabulary(), options.out / "tokenizer")
-    unet: Any = build_unet(**unet_changes)
-    text_encoder: Any = build_text_encoder(tokenizer)
+    unet = build_unet(**unet_changes)
+    return Beginning(unet, build_text_encoder(tokenizer), tokenizer)
+
+
+def _go_on(options: TrainingOptions) -> Beginning:
+    start = require_start(options)
+    card = start / "card.json"
+    known = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
+    past = {
+        "steps": known.get("training", {}).get("steps"),
+        "cpu_seconds": known.get("training", {}).get("cpu_seconds"),
+    }
+    return Beginning(
+        UNet2DConditionModel.from_pretrained(start, subfolder="unet", torch_dtype=torch.float32),
+        CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32),
+        CLIPTokenizer.from_pretrained(start / "tokenizer", local_files_only=True),
+        load_pca(start),
+        {"started_from": past | known.get("facts", {}).get("started_from", {})},
+    )
+
+
+def _run(options: TrainingOptions, name: str, front_share: float, beginning: Beginning) -> None:
+    """Train one of the three text-to-image models."""
+    pool = open_pool(options, THINGS)
+    unet, is_continued = beginning.unet, beginning.pca is not None
+    takes_camera = unet.config.class_embed_type == "projection"
+    rates = {"unet.class_embedding": 5.0} if takes_camera else {}
     settings = TrainingSettings(
         steps=options.steps or STEPS,
         batch=BATCH,
-        learning_rate=1e-3,
-        learning_rates={"unet.class_embedding": 5.0} if unet_changes else {},
+        learning_rate=CONTINUED_RATE if is_continued else 1e-3,
+        learning_rates=CONTINUED_RATES if is_continued else rates,
         seed=options.seed,
         device=options.device,
         facts={"things": len(pool), "front_share": front_share},
     )
     learner = TextToImageLearner(
         pool,
-        fit_pca(pool, options.seed),
+        beginning.pca or fit_pca(pool, options.seed),
         unet.to(options.device, memory_format=torch.channels_last),
-        text_encoder.to(options.device),
-        Captions(tokenizer, pool, says_view=not unet_changes),
+        beginning.text_encoder.to(options.device),
+        Captions(beginning.tokenizer, pool, says_view=not takes_camera),
         settings,
         front_share,
     )
     report = train(learner, settings, options.out)
     cast_to_half(options.out)
-    sheet = text_to_image_sheet(options.out) if options.draws_sheet and not unet_changes else None
-    write_card(options.out, name, report, _facts(learner), sheet)
+    sheet = text_to_image_sheet(options.out) if options.draws_sheet and not takes_camera else None
+    write_card(options.out, name, report, {**_facts(learner), **beginning.history}, sheet)
 
 
 def _facts(learner: TextToImageLearner) -> dict[str, Any]:
     rng = np.random.default_rng(0)
-    groups, views = draw_views(learner.pool, 100_000, learner.front_share, rng)
+    groups = rng.integers(len(learner.pool), size=100_000)
+    views = biased_views(learner.pool, groups, learner.front_share, rng)
     share = float((np.abs(learner.pool.azimuth_deg[groups, views]) <= 45).mean())
     return {
         "toys": len(learner.pool),
