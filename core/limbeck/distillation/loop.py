@@ -17,12 +17,13 @@ from limbeck.config import Recipe
 from limbeck.distillation.conditioning import Speaker
 from limbeck.distillation.context import StepContext
 from limbeck.distillation.energies.energy import Critics
-from limbeck.distillation.references import PosedImages, photometric_loss
+from limbeck.distillation.references import PosedImages, photometric_loss, target_loss
 from limbeck.distillation.residual import Helpers, residual, surrogate_loss, trained_cond
 from limbeck.distillation.state import RunState, set_learning_rates
 from limbeck.distillation.term import Term, TermRole
 from limbeck.distillation.views import fit_to, neighbour_pairs, sample_views, select_views
 from limbeck.errors import LimbeckError
+from limbeck.framing import Targets
 from limbeck.representations.densify import densify_and_prune, is_due
 from limbeck.representations.representation import Rendering
 from limbeck.rigs import Rig
@@ -44,6 +45,7 @@ class Scene:
         device: where everything computes.
         critics: what the recipe's energies need.
         picture: the image prompt and its camera, if any.
+        targets: the user's posed pictures that the render is held to, if any.
     """
 
     rig: Rig
@@ -52,6 +54,7 @@ class Scene:
     device: torch.device
     critics: Critics = Critics()
     picture: PosedImages | None = None
+    targets: Targets | None = None
 
 
 @dataclass(frozen=True)
@@ -161,9 +164,9 @@ def diverged(step: int, what: str) -> LimbeckError:
 def _reference_loss(
     state: RunState, recipe: Recipe, scene: Scene, background: float, progress: float
 ) -> Float[Tensor, ""]:
-    """Return the weighted squared error to drawn references and to the picture that the run starts from.
+    """Return the weighted squared error to drawn references, the picture that the run starts from, and posed pictures.
 
-    Each is seen over its own background where that is known.
+    Each is seen over its own background where that is known, posed pictures over the step's.
     """
     weight = recipe.references.weight(progress) if recipe.references else 0.0
     total = torch.zeros((), device=scene.device)
@@ -173,6 +176,11 @@ def _reference_loss(
         seen_over = background if images.background is None else images.background
         rendering = state.gaussians.render(images.cameras, seen_over)
         total = total + weighing * photometric_loss(rendering.rgb, images.rgb)
+    weight = recipe.photometric_weight(progress)
+    if scene.targets is not None and weight:
+        due = scene.targets.turn(state.step, recipe.views)
+        rgb = state.gaussians.render(due.cameras, background).rgb
+        total = total + weight * target_loss(rgb, due, background)
     return total
 
 

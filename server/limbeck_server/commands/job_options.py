@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ from limbeck_server.transforms import cameras_from_transforms
 
 FORMATS = ("glb", "obj", "ply", "splats")
 RECIPE_REMEDY = "see 'limbeck recipes show NAME --json'"
+IMAGE_HELP = "A picture of the object, or JSON with pictures and their cameras (docs/commands.md); may be repeated."
 POINT_SUFFIXES = (".ply", ".xyz", ".npy")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -28,7 +29,7 @@ JOB_PARAMETERS = (
     click.option("--recipe", default=DEFAULT_RECIPE, show_default=True, help="A name, or a recipe's JSON file."),
     click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting; may be repeated."),
     click.option("--negative", default="", help="What to steer away from."),
-    click.option("--image", "images", multiple=True, type=click.Path(path_type=Path), help="Not yet: a reference."),
+    click.option("--image", "images", multiple=True, metavar="REF", help=IMAGE_HELP),
     click.option("--cameras", type=click.Path(path_type=Path), help="A transforms.json with cameras to look from."),
     click.option("--init", default="sphere", show_default=True, help="sphere; a mesh or point file: not yet."),
     click.option("--lock-geometry", is_flag=True, help="Keep the init mesh's shape (not yet)."),
@@ -53,6 +54,7 @@ def job_from_options(options: Mapping[str, Any], output: Path | None) -> JobSpec
 
     Raises:
         JobError: E_SCHEMA and its kin for values, E_FILE for files that cannot be read.
+        LimbeckError: E_IMAGE, E_IMAGE_EMPTY or E_IMAGE_BACKGROUND for pictures that cannot be used.
     """
     prior = options["prior"]
     return JobSpec(
@@ -60,7 +62,7 @@ def job_from_options(options: Mapping[str, Any], output: Path | None) -> JobSpec
         negative_prompt=options["negative"],
         recipe=read_recipe(options["recipe"]),
         overrides=dict(parse_setting(text) for text in options["settings"]),
-        references=tuple(Reference(blob_of(read_bytes(path), path.suffix)) for path in options["images"]),
+        references=read_references(options["images"]),
         rig=read_rig(options["cameras"]),
         init=read_init(options["init"]),
         lock_geometry=options["lock_geometry"],
@@ -118,6 +120,15 @@ def read_recipe(text: str) -> str | dict[str, Any]:
 def read_rig(path: Path | None) -> CameraRig | None:
     """Return the cameras of a transforms.json, or None without one."""
     return None if path is None else CameraRig(cameras=cameras_from_transforms(read_bytes(path), str(path)))
+
+
+def read_references(texts: Sequence[str]) -> tuple[Reference, ...]:
+    """Return the references that all ``--image`` options name."""
+    if not texts:
+        return ()
+    from limbeck_server.reference_files import references_from  # noqa: PLC0415 - imports scipy
+
+    return tuple(reference for text in texts for reference in references_from(text))
 
 
 def read_init(text: str) -> Init:
