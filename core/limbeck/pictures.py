@@ -55,7 +55,7 @@ def read_picture(content: bytes, name: str) -> Rgba:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # its limit is above ours
+            warnings.simplefilter("ignore")  # of odd metadata, and of sizes that are refused below
             with Image.open(io.BytesIO(content), formats=FORMATS) as image:
                 _require_size(image.size, name)
                 image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))

@@ -172,8 +172,10 @@ def residual(
     if is_corrected:
         _, _, h, w = latents.shape
         denoised = Denoised(prior, noised, noise_preds["uncond"], latent_opacity(context.rendering.alpha, h, w))
-        found = correction(term.energies, denoised, helpers.critics, context)
-        r, values = r - term.energy_weight(progress) * noised.sigma * found.gradient, found.values
+        factor = term.energy_weight(progress) * noised.sigma
+        norms = r.flatten(1).norm(dim=1) / factor.abs().flatten()
+        found = correction(term.energies, denoised, helpers.critics, context, norms)
+        r, values = r - factor * found.gradient, found.values
     depth_loss = _consistency(term, target, noised, context)
     return Residual(weight_of(term.weighting, noised) * r, float(r.square().mean().sqrt()), depth_loss, values)
 
