@@ -35,6 +35,10 @@ from limbeck.randomness import seeded_generators
 from limbeck.representations.rasterize import is_compiled, warm_up
 from limbeck.rigs import Placement, Rig, rig_to_plain
 
+LEAST_SHARED_NOISE = 0.25
+"""Share of 3D-consistent noise that two views see below which a run is warned: neighbours 5 degrees apart share 0.8,
+eight views round an object 0.4, four 0.1 to 0.2, two less than 0.05."""
+
 
 @dataclass(frozen=True)
 class GenerationSettings:
@@ -147,8 +151,12 @@ def _optimise(state: RunState, settings: GenerationSettings, scene: Scene) -> It
     recipe = settings.recipe
     yield Progress("optimising", state.step, recipe.steps)
     checkpoint: int | None = None
+    is_warned = False
     reports = optimise(state, recipe, scene)
     while (report := _next_report(reports, checkpoint)) is not None:
+        if not is_warned and report.shared_noise is not None and report.shared_noise < LEAST_SHARED_NOISE:
+            is_warned = True
+            yield _noise_warning(report.shared_noise)
         yield Progress(
             "optimising", report.step, recipe.steps, f"{report.points} Gaussians, residual {report.residuals[0]:.2f}"
         )
@@ -159,6 +167,14 @@ def _optimise(state: RunState, settings: GenerationSettings, scene: Scene) -> It
         if _is_nth(report.step, recipe.steps, settings.checkpoints):
             checkpoint = report.step
             yield Checkpoint(report.step, state_to_tensors(state))
+
+
+def _noise_warning(shared: float) -> Warned:
+    message = (
+        f"the views of a step share {shared:.0%} of their 3D-consistent noise, which is then little more than ordinary "
+        "noise; give each a neighbour with --set neighbours_deg=5"
+    )
+    return Warned("W_NOISE_NOT_SHARED", message)
 
 
 def _next_report(reports: Iterator[StepReport], checkpoint: int | None) -> StepReport | None:

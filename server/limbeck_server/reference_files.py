@@ -20,6 +20,7 @@ from limbeck_server.transforms import camera_of
 
 SUFFIXES = ("", ".png", ".jpg", ".jpeg", ".webp")
 """Tried on a frame's ``file_path``, which some exporters write without."""
+MAX_WEIGHT = 1e6
 REMEDY = "see --image in docs/commands.md"
 
 
@@ -100,7 +101,7 @@ def _reference(
     content: bytes, picture: Path, camera: Camera | None, fields: Mapping[str, Any], path: Path
 ) -> Reference:
     weight, use = fields.get("weight", 1.0), fields.get("use", "prompt" if camera is None else "both")
-    is_weight = isinstance(weight, int | float) and not isinstance(weight, bool)
+    is_weight = isinstance(weight, int | float) and not isinstance(weight, bool) and abs(weight) <= MAX_WEIGHT
     if not is_weight or use not in ("prompt", "photometric", "both"):
         message = f"expected a weight, and a use of prompt, photometric or both, in {path}, got {weight!r}, {use!r}"
         raise JobError("E_SCHEMA", message[:400], REMEDY, field="image")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from limbeck.assets.gltf import encode_glb
 from limbeck.cameras import ring_cameras
 from limbeck.config import override
 from limbeck.distillation.conditioning import condition
@@ -16,6 +17,7 @@ from limbeck.distillation.references import draw_references
 from limbeck.distillation.requests import Request, predict, predict_branches
 from limbeck.distillation.state import initial_state, state_from_tensors, state_to_tensors
 from limbeck.errors import LimbeckError
+from limbeck.events import Checkpoint, Progress
 from limbeck.framing import Reference
 from limbeck.generate import GenerationSettings, generate
 from limbeck.models import Spoken, load_cast
@@ -94,6 +96,34 @@ def test_a_run_resumed_in_the_middle_ends_in_the_same_bits(name, family):
     assert all(torch.equal(straight[key], resumed[key]) for key in straight)
     assert all(bool(value.isfinite().all()) for value in straight.values())
     assert not torch.equal(middle["parameters.color_logits"][:1], straight["parameters.color_logits"][:1])
+
+
+def _bytes_of(asset):
+    return encode_glb(asset.mesh, metadata=asset.metadata), asset.cloud.means.tobytes()
+
+
+def _given_pictures():
+    """One from the front, one with a camera."""
+    picture = np.asarray(disc(64, 64, centre=(32, 32)))
+    camera = ring_cameras(1, elevation_deg=10, fov_y_deg=45, distance=3, size=64, start_deg=90)
+    return Reference(picture, weight=2.0), Reference(picture, camera, use="both")
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_generate_resumed_from_a_checkpoint_in_the_middle_gives_the_same_bytes(name, family):
+    """The real path, previews on, the user's pictures included where the recipe looks at them; tiny random priors."""
+    recipe = _recipe(name)
+    pictures = _given_pictures()[0 if recipe.takes_image else 1 :]
+    settings = GenerationSettings(
+        "a red mug", recipe, prior=family, faces=500, previews=2, checkpoints=2, device="cpu", references=pictures
+    )
+    events = list(generate(settings))
+    checkpoint = next(event for event in events if isinstance(event, Checkpoint))
+    assert checkpoint.step == STEPS // 2
+    resumed = list(generate(settings, checkpoint))
+    steps = [event.step for event in resumed if isinstance(event, Progress) and event.stage == "optimising"]
+    assert steps == list(range(STEPS // 2, STEPS + 1))
+    assert _bytes_of(resumed[-1].asset) == _bytes_of(events[-1].asset)
 
 
 def test_recipes_that_are_different_methods_give_different_results(family):

@@ -14,6 +14,7 @@ import click
 from limbeck.recipes import DEFAULT_RECIPE
 from limbeck_protocol.errors import JobError
 from limbeck_protocol.job import Init, JobSpec, Reference, blob_of
+from limbeck_protocol.overrides import parse_override
 from limbeck_protocol.rig import CameraRig
 from limbeck_server.transforms import cameras_from_transforms
 
@@ -61,7 +62,7 @@ def job_from_options(options: Mapping[str, Any], output: Path | None) -> JobSpec
         prompt=options["prompt"],
         negative_prompt=options["negative"],
         recipe=read_recipe(options["recipe"]),
-        overrides=dict(parse_setting(text) for text in options["settings"]),
+        overrides=dict(parse_override(text) for text in options["settings"]),
         references=read_references(options["images"]),
         rig=read_rig(options["cameras"]),
         init=read_init(options["init"]),
@@ -87,19 +88,6 @@ def choose_format(given: str | None, output: Path | None) -> Any:
         message = f"expected a file name that ends in .glb, .obj or .ply, got {output}"
         raise JobError("E_FORMAT", message, "rename it, or choose with --format", field="format")
     return given or suffix or "glb"
-
-
-def parse_setting(text: str) -> tuple[str, Any]:
-    """Split KEY=VALUE; the value is JSON if it parses as such, else text."""
-    key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise JobError(
-            "E_SCHEMA", f"expected KEY=VALUE, got {text!r}", "for example --set guidance_scale=10", field="set"
-        )
-    try:
-        return key, json.loads(value)
-    except (ValueError, RecursionError):  # no JSON, too many digits, too deep: then it is text
-        return key, value
 
 
 def read_recipe(text: str) -> str | dict[str, Any]:
