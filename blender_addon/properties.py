@@ -26,7 +26,7 @@ class LIMBECK_PG_request(bpy.types.PropertyGroup):
     )
     image: StringProperty(
         name="Image",
-        description="A picture of the object, seen from the front: with transparency or a plain background. May be empty",
+        description="A picture of the object from the front, on a plain or transparent background. May be empty",
         subtype="FILE_PATH",
     )
     overrides: StringProperty(

@@ -26,6 +26,8 @@ FILL = 0.83
 ASPECT_TOLERANCE = 0.02
 """How much a picture may be stretched against its camera's width and height, for rounding by whoever resized it."""
 WHITE = 1.0
+LEAST_RADIUS, MOST_RADIUS = 4.0, 10.0
+"""Of the object's unit ball in a reference: in pixels, and in sizes of the picture; else its units are wrong."""
 
 
 @dataclass(frozen=True)
@@ -201,11 +203,20 @@ def _require_fitting(camera: Cameras, rgba: UInt8[ndarray, "height width 4"]) ->
             f"expected a picture of the shape of its camera's {camera.width} x {camera.height}, got {width} x {height}",
             "give the picture that the camera saw, uncropped",
         )
-    centre = camera.viewmats[0, :3, 3]
-    x, y = ((camera.Ks[0] @ centre)[:2] / centre[2]).tolist()
+    _require_object_in_view(camera)
+
+
+def _require_object_in_view(camera: Cameras) -> None:
+    K, centre = camera.Ks[0], camera.viewmats[0, :3, 3]
+    x, y = ((K @ centre)[:2] / centre[2]).tolist()
+    what = ""
     if centre[2] <= 0 or not (0 <= x <= camera.width and 0 <= y <= camera.height):
-        raise LimbeckError(
-            "E_IMAGE_CAMERA",
-            "expected a reference's camera to look at the object's centre, which is the origin, got one that does not",
-            "move the cameras' world so that its origin is in the object and its unit is about the object's radius",
-        )
+        what = "a reference's camera to look at the object's centre, which is the origin, got one that does not"
+    radius_pixels, size = float(K[1, 1] / centre[2]), max(camera.width, camera.height)
+    if not what and not LEAST_RADIUS <= radius_pixels <= MOST_RADIUS * size:
+        what = f"a reference's camera to show the unit ball of the object, got one of {radius_pixels:.3g} pixels radius"
+    if not what and max(abs(K[0, 1]), abs(K[1, 0])) > 1e-3 * K[1, 1]:
+        what = f"a camera without skew in K, got {K[0, 1]:.3g} and {K[1, 0]:.3g}"
+    if what:
+        remedy = "move the cameras' world so that its origin is in the object and its unit is about the object's radius"
+        raise LimbeckError("E_IMAGE_CAMERA", f"expected {what}", remedy)

@@ -60,7 +60,9 @@ def read_picture(content: bytes, name: str) -> Rgba:
                 _require_size(image.size, name)
                 image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
                 return _pixels(image)
-    except (*DAMAGE, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:
+        raise _wrong_size("more than twice as many", name) from error
+    except DAMAGE as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         reason = "another kind of file" if isinstance(error, Image.UnidentifiedImageError) else reason
         message = f"expected a whole PNG, JPEG or WEBP picture in {name}, got {reason}"
@@ -70,10 +72,12 @@ def read_picture(content: bytes, name: str) -> Rgba:
 def _require_size(size: tuple[int, int], name: str) -> None:
     width, height = size
     if width * height > MAX_PIXELS or min(size) < MIN_SIDE:
-        message = f"expected {MIN_SIDE} pixels a side and up to {MAX_PIXELS // 10**6} million in all in {name}"
-        raise LimbeckError(
-            "E_IMAGE", f"{message}, got {width} x {height}", "scale it; 512 to 1024 pixels a side are plenty"
-        )
+        raise _wrong_size(f"{width} x {height}", name)
+
+
+def _wrong_size(got: str, name: str) -> LimbeckError:
+    message = f"expected {MIN_SIDE} pixels a side or more and up to {MAX_PIXELS // 10**6} million in all in {name}"
+    return LimbeckError("E_IMAGE", f"{message}, got {got}", "scale it; 512 to 1024 pixels a side are plenty")
 
 
 def _pixels(image: Image.Image) -> Rgba:

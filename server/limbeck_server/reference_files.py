@@ -12,7 +12,7 @@ from typing import Any
 
 from limbeck.pictures import Rgba, cut_out, read_picture
 from limbeck_protocol.errors import JobError, ProtocolError
-from limbeck_protocol.job import Reference, blob_of
+from limbeck_protocol.job import Blob, Reference, blob_of
 from limbeck_protocol.limits import MAX_BLOB_BYTES, MAX_REFERENCES
 from limbeck_protocol.rig import Camera
 from limbeck_protocol.typed import from_plain
@@ -37,7 +37,7 @@ def references_from(text: str) -> tuple[Reference, ...]:
     name, frame = _parted(text)
     path = Path(name)
     if path.suffix.lower() != ".json":
-        return (Reference(blob_of(_content(path), path.suffix)),)
+        return (Reference(_blob(_content(path), path)),)
     plain = _json(path)
     if "frames" not in plain:
         return (_single(plain, path),)
@@ -105,7 +105,13 @@ def _reference(
     if not is_weight or use not in ("prompt", "photometric", "both"):
         message = f"expected a weight, and a use of prompt, photometric or both, in {path}, got {weight!r}, {use!r}"
         raise JobError("E_SCHEMA", message[:400], REMEDY, field="image")
-    return Reference(blob_of(content, picture.suffix), camera, float(weight), use)
+    return Reference(_blob(content, picture), camera, float(weight), use)
+
+
+def _blob(content: bytes, path: Path) -> Blob:
+    """Return a picture's blob; a suffix that no picture has is left out, as the content says what it is."""
+    suffix = path.suffix.lower()
+    return blob_of(content, suffix if suffix in SUFFIXES else "")
 
 
 def _picture_path(named: Any, path: Path) -> Path:

@@ -119,7 +119,23 @@ def _aside():
     return replace(camera, c2w=moved)
 
 
-@pytest.mark.parametrize("camera", [_camera(64, 64), _camera(64, 96), _turned_away(), _aside()])
+def _at(distance):
+    camera = _camera()
+    moved = camera.c2w.clone()
+    moved[:, :3, 3] *= distance / 3
+    return replace(camera, c2w=moved)
+
+
+def _skewed():
+    Ks = _camera().Ks.clone()
+    Ks[:, 0, 1] = 5.0
+    return replace(_camera(), Ks=Ks)
+
+
+@pytest.mark.parametrize(
+    "camera",
+    [_camera(64, 64), _camera(64, 96), _turned_away(), _aside(), _at(0.0), _at(0.01), _at(1e5), _skewed()],
+)
 def test_a_camera_that_cannot_have_seen_the_picture_is_refused(camera):
     with pytest.raises(LimbeckError) as refused:
         Reference(DISC, camera)

@@ -72,6 +72,12 @@ def test_a_file_whose_name_has_a_number_sign_is_a_file(folder: Path) -> None:
     assert len(references_from(str(folder / "a#1.png"))) == 1
 
 
+def test_the_content_and_not_the_suffix_says_what_a_picture_is(folder: Path) -> None:
+    (folder / "front.superlongsuffix").write_bytes(PICTURE)
+    (reference,) = references_from(str(folder / "front.superlongsuffix"))
+    assert (reference.image.data, reference.image.suffix) == (PICTURE, "")
+
+
 def test_options_are_taken_in_their_order(folder: Path) -> None:
     path = written(folder, {"image": "front.png", "weight": 2})
     assert [one.weight for one in read_references([str(folder / "front.png"), path])] == [1.0, 2.0]
