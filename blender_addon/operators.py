@@ -33,6 +33,8 @@ class LIMBECK_OT_generate(bpy.types.Operator):
             spec = wire.job.JobSpec(
                 prompt=request.prompt.strip(),
                 recipe=request.recipe.strip() or wire.job.JobSpec.recipe,
+                overrides=wire.overrides.parse_overrides(request.overrides),
+                references=_references(request.image),
                 seed=request.seed,
                 steps=request.steps or None,
                 faces=request.faces,
@@ -40,9 +42,20 @@ class LIMBECK_OT_generate(bpy.types.Operator):
         except wire.errors.JobError as error:
             self.report({"ERROR"}, f"{error.message}; {error.remedy}")
             return {"CANCELLED"}
+        except OSError as error:
+            self.report({"ERROR"}, f"The image cannot be read: {error.strerror}; choose another file")
+            return {"CANCELLED"}
         timer.session().submit(spec, tuple(context.scene.cursor.location))
         timer.wake()
         return {"FINISHED"}
+
+
+def _references(image: str) -> tuple[Any, ...]:
+    """Return the picture that the panel names, if it names one."""
+    if not image.strip():
+        return ()
+    path = Path(bpy.path.abspath(image.strip()))
+    return (wire.job.Reference(wire.job.blob_of(path.read_bytes(), path.suffix)),)
 
 
 class LIMBECK_OT_cancel(bpy.types.Operator):

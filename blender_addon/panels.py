@@ -51,6 +51,7 @@ class LIMBECK_PT_advanced(bpy.types.Panel):
         layout.enabled = timer.session().job is None
         layout.prop(context.scene.limbeck, "steps")
         layout.prop(context.scene.limbeck, "faces")
+        layout.prop(context.scene.limbeck, "overrides")
 
 
 def draw_status(layout: Any, session: Session) -> None:
@@ -73,6 +74,7 @@ def draw_request(layout: Any, request: Any, *, is_enabled: bool) -> None:
     column = layout.column()
     column.enabled = is_enabled
     column.prop(request, "prompt", text="", placeholder="What to make")
+    column.prop(request, "image")
     column.prop(request, "recipe")
     column.prop(request, "seed")
 

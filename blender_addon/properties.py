@@ -24,6 +24,16 @@ class LIMBECK_PG_request(bpy.types.PropertyGroup):
         search=_offered_recipes,
         search_options={"SUGGESTION"},
     )
+    image: StringProperty(
+        name="Image",
+        description="A picture of the object from the front, on a plain or transparent background. May be empty",
+        subtype="FILE_PATH",
+    )
+    overrides: StringProperty(
+        name="Overrides",
+        description="Settings of the recipe to change, as KEY=VALUE with spaces between, for example: "
+        "guidance_scale=15 noise=consistent",
+    )
     seed: IntProperty(name="Seed", description="Another seed gives another variation of the same prompt", min=0)
     steps: IntProperty(name="Steps", description="Optimisation steps. 0 lets the recipe decide", min=0, soft_max=5000)
     faces: IntProperty(

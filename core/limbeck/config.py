@@ -38,6 +38,8 @@ class Recipe:
         references: views drawn from the priors before the run, if any.
         drawn_image: how the image prompt is drawn where the user gives none; None needs the user's.
         picture_weight: of the squared error to the image prompt at its own camera, over the run.
+        photometric_weight: of the squared error to the user's posed pictures at their cameras, over the run; each
+            picture's own weight multiplies it.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Recipe:
     references: DrawnReferences | None = None
     drawn_image: Annotated[DrawnImage | None, Switch] = None
     picture_weight: Schedule = constant(0.0)
+    photometric_weight: Schedule = constant(2.0)
     rig: OrbitRig = OrbitRig()
     regularisers: Regularisers = Regularisers()
     gaussians: GaussianSettings = GaussianSettings()
@@ -89,10 +92,15 @@ class Recipe:
 
     @property
     def needs_image(self) -> bool:
-        """Whether any term looks at a reference picture."""
+        """Whether no run is without a picture: a term looks at it, or the render is held to it and nothing drawn."""
         shown = ("image_prompt", "novel_view")
-        is_held_to = any(weight for _, weight in self.picture_weight.points)
+        is_held_to = any(weight for _, weight in self.picture_weight.points) and self.references is None
         return is_held_to or any(term.prior in shown or "reference" in term.critics for term in self.terms)
+
+    @property
+    def takes_image(self) -> bool:
+        """Whether a picture without camera would be looked at, needed or not: drawn references begin with it."""
+        return self.needs_image or self.references is not None
 
     @property
     def roles(self) -> tuple[AnyRole, ...]:

@@ -34,8 +34,9 @@ def equation_of(recipe: Recipe) -> list[str]:
     lines = [_term_line(index, term) for index, term in enumerate(recipe.terms)]
     if recipe.references is not None:
         lines.append(f"+ {_show(recipe.references.weight)} x squared error to four drawn reference views")
-    if recipe.needs_image and as_plain(recipe.picture_weight) != 0.0:
-        lines.append(f"+ {_show(recipe.picture_weight)} x squared error to the picture at its own camera")
+    if recipe.takes_image and as_plain(recipe.picture_weight) != 0.0:
+        given = "" if recipe.needs_image else ", if one is given"
+        lines.append(f"+ {_show(recipe.picture_weight)} x squared error to the picture at its own camera{given}")
     regularisers = recipe.regularisers
     used = [field.name for field in fields(regularisers) if as_plain(getattr(regularisers, field.name)) != 0.0]
     return [*lines, f"+ regularisers: {', '.join(used)}"] if used else lines

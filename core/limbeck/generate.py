@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from limbeck import __version__
 from limbeck.config import Recipe, recipe_to_plain
@@ -27,13 +25,19 @@ from limbeck.distillation.references import PosedImages, draw_references
 from limbeck.distillation.state import RunState, initial_state, state_from_tensors, state_to_tensors
 from limbeck.errors import LimbeckError
 from limbeck.events import Asset, Checkpoint, Event, Finished, Preview, Progress, Warned
+from limbeck.framing import Reference
+from limbeck.image_use import chosen_prompt, image_warnings, require_image
 from limbeck.meshing import final_mesh, placed, placed_cloud, preview_mesh
-from limbeck.models import Cast, Spoken, load_cast, require_image
-from limbeck.priors.novel_view import Viewpoints
+from limbeck.models import Cast, Spoken, load_cast
+from limbeck.priors.prior import Role
 from limbeck.prompts import unknown_words
 from limbeck.randomness import seeded_generators
 from limbeck.representations.rasterize import is_compiled, warm_up
 from limbeck.rigs import Placement, Rig, rig_to_plain
+
+LEAST_SHARED_NOISE = 0.25
+"""Share of 3D-consistent noise that two views see below which a run is warned: neighbours 5 degrees apart share 0.8,
+eight views round an object 0.4, four 0.1 to 0.2, two less than 0.05."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,7 @@ class GenerationSettings:
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         previews: how many intermediate meshes the run yields, evenly spread.
         checkpoints: how many checkpoints the run yields, evenly spread.
-        image: the image prompt: sRGB in 0 to 1, square, over a plain background; None where there is none.
-        image_viewpoint: where it was seen from; None is straight from the front.
+        references: the user's pictures: image prompts, and photometric targets at their cameras.
     """
 
     prompt: str
@@ -66,8 +69,7 @@ class GenerationSettings:
     device: str = "auto"
     previews: int = 40
     checkpoints: int = 0
-    image: Float[Tensor, "1 3 H W"] | None = None
-    image_viewpoint: Viewpoints | None = None
+    references: tuple[Reference, ...] = ()
 
 
 def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> Generator[Event, None, None]:
@@ -81,20 +83,22 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
         LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_RECIPE_INVALID, E_DEVICE, E_DIVERGED,
             E_EMPTY.
     """
-    require_image(settings.recipe, has_image=settings.image is not None)
+    require_image(settings.recipe, settings.references)
     device = choose_device(settings.device)
     recipe = settings.recipe
     yield Progress("loading", 0, 0, f"the {settings.prior} prior")
     models = _load(settings, device)
     yield from _prompt_warnings(settings, models)
+    yield from image_warnings(settings.recipe, settings.references)
     if not is_compiled(device):
         yield Progress("compiling", 0, 0, "the rasteriser; this happens once")
     warm_up(device)
     state = initial_state(recipe, settings.seed, device, models.speakers)
-    references = _draw_references(state, recipe, models, device)
+    references = _draw_references(state, settings, models, device)
     if resume is not None:
         state = state_from_tensors(resume.tensors, recipe, device, models.speakers)
-    scene = Scene(settings.rig or recipe.rig, models.speakers, references, device, models.critics, models.picture)
+    held_to = (models.picture, models.targets)
+    scene = Scene(settings.rig or recipe.rig, models.speakers, references, device, models.critics, *held_to)
     yield from _optimise(state, settings, scene)
     yield Progress("extracting", 0, 0, "the mesh")
     mesh = placed(final_mesh(state.gaussians, settings.faces), settings.placement)
@@ -103,19 +107,26 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
 
 
 def _load(settings: GenerationSettings, device: torch.device) -> Cast:
-    spoken = Spoken(settings.prompt, settings.negative_prompt, settings.image, settings.image_viewpoint)
+    spoken = Spoken(settings.prompt, settings.negative_prompt, settings.references)
     drawing = seeded_generators(settings.seed)["image"]
     return load_cast(settings.recipe, settings.prior, spoken, drawing, device)
 
 
-def _draw_references(state: RunState, recipe: Recipe, models: Cast, device: torch.device) -> PosedImages | None:
-    """Draw the recipe's references; a resumed run draws the same ones, as their generator starts from the seed."""
-    if recipe.references is None:
+def _draw_references(
+    state: RunState, settings: GenerationSettings, models: Cast, device: torch.device
+) -> PosedImages | None:
+    """Draw the recipe's references; a resumed run draws the same ones, as their generator starts from the seed.
+
+    The user's picture is the front, if there is one that was seen from there.
+    """
+    drawn = settings.recipe.references
+    if drawn is None:
         return None
-    roles = ("multi_view", "text_to_image")
-    return draw_references(
-        recipe.references, {role: models.text(role) for role in roles}, state.generators["references"], device
-    )
+    roles: tuple[Role, ...] = ("multi_view", "text_to_image")
+    speakers: dict[Role, Conditioned] = {role: models.text(role) for role in roles}
+    given = models.picture if chosen_prompt(settings.references) else None
+    front_rgb = None if given is None else given.rgb
+    return draw_references(drawn, speakers, state.generators["references"], device, front_rgb)
 
 
 def _prompt_warnings(settings: GenerationSettings, models: Cast) -> Iterator[Warned]:
@@ -140,8 +151,12 @@ def _optimise(state: RunState, settings: GenerationSettings, scene: Scene) -> It
     recipe = settings.recipe
     yield Progress("optimising", state.step, recipe.steps)
     checkpoint: int | None = None
+    is_warned = False
     reports = optimise(state, recipe, scene)
     while (report := _next_report(reports, checkpoint)) is not None:
+        if not is_warned and report.shared_noise is not None and report.shared_noise < LEAST_SHARED_NOISE:
+            is_warned = True
+            yield _noise_warning(report.shared_noise)
         yield Progress(
             "optimising", report.step, recipe.steps, f"{report.points} Gaussians, residual {report.residuals[0]:.2f}"
         )
@@ -152,6 +167,14 @@ def _optimise(state: RunState, settings: GenerationSettings, scene: Scene) -> It
         if _is_nth(report.step, recipe.steps, settings.checkpoints):
             checkpoint = report.step
             yield Checkpoint(report.step, state_to_tensors(state))
+
+
+def _noise_warning(shared: float) -> Warned:
+    message = (
+        f"the views of a step share {shared:.0%} of their 3D-consistent noise, which is then little more than ordinary "
+        "noise; give each a neighbour with --set neighbours_deg=5"
+    )
+    return Warned("W_NOISE_NOT_SHARED", message)
 
 
 def _next_report(reports: Iterator[StepReport], checkpoint: int | None) -> StepReport | None:
@@ -185,6 +208,10 @@ def _metadata(settings: GenerationSettings, models: Cast) -> dict[str, Any]:
         "rig": rig_to_plain(settings.rig or settings.recipe.rig),
         "placement": {"centre": list(settings.placement.centre), "radius": settings.placement.radius},
         "recipe": recipe_to_plain(settings.recipe),
+        "references": [
+            {"use": reference.use, "weight": reference.weight, "posed": reference.camera is not None}
+            for reference in settings.references
+        ],
         "priors": {role: speaker.prior.spec.name for role, speaker in models.speakers.items()},
     }
 

@@ -4,13 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
 from limbeck.cameras import orbit_cameras
 from limbeck.config import Recipe
@@ -21,6 +19,8 @@ from limbeck.distillation.term import AnyRole, TermRole
 from limbeck.distillation.view_conditioning import condition_on_view
 from limbeck.distillation.views import fit_to
 from limbeck.errors import LimbeckError
+from limbeck.framing import Reference, Targets, framed, targets, viewpoint_of
+from limbeck.image_use import chosen_prompt, require_image
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.embedded import PRIORS, require_installed
 from limbeck.priors.loading import load_prior, prior_folder
@@ -39,14 +39,12 @@ class Spoken:
 
     Attributes:
         prompt, negative_prompt: in words.
-        image: the image prompt: sRGB in 0 to 1, square, over a plain background; None without.
-        viewpoint: where the image was seen from; None is straight from the front.
+        references: in pictures: image prompts and photometric targets.
     """
 
     prompt: str
     negative_prompt: str = ""
-    image: Float[Tensor, "1 3 H W"] | None = None
-    viewpoint: Viewpoints | None = None
+    references: tuple[Reference, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,12 +54,14 @@ class Cast:
     Attributes:
         speakers: the priors of terms and references, by role.
         critics: what the energies need.
-        picture: the image prompt and its camera, if the run has one.
+        picture: the image prompt as seen straight from the front, if there is one and it has no camera of its own.
+        targets: the posed pictures that the render is held to, if any.
     """
 
     speakers: Mapping[TermRole, Speaker]
     critics: Critics
     picture: PosedImages | None = None
+    targets: Targets | None = None
 
     def text(self, role: TermRole) -> Conditioned:
         """Return a prior that words condition."""
@@ -69,20 +69,6 @@ class Cast:
         if not isinstance(speaker, Conditioned):
             raise TypeError(f"expected a prior that reads words as {role}, got {type(speaker).__name__}")
         return speaker
-
-
-def require_image(recipe: Recipe, *, has_image: bool) -> None:
-    """Refuse a run that would look at a picture and has none.
-
-    Raises:
-        LimbeckError: E_RECIPE_INVALID.
-    """
-    if recipe.needs_image and recipe.drawn_image is None and not has_image:
-        raise LimbeckError(
-            "E_RECIPE_INVALID",
-            f"expected an image for {recipe.name}, which has an image prompt, got none",
-            "give one with --image, or let the prior draw one with --set drawn_image=on",
-        )
 
 
 def load_cast(recipe: Recipe, source: str, spoken: Spoken, generator: torch.Generator, device: torch.device) -> Cast:
@@ -98,7 +84,7 @@ def load_cast(recipe: Recipe, source: str, spoken: Spoken, generator: torch.Gene
     Raises:
         LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_RECIPE_INVALID.
     """
-    require_image(recipe, has_image=spoken.image is not None)
+    require_image(recipe, spoken.references)
     models = _load(recipe.roles, source, device)
     _require_one_latent_space(recipe, models)
     speakers: dict[TermRole, Speaker] = {
@@ -107,15 +93,19 @@ def load_cast(recipe: Recipe, source: str, spoken: Spoken, generator: torch.Gene
         if isinstance(model, DiffusionPrior)
     }
     spec = cast("Prior", models[recipe.terms[0].prior]).spec
-    view = _reference_view(recipe, spoken, spec, speakers, generator) if recipe.needs_image else None
+    prompt = chosen_prompt(spoken.references)
+    view = _reference_view(recipe, prompt, spec, speakers, generator)
     view = None if view is None else ReferenceView(view.rgb.to(device), view.viewpoint.to(device))
     if "image_prompt" in speakers and view is not None:
-        speakers["image_prompt"] = _shown(cast("Conditioned", speakers["image_prompt"]), view)
+        speakers["image_prompt"] = _shown(cast("Conditioned", speakers["image_prompt"]), spoken.references, view)
     novel_view = models.get("novel_view")
     if isinstance(novel_view, NovelViewPrior) and view is not None:
         speakers["novel_view"] = condition_on_view(novel_view, view, spoken.prompt)
-    picture = None if view is None else _posed(view, spec, device)
-    return Cast(speakers, _critics(recipe, models, speakers, view), picture)
+    is_from_front = view is not None and (prompt is None or prompt.camera is None)
+    picture = _posed(view, spec, device) if view is not None and is_from_front else None
+    held_to = targets(spoken.references, spec.image_size)
+    held_to = None if held_to is None else held_to.to(device)
+    return Cast(speakers, _critics(recipe, models, speakers, view), picture, held_to)
 
 
 def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device) -> dict[AnyRole, Model]:
@@ -139,15 +129,19 @@ def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device) -> dict
 
 def _reference_view(
     recipe: Recipe,
-    spoken: Spoken,
+    prompt: Reference | None,
     spec: PriorSpec,
     speakers: Mapping[TermRole, Speaker],
     generator: torch.Generator,
-) -> ReferenceView:
-    """Return the user's picture, or draw one."""
-    if spoken.image is not None:
-        viewpoint = spoken.viewpoint or Viewpoints.of(front_camera(FRONT_ELEVATION_DEG, spec))
-        return ReferenceView(spoken.image, viewpoint)
+) -> ReferenceView | None:
+    """Return the user's picture, or draw one where one is needed."""
+    if prompt is not None and recipe.takes_image:
+        drawn = recipe.references or recipe.drawn_image
+        front = front_camera(drawn.elevation_deg if drawn else FRONT_ELEVATION_DEG, spec)
+        viewpoint = Viewpoints.of(front) if prompt.camera is None else viewpoint_of(prompt.camera, front)
+        return ReferenceView(framed(prompt, spec), viewpoint)
+    if not recipe.needs_image:
+        return None
     painter = speakers["text_to_image"]
     if recipe.drawn_image is None or not isinstance(painter, Conditioned):
         raise ValueError("expected a text-to-image prior to draw the image prompt")
@@ -164,11 +158,17 @@ def _posed(view: ReferenceView, spec: PriorSpec, device: torch.device) -> PosedI
     return PosedImages(rgb, cameras.to(device), border_color(rgb))
 
 
-def _shown(conditioned: Conditioned, view: ReferenceView) -> Conditioned:
+def _shown(conditioned: Conditioned, references: Sequence[Reference], view: ReferenceView) -> Conditioned:
+    """Show the prior the user's pictures, as the weighted mean of their embeddings, or the drawn one."""
     prior = conditioned.prior
     if not isinstance(prior, DiffusionPrior):
         raise TypeError(f"expected a diffusion prior with an IP-Adapter, got {type(prior).__name__}")
-    return replace(conditioned, image=prior.encode_image(fit_to(view.rgb, prior.spec.image_size))[:, None])
+    prompts = [reference for reference in references if reference.is_prompt]
+    if not prompts:
+        return replace(conditioned, image=prior.encode_image(fit_to(view.rgb, prior.spec.image_size))[:, None])
+    embeds = prior.encode_image(torch.cat([framed(prompt, prior.spec) for prompt in prompts]).to(view.rgb))
+    weights = torch.tensor([prompt.weight for prompt in prompts]).to(embeds)
+    return replace(conditioned, image=(weights / weights.sum() @ embeds)[None, None])
 
 
 def _critics(

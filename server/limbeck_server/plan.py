@@ -11,10 +11,12 @@ import torch
 from limbeck.config import Recipe, override, recipe_from_plain
 from limbeck.errors import LimbeckError
 from limbeck.generate import GenerationSettings, with_steps
+from limbeck.image_use import require_image
 from limbeck.recipes import load_recipe
 from limbeck.rigs import CameraListRig, OrbitRig, Placement, Rig
 from limbeck_protocol.job import JobSpec
 from limbeck_protocol.rig import Camera, CameraRig
+from limbeck_server.plan_references import plan_references
 
 DEFAULT_TEXTURE_SIZE = JobSpec("any").texture_size
 
@@ -23,11 +25,14 @@ def plan(job: JobSpec) -> GenerationSettings:
     """Return the run that a job describes.
 
     Raises:
-        LimbeckError: E_RECIPE_UNKNOWN, E_RECIPE_INVALID, E_SETTING_UNKNOWN, E_NOT_SUPPORTED.
+        LimbeckError: E_RECIPE_UNKNOWN, E_RECIPE_INVALID, E_SETTING_UNKNOWN, E_NOT_SUPPORTED, and for references
+            E_IMAGE, E_IMAGE_EMPTY, E_IMAGE_BACKGROUND, E_IMAGE_CAMERA.
     """
     _refuse_what_is_missing(job)
     recipe = _plan_recipe(job)
     rig, placement = _plan_rig(job.rig, recipe.rig) if job.rig else (None, Placement())
+    references = plan_references(job.references, placement)
+    require_image(recipe, references)
     return GenerationSettings(
         prompt=job.prompt.strip(),
         negative_prompt=job.negative_prompt.strip(),
@@ -38,13 +43,13 @@ def plan(job: JobSpec) -> GenerationSettings:
         seed=job.seed,
         faces=job.faces,
         device=job.device,
+        references=references,
     )
 
 
 def _refuse_what_is_missing(job: JobSpec) -> None:
     """Name the parts of a job description that this version cannot serve: an ignored wish would be worse."""
     wishes = {
-        "reference images": bool(job.references),
         "an init mesh or points": job.init.kind != "sphere",
         "locked geometry": job.lock_geometry,
         "another texture size, as assets have vertex colours": job.texture_size not in (0, DEFAULT_TEXTURE_SIZE),

@@ -30,7 +30,7 @@ def cameras_from_transforms(content: bytes, name: str) -> tuple[Camera, ...]:
     """
     try:
         plain = json.loads(content)
-        return tuple(_camera({**plain, **frame}) for frame in plain["frames"])
+        return tuple(camera_of({**plain, **frame}) for frame in plain["frames"])
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise JobError(
             "E_SCHEMA",
@@ -40,8 +40,17 @@ def cameras_from_transforms(content: bytes, name: str) -> tuple[Camera, ...]:
         ) from error
 
 
-def _camera(fields: Mapping[str, Any]) -> Camera:
-    width, height = int(fields.get("w", DEFAULT_PIXELS)), int(fields.get("h", DEFAULT_PIXELS))
+def camera_of(fields: Mapping[str, Any], size: tuple[int, int] = (DEFAULT_PIXELS, DEFAULT_PIXELS)) -> Camera:
+    """Return the camera of one frame, to which the file's own fields were added.
+
+    Args:
+        fields: as ``cameras_from_transforms`` says.
+        size: width and height in pixels where the fields do not tell them.
+
+    Raises:
+        JobError: E_SCHEMA for a camera that is none; and what Python raises for fields of wrong kinds.
+    """
+    width, height = int(fields.get("w", size[0])), int(fields.get("h", size[1]))
     rows = [tuple(float(number) for number in row) for row in fields["transform_matrix"]]
     if len(rows) not in (3, 4) or any(len(row) != 4 for row in rows):
         raise ValueError("transform_matrix is not of 3 or 4 rows of 4 numbers")

@@ -4,9 +4,11 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
+from limbeck.assets.gltf import encode_glb
 from limbeck.cameras import ring_cameras
 from limbeck.config import override
 from limbeck.distillation.conditioning import condition
@@ -15,11 +17,14 @@ from limbeck.distillation.references import draw_references
 from limbeck.distillation.requests import Request, predict, predict_branches
 from limbeck.distillation.state import initial_state, state_from_tensors, state_to_tensors
 from limbeck.errors import LimbeckError
+from limbeck.events import Checkpoint, Progress
+from limbeck.framing import Reference
 from limbeck.generate import GenerationSettings, generate
 from limbeck.models import Spoken, load_cast
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
 from limbeck.recipes import CARDS, load_recipe
+from oracles.drawings import RED, disc
 from tiny_models import CPU, write_vae_and_scheduler
 from tiny_priors import write_family
 
@@ -93,6 +98,34 @@ def test_a_run_resumed_in_the_middle_ends_in_the_same_bits(name, family):
     assert not torch.equal(middle["parameters.color_logits"][:1], straight["parameters.color_logits"][:1])
 
 
+def _bytes_of(asset):
+    return encode_glb(asset.mesh, metadata=asset.metadata), asset.cloud.means.tobytes()
+
+
+def _given_pictures():
+    """One from the front, one with a camera."""
+    picture = np.asarray(disc(64, 64, centre=(32, 32)))
+    camera = ring_cameras(1, elevation_deg=10, fov_y_deg=45, distance=3, size=64, start_deg=90)
+    return Reference(picture, weight=2.0), Reference(picture, camera, use="both")
+
+
+@pytest.mark.parametrize("name", CARDS)
+def test_generate_resumed_from_a_checkpoint_in_the_middle_gives_the_same_bytes(name, family):
+    """The real path, previews on, the user's pictures included where the recipe looks at them; tiny random priors."""
+    recipe = _recipe(name)
+    pictures = _given_pictures()[0 if recipe.takes_image else 1 :]
+    settings = GenerationSettings(
+        "a red mug", recipe, prior=family, faces=500, previews=2, checkpoints=2, device="cpu", references=pictures
+    )
+    events = list(generate(settings))
+    checkpoint = next(event for event in events if isinstance(event, Checkpoint))
+    assert checkpoint.step == STEPS // 2
+    resumed = list(generate(settings, checkpoint))
+    steps = [event.step for event in resumed if isinstance(event, Progress) and event.stage == "optimising"]
+    assert steps == list(range(STEPS // 2, STEPS + 1))
+    assert _bytes_of(resumed[-1].asset) == _bytes_of(events[-1].asset)
+
+
 def test_recipes_that_are_different_methods_give_different_results(family):
     ends = {}
     for name in ("dreamfusion", "sjc", "csd", "prolificdreamer", "scaledreamer", "luciddreamer"):
@@ -133,13 +166,27 @@ def test_an_image_prompt_without_an_image_is_refused_before_any_work(family):
 
 def test_the_users_image_is_the_image_prompt(family):
     recipe = override(_recipe("modedreamer"), {"drawn_image": "off"})
+    red, blue = (Reference(np.asarray(disc(color=color))) for color in (RED, (30, 40, 200)))
     given = [
-        load_cast(recipe, family, Spoken("a red mug", image=torch.full((1, 3, 64, 64), grey)), torch.Generator(), CPU)
-        for grey in (0.2, 0.8)
+        load_cast(recipe, family, Spoken("a red mug", references=shown), torch.Generator(), CPU)
+        for shown in ((red,), (blue,), (red, replace(blue, weight=3.0)))
     ]
-    embeds = [models.speakers["image_prompt"].image for models in given]
-    assert embeds[0].shape == (1, 1, 24)
-    assert not torch.allclose(*embeds)
+    one, other, both = (models.speakers["image_prompt"].image for models in given)
+    assert one.shape == (1, 1, 24)
+    assert not torch.allclose(one, other)
+    torch.testing.assert_close(both, 0.25 * one + 0.75 * other)
+    assert given[0].picture is not None
+    assert given[0].targets is None
+
+
+def test_a_posed_picture_holds_the_render_at_its_camera_and_is_looked_at_from_its_side(family):
+    recipe = override(_recipe("zero123"), {"drawn_image": "off"})
+    camera = ring_cameras(1, elevation_deg=10, fov_y_deg=45, distance=3, size=64, start_deg=90)
+    posed = Reference(np.asarray(disc(64, 64, centre=(32, 32))), camera, use="both")
+    models = load_cast(recipe, family, Spoken("a red mug", references=(posed,)), torch.Generator(), CPU)
+    assert models.speakers["novel_view"].viewpoint.azimuth_deg.item() == pytest.approx(90, abs=1e-3)
+    assert models.targets.weights.tolist() == [1.0]
+    assert models.picture is None
 
 
 def test_an_energy_in_another_latent_space_is_refused(tmp_path):

@@ -12,8 +12,11 @@ import trimesh
 from PIL import Image
 
 from limbeck_server.cli import main
+from oracles.drawings import disc, encoded
 
 QUICK = ("--steps", "3", "--faces", "1500", "--set", "gaussians.count=300", "--set", "references.sampler.steps=2")
+K = [[100, 0, 48], [0, 100, 32], [0, 0, 1]]
+LOOKING_AWAY = [[1, 0, 0, 0], [0, 0, -1, 3], [0, 1, 0, 0], [0, 0, 0, 1]]
 ORBIT_CAMERA = [[1, 0, 0, 0], [0, 0, -1, -3], [0, 1, 0, 0], [0, 0, 0, 1]]
 
 
@@ -150,11 +153,64 @@ def test_an_unwritable_path_is_refused_before_any_work(capsys, tmp_path, option)
     assert (status, json.loads(out)["error"]["code"]) == (2, "E_OUTPUT_UNWRITABLE")
 
 
-@pytest.mark.parametrize("wish", ["--image", "--init"])
+@pytest.mark.parametrize("wish", ["--init"])
 def test_what_this_version_cannot_use_is_refused_rather_than_ignored(capsys, tmp_path, wish):
     (tmp_path / "file.png").write_bytes(b"content")
     status, out, _ = _run(capsys, "generate", "a cat", "-o", tmp_path / "x.glb", wish, tmp_path / "file.png", "--json")
     assert (status, json.loads(out)["error"]["code"]) == (2, "E_NOT_SUPPORTED")
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of pictures, usable and not."""
+    for name, content in {
+        "good.png": encoded(disc()),
+        "text.png": b"no picture",
+        "clear.png": encoded(Image.new("RGBA", (40, 40))),
+        "tiny.png": encoded(Image.new("RGB", (1, 1))),
+        "huge.png": encoded(Image.new("1", (9000, 9000))),
+        "busy.png": encoded(Image.effect_noise((64, 64), 100)),
+        "aside.json": json.dumps(
+            {"frames": [{"file_path": "good", "camera_angle_x": 0.8, "transform_matrix": LOOKING_AWAY}]}
+        ).encode(),
+    }.items():
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("image", "recipe", "code"),
+    [
+        ("text.png", "limbeck", "E_IMAGE"),
+        ("tiny.png", "limbeck", "E_IMAGE"),
+        ("huge.png", "limbeck", "E_IMAGE"),
+        ("clear.png", "limbeck", "E_IMAGE_EMPTY"),
+        ("busy.png", "limbeck", "E_IMAGE_BACKGROUND"),
+        ("aside.json", "mvdream", "E_IMAGE_CAMERA"),
+        ("good.png", "dreamfusion", "E_RECIPE_INVALID"),
+    ],
+)
+def test_a_reference_that_cannot_be_used_is_one_json_error_and_status_2(capsys, pictures, image, recipe, code):
+    arguments = ("generate", "a cat", "-o", pictures / "x.glb", "--image", pictures / image, "--recipe", recipe)
+    status, out, _ = _run(capsys, *arguments, "--json")
+    assert (status, json.loads(out)["error"]["code"]) == (2, code)
+    assert not (pictures / "x.glb").exists()
+
+
+def test_an_image_recipe_that_gets_none_is_refused_before_any_work(capsys, tmp_path):
+    arguments = ("generate", "a cat", "-o", tmp_path / "x.glb", "--recipe", "zero123", "--set", "drawn_image=off")
+    status, out, err = _run(capsys, *arguments, "--json")
+    assert (status, json.loads(out)["error"]["code"]) == (2, "E_RECIPE_INVALID")
+    assert "give one with --image" in json.loads(out)["error"]["remedy"]
+    assert "prior" not in err
+
+
+def test_pictures_make_an_asset_from_the_front_and_from_their_cameras(capsys, pictures):
+    posed = {"image": "good.png", "camera": {"c2w": ORBIT_CAMERA, "K": K, "width": 96, "height": 64}}
+    (pictures / "posed.json").write_text(json.dumps(posed))
+    images = ("--image", pictures / "good.png", "--image", pictures / "posed.json")
+    status, out, err = _run(capsys, "generate", "a red mug", "-o", pictures / "x.glb", *images, *QUICK, "--json")
+    assert (status, json.loads(out)["format"]) == (0, "glb"), err
 
 
 def test_the_format_follows_the_suffix_and_cameras_and_recipe_files_are_read(capsys, tmp_path):

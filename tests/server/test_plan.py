@@ -9,9 +9,11 @@ from limbeck.config import recipe_to_plain
 from limbeck.errors import LimbeckError
 from limbeck.recipes import load_recipe
 from limbeck.rigs import CameraListRig
-from limbeck_protocol.job import Init, JobSpec, Reference, blob_of
+from limbeck_protocol.errors import JobError
+from limbeck_protocol.job import Blob, Init, JobSpec, Reference, blob_of
 from limbeck_protocol.rig import Camera, CameraRig, Orbit
 from limbeck_server.plan import plan
+from oracles.drawings import disc, encoded
 
 FRONT = ((1.0, 0.0, 0.0, 10.0), (0.0, 0.0, -1.0, -6.0), (0.0, 1.0, 0.0, 5.0), (0.0, 0.0, 0.0, 1.0))
 K = ((100.0, 0.0, 64.0), (0.0, 100.0, 32.0), (0.0, 0.0, 1.0))
@@ -54,7 +56,6 @@ def test_cameras_are_moved_into_the_unit_ball():
 @pytest.mark.parametrize(
     "wish",
     [
-        {"references": (Reference(blob_of(b"png", ".png")),)},
         {"init": Init("mesh", blob_of(b"obj", ".obj"))},
         {"init": Init("mesh", blob_of(b"obj", ".obj")), "lock_geometry": True},
     ],
@@ -63,3 +64,38 @@ def test_what_this_version_cannot_do_is_refused_by_name(wish):
     with pytest.raises(LimbeckError) as refused:
         plan(JobSpec("a cat", **wish))
     assert refused.value.code == "E_NOT_SUPPORTED"
+
+
+SQUARE = Camera(FRONT, K, 64, 64)
+PICTURE = blob_of(encoded(disc(128, 64)), ".png")
+
+
+def test_references_are_cut_out_and_their_cameras_moved_into_the_unit_ball():
+    camera = Camera(FRONT, K, 128, 64)
+    rig = CameraRig(orbit=Orbit(), centre=(10.0, 0.0, 5.0), radius=2.0)
+    posed, weightless = Reference(PICTURE, camera, 3.0, "both"), Reference(PICTURE, weight=0.0)
+    (reference,) = plan(JobSpec("a cat", recipe="mvdream", references=(posed, weightless), rig=rig)).references
+    assert (reference.weight, reference.use, reference.rgba.shape) == (3.0, "both", (64, 128, 4))
+    torch.testing.assert_close(reference.camera.c2w[0, :3, 3], torch.tensor([0.0, -3.0, 0.0]))
+    assert reference.camera.azimuth_deg.item() == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize(
+    ("job", "code"),
+    [
+        (JobSpec("a cat", recipe="dreamfusion", references=(Reference(PICTURE),)), "E_RECIPE_INVALID"),
+        (JobSpec("a cat", recipe="zero123", overrides={"drawn_image": "off"}), "E_RECIPE_INVALID"),
+        (JobSpec("a cat", references=(Reference(blob_of(b"no picture")),)), "E_IMAGE"),
+        (JobSpec("a cat", recipe="mvdream", references=(Reference(PICTURE, SQUARE),)), "E_IMAGE_CAMERA"),
+    ],
+)
+def test_references_that_a_run_cannot_use_are_refused_while_planning(job, code):
+    with pytest.raises(LimbeckError) as refused:
+        plan(job)
+    assert refused.value.code == code
+
+
+def test_a_reference_without_its_content_is_refused():
+    bare = Reference(Blob(PICTURE.sha256, PICTURE.size_bytes))
+    with pytest.raises(JobError, match="with its content"):
+        plan(JobSpec("a cat", references=(bare,)))

@@ -19,7 +19,7 @@ does; the background is a sphere of points, even in number per pixel; a pixel wi
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 import torch
@@ -30,7 +30,7 @@ from torch import Tensor
 from limbeck.cameras import Cameras
 from limbeck.distillation.context import StepContext
 from limbeck.distillation.noise import Noised, add_noise
-from limbeck.distillation.placing import Placed, PointCloud, background_sphere, scatter
+from limbeck.distillation.placing import Placed, PointCloud, background_sphere, scatter, shared_share
 
 OPAQUE = 0.5
 """Opacity from which a pixel has a surface."""
@@ -83,15 +83,12 @@ class ConsistentNoise:
         if context is None or context.points is None or context.point_sigmas is None:
             raise ValueError("expected points for consistent noise, got a representation without points")
         _, channels, h, w = latents.shape
-        noise = integral_noise(
-            PointCloud(context.points.detach(), context.point_sigmas.detach(), context.radius),
-            context.cameras.resized(w, h),
-            surface_depth(context),
-            channels,
-            self,
-            generator,
-        )
-        return add_noise(latents, noise.to(latents), t, alphas_cumprod)
+        cloud = PointCloud(context.points.detach(), context.point_sigmas.detach(), context.radius)
+        cameras = context.cameras.resized(w, h)
+        placed = place_children(cloud, cameras, surface_depth(context), self, generator)
+        noise = _noise_of(placed, cloud, cameras, channels, self, generator)
+        noised = add_noise(latents, noise.to(latents), t, alphas_cumprod)
+        return replace(noised, shared=shared_share(placed))
 
 
 def integral_noise(
@@ -112,7 +109,20 @@ def integral_noise(
         settings: as ``ConsistentNoise`` says.
         generator: CPU generator.
     """
-    placed = place_children(cloud, cameras, depth, settings, generator)
+    return _noise_of(
+        place_children(cloud, cameras, depth, settings, generator), cloud, cameras, channels, settings, generator
+    )
+
+
+def _noise_of(
+    placed: Placed,
+    cloud: PointCloud,
+    cameras: Cameras,
+    channels: int,
+    settings: ConsistentNoise,
+    generator: torch.Generator,
+) -> Float[Tensor, "views channels h w"]:
+    """Draw the noise of the children and return what each pixel sees of it."""
     point_noise = torch.randn(placed.total // settings.children, channels, generator=generator)
     child_noise = upsample_noise(point_noise, settings.children, generator).to(cloud.points)
     views, height, width = len(cameras.c2w), cameras.height, cameras.width

@@ -17,12 +17,13 @@ from limbeck.config import Recipe
 from limbeck.distillation.conditioning import Speaker
 from limbeck.distillation.context import StepContext
 from limbeck.distillation.energies.energy import Critics
-from limbeck.distillation.references import PosedImages, photometric_loss
+from limbeck.distillation.references import PosedImages, photometric_loss, target_loss
 from limbeck.distillation.residual import Helpers, residual, surrogate_loss, trained_cond
 from limbeck.distillation.state import RunState, set_learning_rates
 from limbeck.distillation.term import Term, TermRole
 from limbeck.distillation.views import fit_to, neighbour_pairs, sample_views, select_views
 from limbeck.errors import LimbeckError
+from limbeck.framing import Targets
 from limbeck.representations.densify import densify_and_prune, is_due
 from limbeck.representations.representation import Rendering
 from limbeck.rigs import Rig
@@ -44,6 +45,7 @@ class Scene:
         device: where everything computes.
         critics: what the recipe's energies need.
         picture: the image prompt and its camera, if any.
+        targets: the user's posed pictures that the render is held to, if any.
     """
 
     rig: Rig
@@ -52,6 +54,7 @@ class Scene:
     device: torch.device
     critics: Critics = Critics()
     picture: PosedImages | None = None
+    targets: Targets | None = None
 
 
 @dataclass(frozen=True)
@@ -62,11 +65,22 @@ class StepReport:
         step: steps finished so far.
         residuals: root mean square of each term's residual.
         points: Gaussians after the step.
+        shared_noise: the least of all terms with 3D-consistent noise (``noise.Noised.shared``); None without such.
     """
 
     step: int
     residuals: tuple[float, ...]
     points: int
+    shared_noise: float | None = None
+
+
+@dataclass(frozen=True)
+class TermLoss:
+    """A term's weighted loss, its residual's magnitude, and how much of its noise views share (``StepReport``)."""
+
+    loss: Float[Tensor, ""]
+    magnitude: float
+    shared_noise: float | None = None
 
 
 def optimise(state: RunState, recipe: Recipe, scene: Scene) -> Iterator[StepReport]:
@@ -91,12 +105,13 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
     context = _context(state, recipe, rendering, cameras, progress)
     found = [_term_loss(index, term, scene, context, state) for index, term in enumerate(recipe.terms)]
     regularisation = recipe.regularisers(rendering, state.gaussians.activated(), progress)
-    losses = [loss for loss, _ in found] + [regularisation, _reference_loss(state, recipe, scene, background, progress)]
+    losses = [one.loss for one in found] + [regularisation, _reference_loss(state, recipe, scene, background, progress)]
     state.optimizer.zero_grad(set_to_none=True)
     torch.stack(losses).sum().backward()
     _require_finite_gradients(state, [term.prior for term in recipe.terms])
     _finish_step(state, recipe, rendering)
-    return StepReport(state.step, tuple(magnitude for _, magnitude in found), len(state.gaussians))
+    shared = min((one.shared_noise for one in found if one.shared_noise is not None), default=None)
+    return StepReport(state.step, tuple(one.magnitude for one in found), len(state.gaussians), shared)
 
 
 def _context(state: RunState, recipe: Recipe, rendering: Rendering, cameras: Cameras, progress: float) -> StepContext:
@@ -112,16 +127,14 @@ def _context(state: RunState, recipe: Recipe, rendering: Rendering, cameras: Cam
     )
 
 
-def _term_loss(
-    index: int, term: Term, scene: Scene, context: StepContext, state: RunState
-) -> tuple[Float[Tensor, ""], float]:
+def _term_loss(index: int, term: Term, scene: Scene, context: StepContext, state: RunState) -> TermLoss:
     """Return a term's weighted loss and its residual's magnitude; nothing is computed where the weight is zero."""
     weight, views = term.weight(context.progress), len(context.rendering.rgb)
     if term.sector_deg is not None:
         context = _in_sector(context, term.sector_deg)
     rgb = context.rendering.rgb
     if weight == 0.0 or not len(rgb):
-        return rgb.new_zeros(()), 0.0
+        return TermLoss(rgb.new_zeros(()), 0.0)
     speaker = scene.priors[term.prior]
     latents = speaker.prior.encode(fit_to(rgb, speaker.prior.spec.image_size))
     trained = state.trained.get(str(index))
@@ -134,7 +147,8 @@ def _term_loss(
         if not math.isfinite(loss):
             raise diverged(state.step, f"the trained variate of term {index} has a loss of {loss}")
     loss = surrogate_loss(latents, found.gradient, views)
-    return weight * (loss if found.depth_loss is None else loss + found.depth_loss), found.magnitude
+    loss = loss if found.depth_loss is None else loss + found.depth_loss
+    return TermLoss(weight * loss, found.magnitude, found.shared_noise)
 
 
 def _in_sector(context: StepContext, sector_deg: tuple[float, float]) -> StepContext:
@@ -161,9 +175,9 @@ def diverged(step: int, what: str) -> LimbeckError:
 def _reference_loss(
     state: RunState, recipe: Recipe, scene: Scene, background: float, progress: float
 ) -> Float[Tensor, ""]:
-    """Return the weighted squared error to drawn references and to the picture that the run starts from.
+    """Return the weighted squared error to drawn references, the picture that the run starts from, and posed pictures.
 
-    Each is seen over its own background where that is known.
+    Each is seen over its own background where that is known, posed pictures over the step's.
     """
     weight = recipe.references.weight(progress) if recipe.references else 0.0
     total = torch.zeros((), device=scene.device)
@@ -173,6 +187,11 @@ def _reference_loss(
         seen_over = background if images.background is None else images.background
         rendering = state.gaussians.render(images.cameras, seen_over)
         total = total + weighing * photometric_loss(rendering.rgb, images.rgb)
+    weight = recipe.photometric_weight(progress)
+    if scene.targets is not None and weight:
+        due = scene.targets.turn(state.step, recipe.views)
+        rgb = state.gaussians.render(due.cameras, background).rgb
+        total = total + weight * target_loss(rgb, due, background)
     return total
 
 

@@ -25,6 +25,7 @@ class Noised:
         noise: the noise that was injected.
         alpha, sigma: sqrt(alphas_cumprod) and sqrt(1 - alphas_cumprod) at t, shaped to multiply latents.
         path: the noise prediction that made the last step to x_t, where a DDIM inversion led there.
+        shared: share of what views see of 3D-consistent noise that another view sees, too; None for other noise.
     """
 
     xt: Float[Tensor, "views channels h w"]
@@ -33,6 +34,7 @@ class Noised:
     alpha: Float[Tensor, "views 1 1 1"]
     sigma: Float[Tensor, "views 1 1 1"]
     path: Float[Tensor, "views channels h w"] | None = None
+    shared: float | None = None
 
 
 @dataclass(frozen=True)

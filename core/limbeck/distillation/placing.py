@@ -175,6 +175,13 @@ def shared_children(placed: Placed, size: int, first: int, second: int) -> Int[T
     return torch.bincount(one * size + other, minlength=size * size).view(size, size)
 
 
+def shared_share(placed: Placed) -> float:
+    """Return what share of all that views see is seen by another view as well; 0 where nothing is seen."""
+    views_that_see = torch.bincount(placed.children, minlength=1)
+    shared = views_that_see[views_that_see > 1].sum()
+    return float(shared / max(len(placed.children), 1))
+
+
 def spacing_sigmas(points: Float[Tensor, "points 3"], neighbours: int = 3) -> Float[Tensor, " points"]:
     """Return half of each point's mean distance to its nearest neighbours, for points that are no Gaussians."""
     found = KDTree(points.detach().cpu().numpy()).query(points.detach().cpu().numpy(), k=neighbours + 1)[0]

@@ -16,6 +16,7 @@ from torch import Tensor
 from limbeck.cameras import Cameras, distance_for, ring_cameras
 from limbeck.distillation.conditioning import Conditioned
 from limbeck.distillation.requests import Branch
+from limbeck.framing import Targets
 from limbeck.priors.prior import PriorSpec, Role
 from limbeck.sampling import Sampler, draw
 from limbeck.schedules import Schedule, constant
@@ -25,8 +26,8 @@ from limbeck.schedules import Schedule, constant
 class DrawnReferences:
     """Four views drawn from the priors before the run; the render is held to them for a while.
 
-    The text-to-image prior draws the front, which its bias to front views makes it good at; the multi-view prior draws
-    the other three to agree with it.
+    The front is the user's picture, or the text-to-image prior draws it, which its bias to front views makes it good
+    at; the multi-view prior draws the other three to agree with it.
 
     Attributes:
         weight: of the photometric loss, over the run.
@@ -72,13 +73,20 @@ class PosedImages:
 
 
 def draw_references(
-    settings: DrawnReferences, priors: Mapping[Role, Conditioned], generator: torch.Generator, device: torch.device
+    settings: DrawnReferences,
+    priors: Mapping[Role, Conditioned],
+    generator: torch.Generator,
+    device: torch.device,
+    front_rgb: Float[Tensor, "1 3 H W"] | None = None,
 ) -> PosedImages:
-    """Draw the front from ``text_to_image`` and the three other sides from ``multi_view``."""
+    """Draw the front from ``text_to_image`` unless it is given, and the three other sides from ``multi_view``."""
     multi_view = priors["multi_view"]
     cameras = _four_sides(settings, multi_view.prior.spec).to(device)
-    front = cameras.select(torch.arange(4, device=device) == 0)
-    known = _draw(priors["text_to_image"], front, settings.sampler, generator, None)
+    if front_rgb is None:
+        front = cameras.select(torch.arange(4, device=device) == 0)
+        known = _draw(priors["text_to_image"], front, settings.sampler, generator, None)
+    else:
+        known = multi_view.prior.encode(front_rgb)
     latents = _draw(multi_view, cameras, settings.sampler, generator, known)
     rgb = multi_view.prior.decode(latents)
     return PosedImages(rgb, cameras, border_color(rgb))
@@ -142,3 +150,12 @@ def _draw(
 def photometric_loss(rgb: Float[Tensor, "views 3 H W"], images: Float[Tensor, "views 3 H W"]) -> Float[Tensor, ""]:
     """Return the squared error, summed over pixels and averaged over views as the distillation losses are."""
     return (rgb - images).square().sum() / len(images)
+
+
+def target_loss(rgb: Float[Tensor, "views 3 H W"], targets: Targets, background: float) -> Float[Tensor, ""]:
+    """Return ``photometric_loss`` to pictures over the render's own background, each by its weight.
+
+    As the background changes from step to step, so is the outline that their alpha says held to.
+    """
+    errors = (rgb - targets.over(background)).square().flatten(1).sum(1)
+    return (errors * targets.weights).mean()

@@ -53,12 +53,14 @@ class Residual:
         magnitude: root mean square of r, for the log.
         depth_loss: weighted consistency loss, whose gradient reaches the rendered depth alone; None without.
         energies: mean over views of each energy, for the log.
+        shared_noise: as ``noise.Noised.shared`` says.
     """
 
     gradient: Float[Tensor, "views channels h w"]
     magnitude: float
     depth_loss: Float[Tensor, ""] | None = None
     energies: tuple[float, ...] = ()
+    shared_noise: float | None = None
 
 
 @dataclass(frozen=True)
@@ -172,10 +174,13 @@ def residual(
     if is_corrected:
         _, _, h, w = latents.shape
         denoised = Denoised(prior, noised, noise_preds["uncond"], latent_opacity(context.rendering.alpha, h, w))
-        found = correction(term.energies, denoised, helpers.critics, context)
-        r, values = r - term.energy_weight(progress) * noised.sigma * found.gradient, found.values
+        factor = term.energy_weight(progress) * noised.sigma
+        norms = r.flatten(1).norm(dim=1) / factor.abs().flatten()
+        found = correction(term.energies, denoised, helpers.critics, context, norms)
+        r, values = r - factor * found.gradient, found.values
     depth_loss = _consistency(term, target, noised, context)
-    return Residual(weight_of(term.weighting, noised) * r, float(r.square().mean().sqrt()), depth_loss, values)
+    gradient, magnitude = weight_of(term.weighting, noised) * r, float(r.square().mean().sqrt())
+    return Residual(gradient, magnitude, depth_loss, values, noised.shared)
 
 
 def draw_timesteps(term: Term, views: int, timesteps: int, context: StepContext) -> Int[Tensor, " views"]:

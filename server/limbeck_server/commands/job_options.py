@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,11 +14,13 @@ import click
 from limbeck.recipes import DEFAULT_RECIPE
 from limbeck_protocol.errors import JobError
 from limbeck_protocol.job import Init, JobSpec, Reference, blob_of
+from limbeck_protocol.overrides import parse_override
 from limbeck_protocol.rig import CameraRig
 from limbeck_server.transforms import cameras_from_transforms
 
 FORMATS = ("glb", "obj", "ply", "splats")
 RECIPE_REMEDY = "see 'limbeck recipes show NAME --json'"
+IMAGE_HELP = "A picture of the object, or JSON with pictures and their cameras (docs/commands.md); may be repeated."
 POINT_SUFFIXES = (".ply", ".xyz", ".npy")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -28,7 +30,7 @@ JOB_PARAMETERS = (
     click.option("--recipe", default=DEFAULT_RECIPE, show_default=True, help="A name, or a recipe's JSON file."),
     click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting; may be repeated."),
     click.option("--negative", default="", help="What to steer away from."),
-    click.option("--image", "images", multiple=True, type=click.Path(path_type=Path), help="Not yet: a reference."),
+    click.option("--image", "images", multiple=True, metavar="REF", help=IMAGE_HELP),
     click.option("--cameras", type=click.Path(path_type=Path), help="A transforms.json with cameras to look from."),
     click.option("--init", default="sphere", show_default=True, help="sphere; a mesh or point file: not yet."),
     click.option("--lock-geometry", is_flag=True, help="Keep the init mesh's shape (not yet)."),
@@ -53,14 +55,15 @@ def job_from_options(options: Mapping[str, Any], output: Path | None) -> JobSpec
 
     Raises:
         JobError: E_SCHEMA and its kin for values, E_FILE for files that cannot be read.
+        LimbeckError: E_IMAGE, E_IMAGE_EMPTY or E_IMAGE_BACKGROUND for pictures that cannot be used.
     """
     prior = options["prior"]
     return JobSpec(
         prompt=options["prompt"],
         negative_prompt=options["negative"],
         recipe=read_recipe(options["recipe"]),
-        overrides=dict(parse_setting(text) for text in options["settings"]),
-        references=tuple(Reference(blob_of(read_bytes(path), path.suffix)) for path in options["images"]),
+        overrides=dict(parse_override(text) for text in options["settings"]),
+        references=read_references(options["images"]),
         rig=read_rig(options["cameras"]),
         init=read_init(options["init"]),
         lock_geometry=options["lock_geometry"],
@@ -87,19 +90,6 @@ def choose_format(given: str | None, output: Path | None) -> Any:
     return given or suffix or "glb"
 
 
-def parse_setting(text: str) -> tuple[str, Any]:
-    """Split KEY=VALUE; the value is JSON if it parses as such, else text."""
-    key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise JobError(
-            "E_SCHEMA", f"expected KEY=VALUE, got {text!r}", "for example --set guidance_scale=10", field="set"
-        )
-    try:
-        return key, json.loads(value)
-    except (ValueError, RecursionError):  # no JSON, too many digits, too deep: then it is text
-        return key, value
-
-
 def read_recipe(text: str) -> str | dict[str, Any]:
     """Return a recipe's name, or the object in a .json file."""
     if not text.endswith(".json"):
@@ -118,6 +108,15 @@ def read_recipe(text: str) -> str | dict[str, Any]:
 def read_rig(path: Path | None) -> CameraRig | None:
     """Return the cameras of a transforms.json, or None without one."""
     return None if path is None else CameraRig(cameras=cameras_from_transforms(read_bytes(path), str(path)))
+
+
+def read_references(texts: Sequence[str]) -> tuple[Reference, ...]:
+    """Return the references that all ``--image`` options name."""
+    if not texts:
+        return ()
+    from limbeck_server.reference_files import references_from  # noqa: PLC0415 - imports scipy
+
+    return tuple(reference for text in texts for reference in references_from(text))
 
 
 def read_init(text: str) -> Init:

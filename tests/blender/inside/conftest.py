@@ -66,6 +66,13 @@ def own_server(own_folder: None) -> Iterator[Callable[[], "subprocess.Popen[byte
         stop_server(process)
 
 
+@pytest.fixture
+def ready(addon: Any, shared_server: None) -> Any:
+    """Return the extension, connected."""
+    addon.pump_until(lambda: addon.session.link.is_ready)
+    return addon
+
+
 def start_server() -> "subprocess.Popen[bytes]":
     process = subprocess.Popen(SERVE)
     wait_until(lambda: discover() is not None)
@@ -110,3 +117,12 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float = 20.0) -> None:
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+def wait_for_live(addon: Any) -> Any:
+    addon.pump_until(lambda: addon.live() is not None)
+    return addon.live()
+
+
+def assets() -> list[Any]:
+    return [thing for thing in bpy.data.objects if "prompt" in thing and "limbeck_job" not in thing]

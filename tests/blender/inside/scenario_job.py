@@ -2,11 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A prompt becomes an asset in Blender, through a real server; and what happens where it does not."""
 
-import json
-import os
-import signal
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +9,13 @@ import bpy
 import numpy as np
 import pytest
 
-from blender.inside.conftest import wait_until
-from blender.synthetic_engine import SERVE
-from limbeck_protocol import blocking
-from limbeck_protocol.connection import connection_file
-from limbeck_protocol.events import JobChanged, Status
-
-Server = Callable[[], Any]
+from blender.inside.conftest import assets, wait_for_live
 
 
 def shape_of(live: Any) -> bytes:
     found = np.empty(len(live.data.vertices) * 3, np.float32)
     live.data.attributes["position"].data.foreach_get("vector", found)
     return found.tobytes()
-
-
-@pytest.fixture
-def ready(addon: Any, shared_server: None) -> Any:
-    """Return the extension, connected."""
-    addon.pump_until(lambda: addon.session.link.is_ready)
-    return addon
-
-
-def ready_with(addon: Any, own_server: Server) -> Any:
-    process = own_server()
-    addon.pump_until(lambda: addon.session.link.is_ready)
-    return process
-
-
-def wait_for_live(addon: Any) -> Any:
-    addon.pump_until(lambda: addon.live() is not None)
-    return addon.live()
-
-
-def assets() -> list[Any]:
-    return [thing for thing in bpy.data.objects if "prompt" in thing and "limbeck_job" not in thing]
 
 
 def test_prompt_becomes_an_asset(ready: Any, monkeypatch: Any) -> None:
@@ -196,107 +163,25 @@ def test_edit_mode_holds_the_asset_back(ready: Any) -> None:
     assert len(assets()) == 1
 
 
-def test_killed_server_is_reconnecting_without_an_exception(addon: Any, own_server: Server) -> None:
-    process = ready_with(addon, own_server)
-    addon.request.steps = 400
-    addon.generate("a blue bird")
-    wait_for_live(addon)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    addon.pump_until(lambda: addon.session.link.status.text == "Reconnecting", timeout_s=15)
-    assert addon.session.job is not None
-    assert bpy.ops.limbeck.cancel() == {"FINISHED"}
-    assert addon.session.job is None
-    assert len(bpy.data.objects) == 1, "the mesh stays where the server cannot be asked"
-
-
-def test_restarted_server_that_lost_the_job_ends_it_with_a_message(addon: Any, own_server: Server) -> None:
-    process = ready_with(addon, own_server)
-    addon.request.steps = 400
-    addon.generate("a blue bird")
-    wait_for_live(addon)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    own_server()
-    addon.pump_until(lambda: addon.session.job is None)
-    assert addon.session.problem is not None
-    assert addon.session.problem.remedy
-
-
-def test_loading_a_file_follows_its_job_again(ready: Any, tmp_path: Path) -> None:
-    ready.request.steps = 16
+def test_image_and_overrides_of_the_panel_travel_with_the_job(ready: Any, tmp_path: Path) -> None:
+    picture = tmp_path / "bird.png"
+    picture.write_bytes(b"the synthetic engine does not look at it")
+    ready.request.image = str(picture)
+    ready.request.overrides = "guidance_scale=15 noise=consistent"
     ready.generate("a blue bird")
-    wait_for_live(ready)
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "bird.blend"))
-    bpy.ops.wm.read_homefile(use_empty=True)
-    assert ready.session.job is None
-    assert "limbeck get" in ready.session.note
-    ready.session.pump()
-    assert not bpy.data.objects, "the other file's job leaves this one alone"
-    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "bird.blend"))
-    assert ready.session.job is not None
+    spec = ready.session.job.spec
+    assert spec.overrides == {"guidance_scale": 15, "noise": "consistent"}
+    assert [reference.image.data for reference in spec.references] == [picture.read_bytes()]
     ready.pump_until(lambda: ready.session.job is None)
-    assert [thing["prompt"] for thing in assets()] == ["a blue bird"]
-    assert len(bpy.data.objects) == 1
+    assert ready.session.problem is None
 
 
-def test_unregistering_in_mid_job_leaves_the_job_alone(ready: Any) -> None:
-    import addon_utils
-
-    ready.request.steps = 400
-    ready.generate("a blue bird")
-    wait_for_live(ready)
-    job = ready.session.job.id
-    addon_utils.disable("bl_ext.user_default.limbeck")
-    with closing(blocking.connect("test", "test")) as client:
-        client.status(job)
-        (line,) = blocking.expect(client, Status).jobs
-        assert line.state == "running"
-        client.cancel(job)
-        blocking.expect(client, JobChanged)
-    addon_utils.enable("bl_ext.user_default.limbeck")
-
-
-def test_generate_starts_a_server_where_none_runs(addon: Any, own_folder: None, tmp_path: Path) -> None:
-    command = tmp_path / "limbeck"
-    command.write_text(f"#!/bin/sh\nexec {' '.join(SERVE)}\n")
-    command.chmod(0o755)
-    addon.module("preferences").addon_preferences(bpy.context).server_command = str(command)
-    addon.session.pump()
-    addon.generate("a blue bird")
-    assert addon.session.link.status.text == "Starting"
-    addon.pump_until(lambda: addon.session.job is None)
-    assert len(assets()) == 1
-    process = addon.session.link.process
-    assert bpy.ops.limbeck.stop_server() == {"FINISHED"}
-    wait_until(lambda: not process.is_running)
-
-
-def test_server_of_another_version_says_what_to_update(addon: Any, own_folder: None, tmp_path: Path) -> None:
-    """A server that answers E_VERSION to whatever it is told."""
-    import zmq
-
-    from limbeck_protocol import MAJOR
-
-    router = zmq.Context.instance().socket(zmq.ROUTER)
-    address = f"ipc://{tmp_path}/s"
-    router.bind(address)
-    connection_file().parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-    connection_file().write_text(json.dumps({"schema": 1, "address": address, "pid": os.getpid()}))
-    connection_file().chmod(0o600)
-
-    def refuse() -> bool:
-        if router.poll(0):
-            identity, _, header = router.recv_multipart()[:3]
-            request = json.loads(header)
-            body = {"code": "E_VERSION", "message": "the server speaks LMB/2", "remedy": "update the add-on to 2.0"}
-            reply = {**request, "t": "error", "re": request["id"], "id": "0" * 26, "body": body}
-            router.send_multipart([identity, b"LMB" + bytes([MAJOR + 1]), json.dumps(reply).encode()])
-        return addon.session.link.status.text == "Server speaks another version"
-
-    try:
-        addon.pump_until(refuse)
-    finally:
-        router.close(linger=0)
-        connection_file().unlink()
-    assert addon.session.link.status.remedy
+@pytest.mark.parametrize(
+    ("field", "text", "says"), [("overrides", "noise", "KEY=VALUE"), ("image", "//missing.png", "cannot be read")]
+)
+def test_bad_image_or_override_is_reported_and_sends_nothing(ready: Any, field: str, text: str, says: str) -> None:
+    ready.request.prompt = "a blue bird"
+    setattr(ready.request, field, text)
+    with pytest.raises(RuntimeError, match=says):
+        bpy.ops.limbeck.generate()
+    assert ready.session.job is None

@@ -72,7 +72,7 @@ def test_generate_says_why_it_is_off(addon: Any, own_folder: None, monkeypatch: 
 
 
 def test_request_can_be_filled_in(addon: Any) -> None:
-    assert draw().texts("prop") == ["prompt", "recipe", "seed", "steps", "faces"]
+    assert draw().texts("prop") == ["prompt", "image", "recipe", "seed", "steps", "faces", "overrides"]
 
 
 def test_ready_server_shows_generate(addon: Any, shared_server: None) -> None:

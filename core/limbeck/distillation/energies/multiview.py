@@ -16,7 +16,15 @@ from pydantic import ConfigDict
 
 from limbeck.distillation.context import StepContext
 from limbeck.distillation.energies.critic import Question, Space, as_target, attraction, one_step_x0
-from limbeck.distillation.energies.energy import CriticRole, Critics, Denoised, EnergyGradient, Mask
+from limbeck.distillation.energies.energy import (
+    MAX_SHARE,
+    CriticRole,
+    Critics,
+    Denoised,
+    EnergyGradient,
+    Mask,
+    MaxShare,
+)
 from limbeck.distillation.guidance import ClassifierFreeGuidance
 from limbeck.schedules import Schedule, constant
 
@@ -27,6 +35,7 @@ class MultiViewEnergy:
 
     Attributes:
         weight: lambda; 1.25 is the released 5 at its batch of four views (``energy``).
+        max_share: how long its correction may be against the residual (``energy``); None is as long as it gets.
         guidance_scale, rescale: of the multi-view prior, as ``ClassifierFreeGuidance`` has them.
         mask: where opacity enters; "latents" as released.
         view_prompts: whether the multi-view prior is told from where a view looks. The released code does, the
@@ -35,6 +44,7 @@ class MultiViewEnergy:
     """
 
     weight: Schedule = constant(1.25)
+    max_share: MaxShare = MAX_SHARE
     guidance_scale: Schedule = constant(50.0)
     rescale: float = 0.5
     mask: Mask = "latents"

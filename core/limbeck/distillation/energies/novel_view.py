@@ -21,7 +21,16 @@ from torch import Tensor
 
 from limbeck.distillation.context import StepContext
 from limbeck.distillation.energies.critic import Question, Space, as_target, attraction, one_step_x0
-from limbeck.distillation.energies.energy import CriticRole, Critics, Denoised, EnergyGradient, Mask, fit
+from limbeck.distillation.energies.energy import (
+    MAX_SHARE,
+    CriticRole,
+    Critics,
+    Denoised,
+    EnergyGradient,
+    Mask,
+    MaxShare,
+    fit,
+)
 from limbeck.distillation.guidance import ClassifierFreeGuidance
 from limbeck.priors.novel_view import Viewpoints
 from limbeck.schedules import Schedule, constant
@@ -33,6 +42,7 @@ class NovelViewEnergy:
 
     Attributes:
         weight: lambda.
+        max_share: how long its correction may be against the residual (``energy``); None is as long as it gets.
         guidance_scale, rescale: of the novel-view prior, as ``ClassifierFreeGuidance`` has them.
         source: what the prior is given: another view of the step, drawn at random, or the reference picture.
         shown: how another view is shown: as its predicted x0, decoded, or as it is rendered.
@@ -41,6 +51,7 @@ class NovelViewEnergy:
     """
 
     weight: Schedule = constant(1.25)
+    max_share: MaxShare = MAX_SHARE
     guidance_scale: Schedule = constant(3.0)
     rescale: float = 0.0
     source: Literal["views", "reference"] = "views"

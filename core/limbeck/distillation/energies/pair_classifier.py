@@ -17,7 +17,7 @@ import torch
 from pydantic import ConfigDict
 
 from limbeck.distillation.context import StepContext
-from limbeck.distillation.energies.energy import CriticRole, Critics, Denoised, EnergyGradient
+from limbeck.distillation.energies.energy import MAX_SHARE, CriticRole, Critics, Denoised, EnergyGradient, MaxShare
 from limbeck.priors.decoding import decode_with_gradient
 from limbeck.priors.pair_classifier import pair_logits
 from limbeck.schedules import Schedule, constant
@@ -29,11 +29,13 @@ class PairClassifierEnergy:
 
     Attributes:
         weight: lambda.
+        max_share: how long its correction may be against the residual (``energy``); None is as long as it gets.
         mask: where opacity enters. "latents" would show the classifier x0 whose background is noise times
             sigma_t / alpha_t.
     """
 
     weight: Schedule = constant(1.0)
+    max_share: MaxShare = MAX_SHARE
     mask: Literal["gradient", "none"] = "gradient"
     kind: Literal["pair_classifier"] = "pair_classifier"
 
