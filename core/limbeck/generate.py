@@ -97,8 +97,8 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
     scene = Scene(settings.rig or recipe.rig, models.speakers, references, device, models.critics, models.picture)
     yield from _optimise(state, settings, scene)
     yield Progress("extracting", 0, 0, "the mesh")
-    mesh = placed(final_mesh(state.gaussians, settings.faces), settings.placement)
-    cloud = placed_cloud(state.gaussians.cloud(), settings.placement)
+    mesh = placed(final_mesh(state.representation, settings.faces), settings.placement)
+    cloud = placed_cloud(state.representation.cloud(), settings.placement)
     yield Finished(Asset(mesh, cloud, _metadata(settings, models)))
 
 
@@ -142,11 +142,10 @@ def _optimise(state: RunState, settings: GenerationSettings, scene: Scene) -> It
     checkpoint: int | None = None
     reports = optimise(state, recipe, scene)
     while (report := _next_report(reports, checkpoint)) is not None:
-        yield Progress(
-            "optimising", report.step, recipe.steps, f"{report.points} Gaussians, residual {report.residuals[0]:.2f}"
-        )
+        shape = f"{report.elements} {state.representation.noun}"
+        yield Progress("optimising", report.step, recipe.steps, f"{shape}, residual {report.residuals[0]:.2f}")
         if _is_nth(report.step, recipe.steps, settings.previews):
-            mesh = preview_mesh(state.gaussians)
+            mesh = preview_mesh(state.representation)
             if not mesh.is_empty:
                 yield Preview(report.step, placed(mesh, settings.placement))
         if _is_nth(report.step, recipe.steps, settings.checkpoints):

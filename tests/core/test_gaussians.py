@@ -20,7 +20,7 @@ def _state(seed=0):
 
 
 def _step_adam(state):
-    for index, parameter in enumerate(state.gaussians.parameters().values()):
+    for index, parameter in enumerate(state.representation.gaussians.parameters().values()):
         parameter.grad = torch.full_like(parameter, 0.1 * (index + 1))
     for group in state.optimizer.param_groups:
         group["lr"] = 0.01
@@ -68,20 +68,22 @@ def test_missing_parameters_are_named():
 
 def test_densifying_adds_the_share_with_the_largest_gradients():
     state = _state()
-    before = state.gaussians.activated().means
+    before = state.representation.gaussians.activated().means
     settings = DensifySettings(share=0.1, split_scale=10.0)
-    densify_and_prune(state.gaussians, state.optimizer, _statistics(60), settings, torch.Generator())
-    after = state.gaussians.activated().means
+    densify_and_prune(state.representation.gaussians, state.optimizer, _statistics(60), settings, torch.Generator())
+    after = state.representation.gaussians.activated().means
     torch.testing.assert_close(after[:60], before)
     torch.testing.assert_close(after[60:], before[54:])
 
 
 def test_splitting_shrinks_both_halves_and_moves_them_apart():
     state = _state()
-    before = state.gaussians.activated()
+    before = state.representation.gaussians.activated()
     settings = DensifySettings(share=0.1, split_scale=1e-6)
-    densify_and_prune(state.gaussians, state.optimizer, _statistics(60), settings, torch.Generator().manual_seed(1))
-    after = state.gaussians.activated()
+    densify_and_prune(
+        state.representation.gaussians, state.optimizer, _statistics(60), settings, torch.Generator().manual_seed(1)
+    )
+    after = state.representation.gaussians.activated()
     torch.testing.assert_close(after.scales[54:60], before.scales[54:] / 1.6)
     torch.testing.assert_close(after.scales[60:], before.scales[54:] / 1.6)
     assert (after.means[54:60] - after.means[60:]).norm(dim=-1).min() > 0
@@ -90,33 +92,39 @@ def test_splitting_shrinks_both_halves_and_moves_them_apart():
 def test_pruning_removes_what_cannot_be_seen():
     state = _state()
     with torch.no_grad():
-        state.gaussians.parameters()["opacity_logits"][:20] = -10.0
-    densify_and_prune(state.gaussians, state.optimizer, _statistics(60), DensifySettings(share=0.0), torch.Generator())
-    assert len(state.gaussians) == 40
+        state.representation.gaussians.parameters()["opacity_logits"][:20] = -10.0
+    densify_and_prune(
+        state.representation.gaussians, state.optimizer, _statistics(60), DensifySettings(share=0.0), torch.Generator()
+    )
+    assert len(state.representation.gaussians) == 40
 
 
 def test_pruning_never_removes_everything():
     state = _state()
     with torch.no_grad():
-        state.gaussians.parameters()["opacity_logits"][:] = -10.0
-    densify_and_prune(state.gaussians, state.optimizer, _statistics(60), DensifySettings(share=0.0), torch.Generator())
-    assert len(state.gaussians) == 60
+        state.representation.gaussians.parameters()["opacity_logits"][:] = -10.0
+    densify_and_prune(
+        state.representation.gaussians, state.optimizer, _statistics(60), DensifySettings(share=0.0), torch.Generator()
+    )
+    assert len(state.representation.gaussians) == 60
 
 
 def test_densifying_stops_at_the_limit():
     state = _state()
     settings = DensifySettings(share=1.0, max_count=63)
-    densify_and_prune(state.gaussians, state.optimizer, _statistics(60), settings, torch.Generator())
-    assert len(state.gaussians) == 63
+    densify_and_prune(state.representation.gaussians, state.optimizer, _statistics(60), settings, torch.Generator())
+    assert len(state.representation.gaussians) == 63
 
 
 def test_moments_follow_their_gaussians_and_new_ones_start_at_zero():
     state = _state()
     _step_adam(state)
     with torch.no_grad():
-        state.gaussians.parameters()["opacity_logits"][:1] = -10.0
-    densify_and_prune(state.gaussians, state.optimizer, _statistics(60), DensifySettings(share=0.1), torch.Generator())
-    means = state.gaussians.parameters()["means"]
+        state.representation.gaussians.parameters()["opacity_logits"][:1] = -10.0
+    densify_and_prune(
+        state.representation.gaussians, state.optimizer, _statistics(60), DensifySettings(share=0.1), torch.Generator()
+    )
+    means = state.representation.gaussians.parameters()["means"]
     moment = state.optimizer.state[means]["exp_avg"]
     assert moment.shape == means.shape
     assert moment[:59].abs().min() > 0
@@ -126,10 +134,12 @@ def test_moments_follow_their_gaussians_and_new_ones_start_at_zero():
 def test_optimisation_goes_on_after_densifying():
     state = _state()
     _step_adam(state)
-    densify_and_prune(state.gaussians, state.optimizer, _statistics(60), DensifySettings(share=0.5), torch.Generator())
-    before = state.gaussians.activated().means
+    densify_and_prune(
+        state.representation.gaussians, state.optimizer, _statistics(60), DensifySettings(share=0.5), torch.Generator()
+    )
+    before = state.representation.gaussians.activated().means
     _step_adam(state)
-    assert (state.gaussians.activated().means != before).all()
+    assert (state.representation.gaussians.activated().means != before).all()
 
 
 def test_the_scale_of_the_loss_does_not_matter_to_densification():
@@ -137,8 +147,10 @@ def test_the_scale_of_the_loss_does_not_matter_to_densification():
     for factor in (1e-9, 1.0, 1e9):
         state = _state()
         statistics = GradientStatistics(torch.arange(60.0) * factor, torch.ones(60))
-        densify_and_prune(state.gaussians, state.optimizer, statistics, DensifySettings(share=0.2), torch.Generator())
-        counts.append(state.gaussians.activated().means)
+        densify_and_prune(
+            state.representation.gaussians, state.optimizer, statistics, DensifySettings(share=0.2), torch.Generator()
+        )
+        counts.append(state.representation.gaussians.activated().means)
     torch.testing.assert_close(counts[0], counts[1])
     torch.testing.assert_close(counts[2], counts[1])
 

@@ -21,10 +21,9 @@ from limbeck.distillation.references import PosedImages, photometric_loss
 from limbeck.distillation.residual import Helpers, residual, surrogate_loss, trained_cond
 from limbeck.distillation.state import RunState, set_learning_rates
 from limbeck.distillation.term import Term, TermRole
-from limbeck.distillation.views import fit_to, neighbour_pairs, sample_views, select_views
+from limbeck.distillation.views import fit_to, neighbour_pairs, sample_views
 from limbeck.errors import LimbeckError
-from limbeck.representations.densify import densify_and_prune, is_due
-from limbeck.representations.representation import Rendering
+from limbeck.representations.representation import Moment, Rendering
 from limbeck.rigs import Rig
 
 EXPLODED = 1e6
@@ -61,12 +60,12 @@ class StepReport:
     Attributes:
         step: steps finished so far.
         residuals: root mean square of each term's residual.
-        points: Gaussians after the step.
+        elements: Gaussians, voxels or faces after the step.
     """
 
     step: int
     residuals: tuple[float, ...]
-    points: int
+    elements: int
 
 
 def optimise(state: RunState, recipe: Recipe, scene: Scene) -> Iterator[StepReport]:
@@ -82,32 +81,31 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
         LimbeckError: E_DIVERGED, naming the step and the term; ``state`` is then as after the step before.
     """
     progress = state.step / recipe.steps
-    set_learning_rates(state, recipe, progress)
+    set_learning_rates(state, progress)
     spec = scene.priors[recipe.terms[0].prior].prior.spec
     cameras = sample_views(recipe, scene.rig, spec, progress, state.generators["cameras"]).to(scene.device)
     background = _background(recipe, scene, state.generators["background"])
-    rendering = state.gaussians.render(cameras, background)
-    rendering.points2d.retain_grad()
+    rendering = state.representation.render(cameras, background)
     context = _context(state, recipe, rendering, cameras, progress)
     found = [_term_loss(index, term, scene, context, state) for index, term in enumerate(recipe.terms)]
-    regularisation = recipe.regularisers(rendering, state.gaussians.activated(), progress)
+    regularisation = recipe.regularisers(rendering, state.representation, progress)
     losses = [loss for loss, _ in found] + [regularisation, _reference_loss(state, recipe, scene, background, progress)]
     state.optimizer.zero_grad(set_to_none=True)
     torch.stack(losses).sum().backward()
     _require_finite_gradients(state, [term.prior for term in recipe.terms])
     _finish_step(state, recipe, rendering)
-    return StepReport(state.step, tuple(magnitude for _, magnitude in found), len(state.gaussians))
+    return StepReport(state.step, tuple(magnitude for _, magnitude in found), len(state.representation))
 
 
 def _context(state: RunState, recipe: Recipe, rendering: Rendering, cameras: Cameras, progress: float) -> StepContext:
-    points = state.gaussians.activated()
+    points = state.representation.points()
     return StepContext(
         progress,
         cameras,
         rendering,
         state.generators["diffusion"],
-        points.means.detach(),
-        points.scales.detach().mean(-1),
+        points.positions,
+        points.sigmas,
         pairs=neighbour_pairs(recipe.views).to(cameras.c2w.device) if recipe.neighbours_deg else None,
     )
 
@@ -139,12 +137,12 @@ def _term_loss(
 
 def _in_sector(context: StepContext, sector_deg: tuple[float, float]) -> StepContext:
     is_seen = are_in_sector(context.cameras.azimuth_deg, sector_deg)
-    rendering, cameras = select_views(context.rendering, is_seen), context.cameras.select(is_seen)
+    rendering, cameras = context.rendering.select(is_seen), context.cameras.select(is_seen)
     return replace(context, rendering=rendering, cameras=cameras, pairs=None)
 
 
 def _require_finite_gradients(state: RunState, priors: list[TermRole]) -> None:
-    for name, parameter in state.gaussians.parameters().items():
+    for name, parameter in state.representation.parameters().items():
         if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
             among = ", ".join(f"{index} ({prior})" for index, prior in enumerate(priors))
             raise diverged(
@@ -171,7 +169,7 @@ def _reference_loss(
         if images is None or weighing == 0.0:
             continue
         seen_over = background if images.background is None else images.background
-        rendering = state.gaussians.render(images.cameras, seen_over)
+        rendering = state.representation.render(images.cameras, seen_over)
         total = total + weighing * photometric_loss(rendering.rgb, images.rgb)
     return total
 
@@ -184,11 +182,8 @@ def _background(recipe: Recipe, scene: Scene, generator: torch.Generator) -> flo
 
 
 def _finish_step(state: RunState, recipe: Recipe, rendering: Rendering) -> None:
-    """Apply the gradients, count them, and densify when a round is due."""
-    state.statistics.add(rendering)
+    """Apply the gradients, and let the representation change with the run."""
     state.optimizer.step()
     state.step += 1
-    if is_due(recipe.densify, state.step, recipe.steps):
-        state.statistics = densify_and_prune(
-            state.gaussians, state.optimizer, state.statistics, recipe.densify, state.generators["densify"]
-        )
+    moment = Moment(state.step, recipe.steps, state.generators["densify"])
+    state.representation.after_step(state.optimizer, rendering, moment)

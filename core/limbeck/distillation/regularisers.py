@@ -11,9 +11,11 @@ from jaxtyping import Float
 from pydantic import ConfigDict
 from torch import Tensor
 
-from limbeck.representations.gaussians import ActivatedGaussians
-from limbeck.representations.representation import Rendering
+from limbeck.representations.representation import Rendering, Representation
 from limbeck.schedules import Schedule, constant
+
+OWN = ("point_opaqueness", "scale")
+"""Those that only some kinds of representations have; ``validity.py`` says which."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,12 @@ class Regularisers:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    def __call__(self, rendering: Rendering, points: ActivatedGaussians, progress: float) -> Float[Tensor, ""]:
+    def __call__(self, rendering: Rendering, representation: Representation, progress: float) -> Float[Tensor, ""]:
         """Return the weighted sum."""
-        alpha, opacities = rendering.alpha, points.opacities
-        return (
-            self.sparsity(progress) * alpha.mean()
-            + self.opaqueness(progress) * (alpha * (1 - alpha)).mean()
-            + self.point_opaqueness(progress) * (opacities * (1 - opacities)).mean()
-            + self.scale(progress) * points.scales.square().sum(-1).mean()
-        )
+        alpha = rendering.alpha
+        total = self.sparsity(progress) * alpha.mean() + self.opaqueness(progress) * (alpha * (1 - alpha)).mean()
+        for name in OWN:
+            weight = getattr(self, name)(progress)
+            if weight:
+                total = total + weight * representation.penalty(name, rendering)
+        return total

@@ -71,7 +71,7 @@ class GradientStatistics:
 
     def add(self, rendering: Rendering) -> None:
         """Add the gradients that ``backward`` left in ``rendering.points2d``."""
-        if rendering.points2d.grad is None:
+        if rendering.points2d is None or rendering.is_visible is None or rendering.points2d.grad is None:
             return
         # The CPU rasteriser answers on the CPU even where the parameters are on another device.
         visible = rendering.is_visible.to(self.seen.device)
