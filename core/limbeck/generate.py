@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from limbeck import __version__
+from limbeck.assets.mesh import Mesh, make_mesh
 from limbeck.config import Recipe, recipe_to_plain
 from limbeck.devices import choose_device
 from limbeck.distillation.conditioning import Conditioned
@@ -32,7 +34,9 @@ from limbeck.models import Cast, Spoken, load_cast, require_image
 from limbeck.priors.novel_view import Viewpoints
 from limbeck.prompts import unknown_words
 from limbeck.randomness import seeded_generators
+from limbeck.representations.choose import require_start
 from limbeck.representations.rasterize import is_compiled, warm_up
+from limbeck.representations.shape import Shape
 from limbeck.rigs import Placement, Rig, rig_to_plain
 
 
@@ -53,6 +57,8 @@ class GenerationSettings:
         checkpoints: how many checkpoints the run yields, evenly spread.
         image: the image prompt: sRGB in 0 to 1, square, over a plain background; None where there is none.
         image_viewpoint: where it was seen from; None is straight from the front.
+        start: the shape to start from, in the unit ball; None is a ball of fog. With representation=mesh it is what the
+            run paints, and the asset has its very vertices and faces.
     """
 
     prompt: str
@@ -68,6 +74,7 @@ class GenerationSettings:
     checkpoints: int = 0
     image: Float[Tensor, "1 3 H W"] | None = None
     image_viewpoint: Viewpoints | None = None
+    start: Shape | None = None
 
 
 def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> Generator[Event, None, None]:
@@ -82,6 +89,7 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
             E_EMPTY.
     """
     require_image(settings.recipe, has_image=settings.image is not None)
+    require_start(settings.recipe, settings.start)
     device = choose_device(settings.device)
     recipe = settings.recipe
     yield Progress("loading", 0, 0, f"the {settings.prior} prior")
@@ -90,16 +98,24 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
     if not is_compiled(device):
         yield Progress("compiling", 0, 0, "the rasteriser; this happens once")
     warm_up(device)
-    state = initial_state(recipe, settings.seed, device, models.speakers)
+    state = initial_state(recipe, settings.seed, device, models.speakers, settings.start)
     references = _draw_references(state, recipe, models, device)
     if resume is not None:
         state = state_from_tensors(resume.tensors, recipe, device, models.speakers)
     scene = Scene(settings.rig or recipe.rig, models.speakers, references, device, models.critics, models.picture)
     yield from _optimise(state, settings, scene)
     yield Progress("extracting", 0, 0, "the mesh")
-    mesh = placed(final_mesh(state.representation, settings.faces), settings.placement)
+    mesh = _final_mesh(state, settings)
     cloud = placed_cloud(state.representation.cloud(), settings.placement)
     yield Finished(Asset(mesh, cloud, _metadata(settings, models)))
+
+
+def _final_mesh(state: RunState, settings: GenerationSettings) -> Mesh:
+    mesh = final_mesh(state.representation, settings.faces)
+    if settings.recipe.representation == "mesh" and settings.start is not None and settings.start.original is not None:
+        original = settings.start.original  # not moved there and back: every bit of a locked geometry stays
+        return make_mesh(original.vertices, original.faces, mesh.colors_srgb)
+    return placed(mesh, settings.placement)
 
 
 def _load(settings: GenerationSettings, device: torch.device) -> Cast:
@@ -138,17 +154,17 @@ def _prompt_warnings(settings: GenerationSettings, models: Cast) -> Iterator[War
 
 def _optimise(state: RunState, settings: GenerationSettings, scene: Scene) -> Iterator[Event]:
     recipe = settings.recipe
-    yield Progress("optimising", state.step, recipe.steps)
+    yield Progress("optimising", state.step, recipe.all_steps)
     checkpoint: int | None = None
     reports = optimise(state, recipe, scene)
     while (report := _next_report(reports, checkpoint)) is not None:
         shape = f"{report.elements} {state.representation.noun}"
-        yield Progress("optimising", report.step, recipe.steps, f"{shape}, residual {report.residuals[0]:.2f}")
-        if _is_nth(report.step, recipe.steps, settings.previews):
+        yield Progress("optimising", report.step, recipe.all_steps, f"{shape}, residual {report.residuals[0]:.2f}")
+        if _is_nth(report.step, recipe.all_steps, settings.previews):
             mesh = preview_mesh(state.representation)
             if not mesh.is_empty:
                 yield Preview(report.step, placed(mesh, settings.placement))
-        if _is_nth(report.step, recipe.steps, settings.checkpoints):
+        if _is_nth(report.step, recipe.all_steps, settings.checkpoints):
             checkpoint = report.step
             yield Checkpoint(report.step, state_to_tensors(state))
 
@@ -184,10 +200,11 @@ def _metadata(settings: GenerationSettings, models: Cast) -> dict[str, Any]:
         "rig": rig_to_plain(settings.rig or settings.recipe.rig),
         "placement": {"centre": list(settings.placement.centre), "radius": settings.placement.radius},
         "recipe": recipe_to_plain(settings.recipe),
+        "init": None if settings.start is None else settings.start.sha256,
         "priors": {role: speaker.prior.spec.name for role, speaker in models.speakers.items()},
     }
 
 
 def with_steps(recipe: Recipe, steps: int) -> Recipe:
-    """Return the recipe with another number of steps; its schedules follow, as they are in progress."""
-    return replace(recipe, steps=steps)
+    """Return the recipe with another number of steps; its schedules, which are in progress, and ``refine`` follow."""
+    return replace(recipe, steps=steps, refine=math.ceil(recipe.refine * steps / recipe.steps))

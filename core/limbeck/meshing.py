@@ -17,6 +17,8 @@ from limbeck.assets.simplify import simplify_mesh
 from limbeck.assets.vertex_colors import ColorView, project_colors
 from limbeck.cameras import distance_for, ring_cameras
 from limbeck.errors import LimbeckError
+from limbeck.representations.meshes.settings import MeshSettings
+from limbeck.representations.meshes.surface import MeshSurface, free_surface
 from limbeck.representations.representation import Representation
 from limbeck.rigs import Placement
 
@@ -42,9 +44,30 @@ def preview_mesh(representation: Representation) -> Mesh:
 def final_mesh(representation: Representation, faces: int) -> Mesh:
     """Return the asset's mesh: cleaned, within the face budget, coloured as the representation renders.
 
+    A mesh whose geometry is locked comes back with the vertices and faces that it has.
+
     Raises:
         LimbeckError: E_EMPTY if the representation encloses nothing.
     """
+    if (own := representation.mesh()) is not None:
+        is_locked = isinstance(representation, MeshSurface) and representation.is_locked
+        return own if is_locked else representation.painted(simplify_mesh(own, faces))
+    mesh = simplify_mesh(_clean_surface(representation), faces)
+    return project_colors(mesh, _color_views(representation, mesh))
+
+
+def free_mesh(representation: Representation, settings: MeshSettings, generator: torch.Generator) -> MeshSurface:
+    """Return the mesh of a representation, in its colours, with vertices that learn: what a run refines at its end.
+
+    Raises:
+        LimbeckError: E_EMPTY if the representation encloses nothing.
+    """
+    mesh = simplify_mesh(_clean_surface(representation), settings.faces)
+    painted = project_colors(mesh, _color_views(representation, mesh))
+    return free_surface(painted, settings, generator, representation.device)
+
+
+def _clean_surface(representation: Representation) -> Mesh:
     mesh = clean_mesh(_surface(representation, FINAL_RESOLUTION, FINAL_BLUR_CELLS))
     if mesh.is_empty:
         raise LimbeckError(
@@ -52,7 +75,7 @@ def final_mesh(representation: Representation, faces: int) -> Mesh:
             "the run ended with nothing dense enough to be a surface",
             "run more steps, lower regularisers.sparsity with --set, or try another seed",
         )
-    return project_colors(simplify_mesh(mesh, faces), _color_views(representation, mesh))
+    return mesh
 
 
 def _surface(representation: Representation, resolution: int, blur_cells: float) -> Mesh:

@@ -12,6 +12,7 @@ from limbeck.config import Recipe, override, recipe_from_plain
 from limbeck.errors import LimbeckError
 from limbeck.generate import GenerationSettings, with_steps
 from limbeck.recipes import load_recipe
+from limbeck.representations.shape import Shape, read_shape
 from limbeck.rigs import CameraListRig, OrbitRig, Placement, Rig
 from limbeck_protocol.job import JobSpec
 from limbeck_protocol.rig import Camera, CameraRig
@@ -23,11 +24,12 @@ def plan(job: JobSpec) -> GenerationSettings:
     """Return the run that a job describes.
 
     Raises:
-        LimbeckError: E_RECIPE_UNKNOWN, E_RECIPE_INVALID, E_SETTING_UNKNOWN, E_NOT_SUPPORTED.
+        LimbeckError: E_RECIPE_UNKNOWN, E_RECIPE_INVALID, E_SETTING_UNKNOWN, E_NOT_SUPPORTED, E_INIT, E_FORMAT.
     """
     _refuse_what_is_missing(job)
     recipe = _plan_recipe(job)
-    rig, placement = _plan_rig(job.rig, recipe.rig) if job.rig else (None, Placement())
+    start = _plan_start(job)
+    rig, placement = _plan_rig(job.rig, recipe.rig) if job.rig else (None, start.placement() if start else Placement())
     return GenerationSettings(
         prompt=job.prompt.strip(),
         negative_prompt=job.negative_prompt.strip(),
@@ -38,6 +40,7 @@ def plan(job: JobSpec) -> GenerationSettings:
         seed=job.seed,
         faces=job.faces,
         device=job.device,
+        start=None if start is None else start.moved_into(placement),
     )
 
 
@@ -45,8 +48,6 @@ def _refuse_what_is_missing(job: JobSpec) -> None:
     """Name the parts of a job description that this version cannot serve: an ignored wish would be worse."""
     wishes = {
         "reference images": bool(job.references),
-        "an init mesh or points": job.init.kind != "sphere",
-        "locked geometry": job.lock_geometry,
         "another texture size, as assets have vertex colours": job.texture_size not in (0, DEFAULT_TEXTURE_SIZE),
     }
     missing = [name for name, is_wished in wishes.items() if is_wished]
@@ -58,9 +59,26 @@ def _refuse_what_is_missing(job: JobSpec) -> None:
         )
 
 
+def _plan_start(job: JobSpec) -> Shape | None:
+    """Return the shape that the run starts from, in the artist's world."""
+    if job.init.kind == "sphere" or job.init.blob is None:
+        return None
+    if job.init.blob.data is None:
+        raise LimbeckError("E_BLOB_MISSING", "expected the content of the file to start from, got none", "upload it")
+    return read_shape(job.init.kind, job.init.blob.data, job.init.blob.suffix)
+
+
 def _plan_recipe(job: JobSpec) -> Recipe:
     recipe = load_recipe(job.recipe) if isinstance(job.recipe, str) else recipe_from_plain(job.recipe)
     recipe = override(recipe, job.overrides)
+    if job.lock_geometry:
+        recipe = override(recipe, {"representation": "mesh"})
+    if job.format == "splats" and (recipe.representation != "gaussians" or recipe.refine):
+        raise LimbeckError(
+            "E_FORMAT",
+            f"expected representation=gaussians without refine for --format splats, got {recipe.representation}",
+            "choose another format",
+        )
     return recipe if job.steps is None else with_steps(recipe, job.steps)
 
 

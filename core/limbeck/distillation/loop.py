@@ -19,10 +19,11 @@ from limbeck.distillation.context import StepContext
 from limbeck.distillation.energies.energy import Critics
 from limbeck.distillation.references import PosedImages, photometric_loss
 from limbeck.distillation.residual import Helpers, residual, surrogate_loss, trained_cond
-from limbeck.distillation.state import RunState, set_learning_rates
+from limbeck.distillation.state import RunState, make_optimizer, set_learning_rates
 from limbeck.distillation.term import Term, TermRole
 from limbeck.distillation.views import fit_to, neighbour_pairs, sample_views
 from limbeck.errors import LimbeckError
+from limbeck.meshing import free_mesh
 from limbeck.representations.representation import Moment, Rendering
 from limbeck.rigs import Rig
 
@@ -69,8 +70,8 @@ class StepReport:
 
 
 def optimise(state: RunState, recipe: Recipe, scene: Scene) -> Iterator[StepReport]:
-    """Advance ``state`` in place to ``recipe.steps``, yielding after every step."""
-    while state.step < recipe.steps:
+    """Advance ``state`` in place to the last step of ``recipe``, yielding after every step."""
+    while state.step < recipe.all_steps:
         yield run_step(state, recipe, scene)
 
 
@@ -80,12 +81,13 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
     Raises:
         LimbeckError: E_DIVERGED, naming the step and the term; ``state`` is then as after the step before.
     """
-    progress = state.step / recipe.steps
+    progress = min(state.step / recipe.steps, 1.0)
     set_learning_rates(state, progress)
     spec = scene.priors[recipe.terms[0].prior].prior.spec
     cameras = sample_views(recipe, scene.rig, spec, progress, state.generators["cameras"]).to(scene.device)
     background = _background(recipe, scene, state.generators["background"])
-    rendering = state.representation.render(cameras, background)
+    with_normals = recipe.regularisers.orientation(progress) > 0
+    rendering = state.representation.render(cameras, background, with_normals=with_normals)
     context = _context(state, recipe, rendering, cameras, progress)
     found = [_term_loss(index, term, scene, context, state) for index, term in enumerate(recipe.terms)]
     regularisation = recipe.regularisers(rendering, state.representation, progress)
@@ -98,14 +100,14 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
 
 
 def _context(state: RunState, recipe: Recipe, rendering: Rendering, cameras: Cameras, progress: float) -> StepContext:
-    points = state.representation.points()
+    points = state.representation.points() if any(term.noise.kind == "consistent" for term in recipe.terms) else None
     return StepContext(
         progress,
         cameras,
         rendering,
         state.generators["diffusion"],
-        points.positions,
-        points.sigmas,
+        None if points is None else points.positions,
+        None if points is None else points.sigmas,
         pairs=neighbour_pairs(recipe.views).to(cameras.c2w.device) if recipe.neighbours_deg else None,
     )
 
@@ -185,5 +187,8 @@ def _finish_step(state: RunState, recipe: Recipe, rendering: Rendering) -> None:
     """Apply the gradients, and let the representation change with the run."""
     state.optimizer.step()
     state.step += 1
-    moment = Moment(state.step, recipe.steps, state.generators["densify"])
+    moment = Moment(min(state.step, recipe.steps), recipe.steps, state.generators["densify"])
     state.representation.after_step(state.optimizer, rendering, moment)
+    if state.step == recipe.steps and recipe.refine:
+        state.representation = free_mesh(state.representation, recipe.mesh, state.generators["refine"])
+        state.optimizer = make_optimizer(state.representation, recipe)

@@ -20,6 +20,7 @@ from limbeck.priors.lora import TrainedCopy, TrainingRule
 from limbeck.randomness import generator_states, restored_generators, seeded_generators
 from limbeck.representations.choose import initial_representation, restored_representation
 from limbeck.representations.representation import Representation
+from limbeck.representations.shape import Shape
 
 ADAM_EPSILON = 1e-15
 """As 3DGS and threestudio: gradients of score distillation can be tiny, and Adam must not damp them."""
@@ -44,7 +45,9 @@ class RunState:
 Speakers = Mapping[TermRole, Speaker]
 
 
-def initial_state(recipe: Recipe, seed: int, device: torch.device, priors: Speakers | None = None) -> RunState:
+def initial_state(
+    recipe: Recipe, seed: int, device: torch.device, priors: Speakers | None = None, start: Shape | None = None
+) -> RunState:
     """Return the state before the first step.
 
     Args:
@@ -52,9 +55,10 @@ def initial_state(recipe: Recipe, seed: int, device: torch.device, priors: Speak
         seed: of every generator.
         device: where the parameters are.
         priors: the run's, of which LoRA variates train copies; needless without such.
+        start: a shape in the unit ball to start from; None is a ball of fog.
     """
     generators = seeded_generators(seed)
-    representation = initial_representation(recipe, generators["init"], device)
+    representation = initial_representation(recipe, generators["init"], device, start)
     trained = trained_copies(recipe, priors or {}, generators["trained"])
     return RunState(0, representation, make_optimizer(representation, recipe), generators, trained)
 

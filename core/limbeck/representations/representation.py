@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -16,6 +16,14 @@ from limbeck.assets.cloud import GaussianArrays
 from limbeck.assets.extract import DensitySource
 from limbeck.assets.mesh import Mesh
 from limbeck.cameras import Cameras
+
+Kind = Literal["gaussians", "field", "mesh"]
+PENALTIES: Mapping[Kind, tuple[str, ...]] = {
+    "gaussians": ("point_opaqueness", "scale"),
+    "field": ("orientation", "smoothness"),
+    "mesh": (),
+}
+"""Regularisers that only some kinds have."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,11 @@ class Representation(Protocol):
         ...
 
     @property
+    def kind(self) -> Kind:
+        """Which kind of representation it is."""
+        ...
+
+    @property
     def noun(self) -> str:
         """What its elements are called, in the plural."""
         ...
@@ -129,7 +142,11 @@ class Representation(Protocol):
         ...
 
     def penalty(self, name: str, rendering: Rendering) -> Float[Tensor, ""]:
-        """Return a regulariser of its own, one of those that ``validity.OWN_REGULARISERS`` lists for its kind."""
+        """Return a regulariser of its own, one of its kind's ``PENALTIES``."""
+        ...
+
+    def inner_loss(self) -> Float[Tensor, ""] | None:
+        """Return what keeps it well formed whatever the recipe says, weighted; None if nothing needs to."""
         ...
 
     def points(self) -> SurfacePoints:

@@ -17,7 +17,7 @@ from limbeck.assets.vertex_colors import nearest_colors
 from limbeck.cameras import Cameras
 from limbeck.representations.densify import DensifySettings, GradientStatistics, densify_and_prune, is_due
 from limbeck.representations.gaussians import PARAMETER_NAMES, Gaussians, GaussianSettings
-from limbeck.representations.representation import Moment, Rendering, SurfacePoints
+from limbeck.representations.representation import Kind, Moment, Rendering, SurfacePoints
 
 SURFACE_DENSITY = 0.1
 """Distilled surfaces are stacks of translucent Gaussians: at 0.3, thin parts such as beaks fall out of the mesh."""
@@ -26,6 +26,7 @@ SURFACE_DENSITY = 0.1
 class Splatting:
     """Gaussians, the gradients that they have seen, and the rules by which they learn and densify."""
 
+    kind: Kind = "gaussians"
     noun = "Gaussians"
 
     def __init__(
@@ -91,6 +92,9 @@ class Splatting:
         if name == "scale":
             return arrays.scales.square().sum(-1).mean()
         raise ValueError(f"expected a regulariser of Gaussians, got {name}")
+
+    def inner_loss(self) -> Float[Tensor, ""] | None:
+        """Return None: densifying and pruning are enough."""
 
     def points(self) -> SurfacePoints:
         """Return the means; they reach as far as the Gaussians on average over the axes."""
