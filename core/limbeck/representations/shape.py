@@ -144,6 +144,8 @@ def _read_points(content: bytes, suffix: str) -> Shape:
         raise _refused("a colour for each point", f"{colors.shape} for {points.shape}", "save both with as many rows")
     points = np.asarray(points, np.float64)
     _require_finite(points)
+    if colors is not None and not np.isfinite(colors).all():
+        raise _refused("finite colours", "NaN or infinite ones", REMEDY)
     return Shape(points, None if colors is None else np.clip(colors, 0.0, 1.0), None, None)
 
 
@@ -175,7 +177,7 @@ def _columns(array: ndarray) -> tuple[ndarray, ndarray | None]:
     return array, None
 
 
-def _as_unit(colors: ndarray) -> Float[ndarray, "points 3"]:
+def _as_unit(colors: ndarray) -> Float[ndarray, "..."]:
     """Return colours in 0 to 1, whether given so or in 0 to 255."""
     values = np.asarray(colors, np.float64)
     return values / 255 if colors.dtype.kind in "iu" or values.max(initial=0.0) > 1.0 else values

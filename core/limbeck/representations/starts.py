@@ -21,6 +21,8 @@ SHAPE_OPACITY = 0.5
 """Opacity of Gaussians that start on a surface: fog's would let the eye through a single layer of them."""
 SAMPLES = 50_000
 NEIGHBOURS = 3
+SHELL = 0.6
+"""Cells from a surface within which a node belongs to its shell: above a half, so that a closed surface's is closed."""
 FALL = 2.0
 """How much the density before its activation falls per cell outside of a shape."""
 COLOR_NOISE = 0.2
@@ -60,7 +62,7 @@ def voxels_from(shape: Shape, settings: FieldSettings, generator: torch.Generato
     nodes = node_positions(settings)
     R, cell = settings.resolution, 2 * settings.half_size / (settings.resolution - 1)
     distances, nearest = KDTree(points).query(nodes.view(-1, 3).numpy())
-    distances = np.where(_solid_nodes(distances.reshape(R, R, R) < cell), 0.0, distances.reshape(R, R, R))
+    distances = np.where(_solid_nodes(distances.reshape(R, R, R) < SHELL * cell), 0.0, distances.reshape(R, R, R))
     outside = torch.from_numpy(distances).float() / cell
     logits = _color_logits(None if colors is None else colors[nearest], (R**3, 3), generator)
     parameters = {
