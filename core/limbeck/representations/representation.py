@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Bool, Float
@@ -55,7 +55,8 @@ class Rendering:
 
     def select(self, is_seen: Bool[Tensor, " views"]) -> Rendering:
         """Return some of the views, in the same order."""
-        return Rendering(**{name: None if it is None else it[is_seen] for name, it in vars(self).items()})
+        images: dict[str, Any] = {name: None if it is None else it[is_seen] for name, it in vars(self).items()}
+        return Rendering(**images)
 
 
 @dataclass(frozen=True)

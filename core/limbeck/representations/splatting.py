@@ -15,8 +15,15 @@ from limbeck.assets.extract import CloudDensity
 from limbeck.assets.mesh import Mesh
 from limbeck.assets.vertex_colors import nearest_colors
 from limbeck.cameras import Cameras
-from limbeck.representations.densify import DensifySettings, GradientStatistics, densify_and_prune, is_due
+from limbeck.representations.densify import (
+    DensifySettings,
+    GradientStatistics,
+    densify_and_prune,
+    is_due,
+    is_reset_due,
+)
 from limbeck.representations.gaussians import PARAMETER_NAMES, Gaussians, GaussianSettings
+from limbeck.representations.relocate import relocate, reset_opacities
 from limbeck.representations.representation import Kind, Moment, Rendering, SurfacePoints
 
 SURFACE_DENSITY = 0.1
@@ -102,12 +109,17 @@ class Splatting:
         return SurfacePoints(arrays.means.detach(), arrays.scales.detach().mean(-1))
 
     def after_step(self, optimizer: torch.optim.Adam, rendering: Rendering, moment: Moment) -> None:
-        """Count the gradients, and densify when a round is due."""
+        """Count the gradients; densify and reset opacities when that is due."""
         self.statistics.add(rendering)
         if is_due(self.densify, moment.step, moment.steps):
-            self.statistics = densify_and_prune(
-                self.gaussians, optimizer, self.statistics, self.densify, moment.generator
-            )
+            self.statistics = self._densified(optimizer, moment.generator)
+        if is_reset_due(self.densify, moment.step, moment.steps):
+            reset_opacities(self.gaussians, optimizer, self.densify.reset_opacity)
+
+    def _densified(self, optimizer: torch.optim.Adam, generator: torch.Generator) -> GradientStatistics:
+        if self.densify.rule == "relocate":
+            return relocate(self.gaussians, optimizer, self.densify, generator)
+        return densify_and_prune(self.gaussians, optimizer, self.statistics, self.densify, generator)
 
     def density(self) -> CloudDensity | None:
         """Return the sum of the Gaussians."""
