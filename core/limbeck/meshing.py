@@ -52,8 +52,8 @@ def final_mesh(representation: Representation, faces: int) -> Mesh:
     if (own := representation.mesh()) is not None:
         is_locked = isinstance(representation, MeshSurface) and representation.is_locked
         return own if is_locked else representation.painted(simplify_mesh(own, faces))
-    mesh = simplify_mesh(_clean_surface(representation), faces)
-    return project_colors(mesh, _color_views(representation, mesh))
+    mesh = _clean_surface(representation)
+    return project_colors(simplify_mesh(mesh, faces), _color_views(representation, mesh))
 
 
 def free_mesh(representation: Representation, settings: MeshSettings, generator: torch.Generator) -> MeshSurface:
@@ -62,8 +62,8 @@ def free_mesh(representation: Representation, settings: MeshSettings, generator:
     Raises:
         LimbeckError: E_EMPTY if the representation encloses nothing.
     """
-    mesh = simplify_mesh(_clean_surface(representation), settings.faces)
-    painted = project_colors(mesh, _color_views(representation, mesh))
+    mesh = _clean_surface(representation)
+    painted = project_colors(simplify_mesh(mesh, settings.faces), _color_views(representation, mesh))
     return free_surface(painted, settings, generator, representation.device)
 
 
