@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -17,10 +17,13 @@ from limbeck.distillation.regularisers import Regularisers
 from limbeck.distillation.term import AnyRole, ConsistencySwitch, Energies, Noise, Term, Variate
 from limbeck.errors import LimbeckError
 from limbeck.representations.densify import DensifySettings
+from limbeck.representations.field.settings import FieldSettings
 from limbeck.representations.gaussians import GaussianSettings
+from limbeck.representations.meshes.settings import MeshSettings
+from limbeck.representations.representation import Kind
 from limbeck.rigs import OrbitRig
 from limbeck.schedules import Schedule, constant
-from limbeck.validity import require_possible, require_possible_views
+from limbeck.validity import require_penalties, require_possible, require_possible_views
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,10 @@ class Recipe:
         background: grey level in 0 to 1 behind the renders, or None for the prior's own (or random, if it has none).
         terms: the objective; at least one.
         adam_betas: of the optimiser.
+        representation: what is optimised: ``gaussians`` (set by ``gaussians`` and ``densify``), a ``field``, or the
+            ``mesh`` that the run starts from, whose geometry is locked.
+        refine: steps after the others in which the extracted mesh itself is optimised, vertices and colours
+            (Magic3D, Fantasia3D), with all schedules at their ends.
         references: views drawn from the priors before the run, if any.
         drawn_image: how the image prompt is drawn where the user gives none; None needs the user's.
         picture_weight: of the squared error to the image prompt at its own camera, over the run.
@@ -52,7 +59,8 @@ class Recipe:
     render_size: Schedule = constant(0)
     background: float | None = None
     adam_betas: tuple[float, float] = (0.9, 0.99)
-    representation: Literal["gaussians"] = "gaussians"
+    representation: Kind = "gaussians"
+    refine: int = 0
     references: DrawnReferences | None = None
     drawn_image: Annotated[DrawnImage | None, Switch] = None
     picture_weight: Schedule = constant(0.0)
@@ -61,6 +69,8 @@ class Recipe:
     regularisers: Regularisers = Regularisers()
     gaussians: GaussianSettings = GaussianSettings()
     densify: DensifySettings = DensifySettings()
+    field: FieldSettings = FieldSettings()
+    mesh: MeshSettings = MeshSettings()
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -72,6 +82,10 @@ class Recipe:
             raise ValueError(f"expected 1 to 1,000,000 steps, got {self.steps}")
         if not 1 <= self.views <= 64:
             raise ValueError(f"expected 1 to 64 views a step, got {self.views}")
+        if not 0 <= self.refine <= 1_000_000:
+            raise ValueError(f"expected 0 to 1,000,000 steps to refine, got {self.refine}")
+        if self.refine and self.representation == "mesh":
+            raise ValueError(f"expected refine=0 for representation=mesh, whose geometry is locked, got {self.refine}")
         sizes = [size for _, size in self.render_size.points]
         if sizes != [0] and not all(8 <= size <= 2048 for size in sizes):
             raise ValueError(f"expected a render_size of 8 to 2048 pixels, or 0, got {sizes}")
@@ -82,8 +96,14 @@ class Recipe:
         if not all(0 <= beta < 1 for beta in self.adam_betas):
             raise ValueError(f"expected adam_betas from 0 to below 1, got {self.adam_betas}")
         for index, term in enumerate(self.terms):
-            require_possible(f"terms.{index}", term, has_points=self.representation == "gaussians")
+            require_possible(f"terms.{index}", term)
+        require_penalties(self.representation, self.regularisers.used)
         require_possible_views(self.terms, self.views, self.neighbours_deg)
+
+    @property
+    def all_steps(self) -> int:
+        """Steps of the run, those that refine included."""
+        return self.steps + self.refine
 
     @property
     def needs_orthogonal_views(self) -> bool:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 
 from limbeck import __version__
+from limbeck.assets.mesh import Mesh, make_mesh
 from limbeck.config import Recipe, recipe_to_plain
 from limbeck.devices import choose_device
 from limbeck.distillation.conditioning import Conditioned
@@ -32,7 +34,9 @@ from limbeck.models import Cast, Spoken, load_cast
 from limbeck.priors.prior import Role
 from limbeck.prompts import unknown_words
 from limbeck.randomness import seeded_generators
+from limbeck.representations.choose import require_start
 from limbeck.representations.rasterize import is_compiled, warm_up
+from limbeck.representations.shape import Shape
 from limbeck.rigs import Placement, Rig, rig_to_plain
 
 LEAST_SHARED_NOISE = 0.25
@@ -56,6 +60,8 @@ class GenerationSettings:
         previews: how many intermediate meshes the run yields, evenly spread.
         checkpoints: how many checkpoints the run yields, evenly spread.
         references: the user's pictures: image prompts, and photometric targets at their cameras.
+        start: the shape to start from, in the unit ball; None is a ball of fog. With representation=mesh it is what the
+            run paints, and the asset has its very vertices and faces.
     """
 
     prompt: str
@@ -70,6 +76,7 @@ class GenerationSettings:
     previews: int = 40
     checkpoints: int = 0
     references: tuple[Reference, ...] = ()
+    start: Shape | None = None
 
 
 def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> Generator[Event, None, None]:
@@ -84,6 +91,7 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
             E_EMPTY.
     """
     require_image(settings.recipe, settings.references)
+    require_start(settings.recipe, settings.start)
     device = choose_device(settings.device)
     recipe = settings.recipe
     yield Progress("loading", 0, 0, f"the {settings.prior} prior")
@@ -93,7 +101,7 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
     if not is_compiled(device):
         yield Progress("compiling", 0, 0, "the rasteriser; this happens once")
     warm_up(device)
-    state = initial_state(recipe, settings.seed, device, models.speakers)
+    state = initial_state(recipe, settings.seed, device, models.speakers, settings.start)
     references = _draw_references(state, settings, models, device)
     if resume is not None:
         state = state_from_tensors(resume.tensors, recipe, device, models.speakers)
@@ -101,9 +109,17 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
     scene = Scene(settings.rig or recipe.rig, models.speakers, references, device, models.critics, *held_to)
     yield from _optimise(state, settings, scene)
     yield Progress("extracting", 0, 0, "the mesh")
-    mesh = placed(final_mesh(state.gaussians, settings.faces), settings.placement)
-    cloud = placed_cloud(state.gaussians.cloud(), settings.placement)
+    mesh = _final_mesh(state, settings)
+    cloud = placed_cloud(state.representation.cloud(), settings.placement)
     yield Finished(Asset(mesh, cloud, _metadata(settings, models)))
+
+
+def _final_mesh(state: RunState, settings: GenerationSettings) -> Mesh:
+    mesh = final_mesh(state.representation, settings.faces)
+    if settings.recipe.representation == "mesh" and settings.start is not None and settings.start.original is not None:
+        original = settings.start.original  # not moved there and back: every bit of a locked geometry stays
+        return make_mesh(original.vertices, original.faces, mesh.colors_srgb)
+    return placed(mesh, settings.placement)
 
 
 def _load(settings: GenerationSettings, device: torch.device) -> Cast:
@@ -149,7 +165,7 @@ def _prompt_warnings(settings: GenerationSettings, models: Cast) -> Iterator[War
 
 def _optimise(state: RunState, settings: GenerationSettings, scene: Scene) -> Iterator[Event]:
     recipe = settings.recipe
-    yield Progress("optimising", state.step, recipe.steps)
+    yield Progress("optimising", state.step, recipe.all_steps)
     checkpoint: int | None = None
     is_warned = False
     reports = optimise(state, recipe, scene)
@@ -157,14 +173,13 @@ def _optimise(state: RunState, settings: GenerationSettings, scene: Scene) -> It
         if not is_warned and report.shared_noise is not None and report.shared_noise < LEAST_SHARED_NOISE:
             is_warned = True
             yield _noise_warning(report.shared_noise)
-        yield Progress(
-            "optimising", report.step, recipe.steps, f"{report.points} Gaussians, residual {report.residuals[0]:.2f}"
-        )
-        if _is_nth(report.step, recipe.steps, settings.previews):
-            mesh = preview_mesh(state.gaussians)
+        shape = f"{report.elements} {state.representation.noun}"
+        yield Progress("optimising", report.step, recipe.all_steps, f"{shape}, residual {report.residuals[0]:.2f}")
+        if _is_nth(report.step, recipe.all_steps, settings.previews):
+            mesh = preview_mesh(state.representation)
             if not mesh.is_empty:
                 yield Preview(report.step, placed(mesh, settings.placement))
-        if _is_nth(report.step, recipe.steps, settings.checkpoints):
+        if _is_nth(report.step, recipe.all_steps, settings.checkpoints):
             checkpoint = report.step
             yield Checkpoint(report.step, state_to_tensors(state))
 
@@ -212,10 +227,11 @@ def _metadata(settings: GenerationSettings, models: Cast) -> dict[str, Any]:
             {"use": reference.use, "weight": reference.weight, "posed": reference.camera is not None}
             for reference in settings.references
         ],
+        "init": None if settings.start is None else settings.start.sha256,
         "priors": {role: speaker.prior.spec.name for role, speaker in models.speakers.items()},
     }
 
 
 def with_steps(recipe: Recipe, steps: int) -> Recipe:
-    """Return the recipe with another number of steps; its schedules follow, as they are in progress."""
-    return replace(recipe, steps=steps)
+    """Return the recipe with another number of steps; its schedules, which are in progress, and ``refine`` follow."""
+    return replace(recipe, steps=steps, refine=math.ceil(recipe.refine * steps / recipe.steps))

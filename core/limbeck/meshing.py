@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Gaussians to a coloured mesh: the same chain for live previews and for the asset, at two resolutions."""
+"""A representation to a coloured mesh: the same chain for live previews and for the asset, at two resolutions."""
 
 from __future__ import annotations
 
@@ -11,20 +11,21 @@ import torch
 
 from limbeck.assets.clean import clean_mesh
 from limbeck.assets.cloud import GaussianArrays
-from limbeck.assets.extract import extract_mesh
-from limbeck.assets.mesh import Mesh, transform_positions
+from limbeck.assets.extract import extract_surface
+from limbeck.assets.mesh import Mesh, empty_mesh, transform_positions
 from limbeck.assets.simplify import simplify_mesh
-from limbeck.assets.vertex_colors import ColorView, nearest_colors, project_colors
+from limbeck.assets.vertex_colors import ColorView, project_colors
 from limbeck.cameras import distance_for, ring_cameras
 from limbeck.errors import LimbeckError
-from limbeck.representations.gaussians import Gaussians
+from limbeck.representations.meshes.settings import MeshSettings
+from limbeck.representations.meshes.surface import MeshSurface, free_surface
+from limbeck.representations.representation import Representation
 from limbeck.rigs import Placement
 
 PREVIEW_RESOLUTION = 56
 FINAL_RESOLUTION = 96
 FINAL_BLUR_CELLS = 0.9
-SURFACE_DENSITY = 0.1
-"""Distilled surfaces are stacks of translucent Gaussians: at 0.3, thin parts such as beaks fall out of the mesh."""
+PREVIEW_BLUR_CELLS = 0.7
 COLOR_RINGS = ((-25.0, 8), (15.0, 12), (50.0, 8))
 """Elevation in degrees and number of views of each ring that colours are taken from."""
 COLOR_VIEW_PIXELS = 192
@@ -32,30 +33,56 @@ COLOR_FOV_Y_DEG = 40.0
 BLACK = (0.0, 0.0, 0.0)
 
 
-def preview_mesh(gaussians: Gaussians) -> Mesh:
-    """Return a coarse mesh with the nearest Gaussians' colours, quickly; empty if there is nothing yet."""
-    cloud = gaussians.cloud()
-    mesh = extract_mesh(cloud, resolution=PREVIEW_RESOLUTION, threshold=SURFACE_DENSITY)
-    return nearest_colors(clean_mesh(mesh, smoothing_steps=2), cloud)
+def preview_mesh(representation: Representation) -> Mesh:
+    """Return a coarse mesh in quick colours; empty if there is nothing yet."""
+    if (own := representation.mesh()) is not None:
+        return own
+    surface = _surface(representation, PREVIEW_RESOLUTION, PREVIEW_BLUR_CELLS)
+    return representation.painted(clean_mesh(surface, smoothing_steps=2))
 
 
-def final_mesh(gaussians: Gaussians, faces: int) -> Mesh:
-    """Return the asset's mesh: cleaned, within the face budget, coloured as the Gaussians render.
+def final_mesh(representation: Representation, faces: int) -> Mesh:
+    """Return the asset's mesh: cleaned, within the face budget, coloured as the representation renders.
+
+    A mesh whose geometry is locked comes back with the vertices and faces that it has.
 
     Raises:
-        LimbeckError: E_EMPTY if the Gaussians enclose nothing.
+        LimbeckError: E_EMPTY if the representation encloses nothing.
     """
-    surface = extract_mesh(
-        gaussians.cloud(), resolution=FINAL_RESOLUTION, threshold=SURFACE_DENSITY, blur_cells=FINAL_BLUR_CELLS
-    )
-    mesh = clean_mesh(surface)
+    if (own := representation.mesh()) is not None:
+        is_locked = isinstance(representation, MeshSurface) and representation.is_locked
+        return own if is_locked else representation.painted(simplify_mesh(own, faces))
+    mesh = _clean_surface(representation)
+    return project_colors(simplify_mesh(mesh, faces), _color_views(representation, mesh))
+
+
+def free_mesh(representation: Representation, settings: MeshSettings, generator: torch.Generator) -> MeshSurface:
+    """Return the mesh of a representation, in its colours, with vertices that learn: what a run refines at its end.
+
+    Raises:
+        LimbeckError: E_EMPTY if the representation encloses nothing.
+    """
+    mesh = _clean_surface(representation)
+    painted = project_colors(simplify_mesh(mesh, settings.faces), _color_views(representation, mesh))
+    return free_surface(painted, settings, generator, representation.device)
+
+
+def _clean_surface(representation: Representation) -> Mesh:
+    mesh = clean_mesh(_surface(representation, FINAL_RESOLUTION, FINAL_BLUR_CELLS))
     if mesh.is_empty:
         raise LimbeckError(
             "E_EMPTY",
             "the run ended with nothing dense enough to be a surface",
             "run more steps, lower regularisers.sparsity with --set, or try another seed",
         )
-    return project_colors(simplify_mesh(mesh, faces), _color_views(gaussians, mesh))
+    return mesh
+
+
+def _surface(representation: Representation, resolution: int, blur_cells: float) -> Mesh:
+    density = representation.density()
+    if density is None:
+        return empty_mesh()
+    return extract_surface(density, resolution=resolution, blur_cells=blur_cells)
 
 
 def placed(mesh: Mesh, placement: Placement) -> Mesh:
@@ -76,8 +103,8 @@ def placed_cloud(cloud: GaussianArrays, placement: Placement) -> GaussianArrays:
 
 
 @torch.no_grad()
-def _color_views(gaussians: Gaussians, mesh: Mesh) -> list[ColorView]:
-    """Render the Gaussians from all round, over black, framed to the mesh."""
+def _color_views(representation: Representation, mesh: Mesh) -> list[ColorView]:
+    """Render the representation from all round, over black, framed to the mesh."""
     reach = float(np.linalg.norm(mesh.vertices, axis=1).max())
     distance = distance_for(COLOR_FOV_Y_DEG, 1.15 * reach) + 0.2 * reach
     views: list[ColorView] = []
@@ -88,8 +115,8 @@ def _color_views(gaussians: Gaussians, mesh: Mesh) -> list[ColorView]:
             fov_y_deg=COLOR_FOV_Y_DEG,
             distance=distance,
             size=COLOR_VIEW_PIXELS,
-        ).to(gaussians.device)
-        rendering = gaussians.render(cameras, 0.0)
+        ).to(representation.device)
+        rendering = representation.render(cameras, 0.0)
         images = rendering.rgb.permute(0, 2, 3, 1).cpu().numpy()
         alphas, viewmats, Ks = (t.cpu().numpy() for t in (rendering.alpha[:, 0], cameras.viewmats, cameras.Ks))
         views += [ColorView(images[i], alphas[i], viewmats[i], Ks[i], BLACK) for i in range(count)]

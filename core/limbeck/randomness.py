@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-STREAMS = ("init", "cameras", "background", "diffusion", "densify", "references", "image", "trained")
+STREAMS = ("init", "cameras", "background", "diffusion", "densify", "references", "image", "trained", "refine")
 
 
 def seeded_generators(seed: int) -> dict[str, torch.Generator]:

@@ -7,24 +7,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from limbeck.distillation.term import Term
+from limbeck.representations.representation import PENALTIES, Kind
 
 
-def require_possible(where: str, term: Term, *, has_points: bool) -> None:
+def require_possible(where: str, term: Term) -> None:
     """Refuse a term whose parts contradict one another.
 
     Raises:
         ValueError: naming the rule.
     """
-    for rule in _broken(term, has_points=has_points):
+    for rule in _broken(term):
         raise ValueError(f"{where}: {rule}")
 
 
-def _broken(term: Term, *, has_points: bool) -> Iterator[str]:
+def _broken(term: Term) -> Iterator[str]:
     """Yield the rules that a term breaks."""
     if term.variate.kind == "path" and term.noise.kind != "inversion":
         yield f"expected noise=inversion for variate=path, which is that path's own score, got noise={term.noise.kind}"
-    if term.noise.kind == "consistent" and not has_points:
-        yield "expected a representation with points for noise=consistent, whose noise sits on them, got one without"
     if term.variate.kind == "lora" and term.prior in ("novel_view", "structure"):
         yield f"expected a prior whose UNet a lora variate can train a copy of, got prior={term.prior}"
     if term.needs_orthogonal_views and term.timesteps.is_shared is False:
@@ -72,3 +71,16 @@ def require_possible_views(terms: Sequence[Term], views: int, neighbours_deg: fl
         raise ValueError(
             "expected neighbours_deg (the paper takes 5) for a consistency loss, which compares pairs, got 0"
         )
+
+
+def require_penalties(kind: Kind, used: Sequence[str]) -> None:
+    """Refuse regularisers that this kind of representation does not have.
+
+    Raises:
+        ValueError: naming the rule.
+    """
+    owned = {name for names in PENALTIES.values() for name in names}
+    for name in used:
+        if name in owned and name not in PENALTIES[kind]:
+            kinds = " or ".join(other for other, names in PENALTIES.items() if name in names)
+            raise ValueError(f"regularisers.{name}: expected representation={kinds}, which alone has it, got {kind}")

@@ -13,6 +13,7 @@ from limbeck.errors import LimbeckError
 from limbeck.generate import GenerationSettings, with_steps
 from limbeck.image_use import require_image
 from limbeck.recipes import load_recipe
+from limbeck.representations.shape import Shape, read_shape
 from limbeck.rigs import CameraListRig, OrbitRig, Placement, Rig
 from limbeck_protocol.job import JobSpec
 from limbeck_protocol.rig import Camera, CameraRig
@@ -25,12 +26,13 @@ def plan(job: JobSpec) -> GenerationSettings:
     """Return the run that a job describes.
 
     Raises:
-        LimbeckError: E_RECIPE_UNKNOWN, E_RECIPE_INVALID, E_SETTING_UNKNOWN, E_NOT_SUPPORTED, and for references
-            E_IMAGE, E_IMAGE_EMPTY, E_IMAGE_BACKGROUND, E_IMAGE_CAMERA.
+        LimbeckError: E_RECIPE_UNKNOWN, E_RECIPE_INVALID, E_SETTING_UNKNOWN, E_NOT_SUPPORTED, E_INIT, E_FORMAT, and for
+            references E_IMAGE, E_IMAGE_EMPTY, E_IMAGE_BACKGROUND, E_IMAGE_CAMERA.
     """
     _refuse_what_is_missing(job)
     recipe = _plan_recipe(job)
-    rig, placement = _plan_rig(job.rig, recipe.rig) if job.rig else (None, Placement())
+    start = _plan_start(job)
+    rig, placement = _plan_rig(job.rig, recipe.rig) if job.rig else (None, start.placement() if start else Placement())
     references = plan_references(job.references, placement)
     require_image(recipe, references)
     return GenerationSettings(
@@ -44,14 +46,13 @@ def plan(job: JobSpec) -> GenerationSettings:
         faces=job.faces,
         device=job.device,
         references=references,
+        start=None if start is None else start.moved_into(placement),
     )
 
 
 def _refuse_what_is_missing(job: JobSpec) -> None:
     """Name the parts of a job description that this version cannot serve: an ignored wish would be worse."""
     wishes = {
-        "an init mesh or points": job.init.kind != "sphere",
-        "locked geometry": job.lock_geometry,
         "another texture size, as assets have vertex colours": job.texture_size not in (0, DEFAULT_TEXTURE_SIZE),
     }
     missing = [name for name, is_wished in wishes.items() if is_wished]
@@ -63,9 +64,26 @@ def _refuse_what_is_missing(job: JobSpec) -> None:
         )
 
 
+def _plan_start(job: JobSpec) -> Shape | None:
+    """Return the shape that the run starts from, in the artist's world."""
+    if job.init.kind == "sphere" or job.init.blob is None:
+        return None
+    if job.init.blob.data is None:
+        raise LimbeckError("E_BLOB_MISSING", "expected the content of the file to start from, got none", "upload it")
+    return read_shape(job.init.kind, job.init.blob.data, job.init.blob.suffix)
+
+
 def _plan_recipe(job: JobSpec) -> Recipe:
     recipe = load_recipe(job.recipe) if isinstance(job.recipe, str) else recipe_from_plain(job.recipe)
     recipe = override(recipe, job.overrides)
+    if job.lock_geometry:
+        recipe = override(recipe, {"representation": "mesh"})
+    if job.format == "splats" and (recipe.representation != "gaussians" or recipe.refine):
+        raise LimbeckError(
+            "E_FORMAT",
+            f"expected representation=gaussians without refine for --format splats, got {recipe.representation}",
+            "choose another format",
+        )
     return recipe if job.steps is None else with_steps(recipe, job.steps)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+import trimesh
 
 from limbeck.assets.gltf import encode_glb
 from limbeck.config import override, recipe_from_plain
@@ -16,6 +17,7 @@ from limbeck.generate import GenerationSettings, generate, with_steps
 from limbeck.meshing import placed_cloud
 from limbeck.recipes import load_recipe
 from limbeck.representations.gaussians import GaussianSettings
+from limbeck.representations.shape import read_shape
 from limbeck.rigs import Placement
 
 QUICK = override(load_recipe("limbeck"), {"references.sampler.steps": 3, "gaussians.count": 400})
@@ -140,3 +142,53 @@ def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(LimbeckError) as refused:
         next(generate(replace(SETTINGS, device="cuda")))
     assert refused.value.code == "E_DEVICE"
+
+
+BALL = trimesh.creation.icosphere(subdivisions=2, radius=3.0).apply_translation((5.0, 0.0, 1.0))
+LOCKED = read_shape("mesh", BALL.export(file_type="ply"), ".ply")
+
+
+def _started(changes, **rest):
+    recipe = with_steps(override(load_recipe("mvdream"), {"gaussians.count": 300, **changes}), 4)
+    start = LOCKED.moved_into(LOCKED.placement())
+    return replace(SETTINGS, recipe=recipe, start=start, placement=LOCKED.placement(), **rest)
+
+
+def test_a_locked_meshs_vertices_and_faces_come_back_bit_for_bit_and_painted():
+    mesh = _asset(_run(_started({"representation": "mesh", "mesh.resolution": 16}))).mesh
+    np.testing.assert_array_equal(mesh.vertices, LOCKED.original.vertices)
+    np.testing.assert_array_equal(mesh.faces, LOCKED.original.faces)
+    assert len(np.unique(mesh.colors_srgb, axis=0)) > 10
+
+
+@pytest.mark.parametrize("representation", ["gaussians", "field"])
+def test_an_asset_that_starts_as_a_mesh_lies_where_the_mesh_does(representation):
+    settings = _started({"representation": representation, "field.resolution": 24, "field.final_resolution": 24})
+    mesh = _asset(_run(settings)).mesh
+    distances = np.linalg.norm(mesh.vertices - np.array([5.0, 0.0, 1.0]), axis=1)
+    assert np.median(distances) == pytest.approx(3.0, abs=0.35)
+
+
+def test_a_recipe_for_a_locked_mesh_needs_one():
+    settings = _started({"representation": "mesh"})
+    for start in (None, replace(LOCKED, faces=None)):
+        with pytest.raises(LimbeckError, match="expected a mesh to start from") as refused:
+            next(generate(replace(settings, start=start)))
+        assert refused.value.code == "E_RECIPE_INVALID"
+
+
+def test_a_refined_run_goes_on_with_its_mesh_and_resumes_in_the_same_bytes():
+    settings = _started({"refine": 4, "mesh.faces": 800, "mesh.resolution": 16}, checkpoints=7, previews=7)
+    settings = replace(settings, recipe=replace(settings.recipe, refine=3))
+    straight = _run(settings)
+    steps = [event.step for event in straight if isinstance(event, Progress) and event.stage == "optimising"]
+    assert steps == list(range(8))
+    assert 0 < len(_asset(straight).mesh.faces) <= 800
+    for step in (4, 6):
+        checkpoint = next(event for event in straight if isinstance(event, Checkpoint) and event.step == step)
+        assert "parameters.vertices" in checkpoint.tensors
+        assert _glb(_asset(_run(settings, resume=checkpoint))) == _glb(_asset(straight))
+
+
+def test_refine_follows_the_steps():
+    assert with_steps(replace(QUICK, steps=100, refine=50), 10).refine == 5

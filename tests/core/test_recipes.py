@@ -30,6 +30,14 @@ from tiny_priors import write_family
 
 STEPS = 4
 SMALL = {"steps": STEPS, "gaussians.count": 60, "render_size": 16}
+FIELD = {
+    "representation": "field",
+    "field.final_resolution": 16,
+    "field.resolution": 12,
+    "regularisers.orientation": 0.1,
+    "regularisers.smoothness": 0.1,
+    "regularisers.entropy": 0.1,
+}
 VARIANTS = {
     "ism naive": ("luciddreamer", {"guidance.multi_step": "on", "variate": "noise"}),
     "ism with perp-neg": ("luciddreamer", {"perp_neg": "on", "guidance.perp_neg.family": "luciddreamer"}),
@@ -83,15 +91,19 @@ def _advance(state, recipe, scene, until):
     return state_to_tensors(state)
 
 
-@pytest.mark.parametrize("name", [*CARDS, *VARIANTS])
-def test_a_run_resumed_in_the_middle_ends_in_the_same_bits(name, family):
-    recipe = _recipe(name)
+def _run_and_resume(recipe, family):
+    """Return a run's end, the same run's end once resumed in its middle, and its middle."""
     scene = _scene(recipe, family)
     state = initial_state(recipe, 7, CPU, scene.priors)
     middle = _advance(state, recipe, scene, STEPS // 2)
     straight = _advance(state, recipe, scene, STEPS)
     again = state_from_tensors(middle, recipe, CPU, scene.priors)
-    resumed = _advance(again, recipe, scene, STEPS)
+    return straight, _advance(again, recipe, scene, STEPS), middle
+
+
+@pytest.mark.parametrize("name", [*CARDS, *VARIANTS])
+def test_a_run_resumed_in_the_middle_ends_in_the_same_bits(name, family):
+    straight, resumed, middle = _run_and_resume(_recipe(name), family)
     assert straight.keys() == resumed.keys()
     assert all(torch.equal(straight[key], resumed[key]) for key in straight)
     assert all(bool(value.isfinite().all()) for value in straight.values())
@@ -124,6 +136,20 @@ def test_generate_resumed_from_a_checkpoint_in_the_middle_gives_the_same_bytes(n
     steps = [event.step for event in resumed if isinstance(event, Progress) and event.stage == "optimising"]
     assert steps == list(range(STEPS // 2, STEPS + 1))
     assert _bytes_of(resumed[-1].asset) == _bytes_of(events[-1].asset)
+
+
+@pytest.mark.parametrize("name", [*CARDS, "everything", "gsd noise + jsd + isd", "hash grid"])
+def test_every_recipe_runs_on_a_field_and_resumes_in_the_same_bits(name, family):
+    base = "dreamfusion" if name == "hash grid" else name
+    backend = "hash" if name == "hash grid" else "auto"
+    recipe = override(_recipe(base), {**FIELD, "field.backend": backend})
+    straight, resumed, middle = _run_and_resume(recipe, family)
+    assert straight.keys() == resumed.keys()
+    assert all(torch.equal(straight[key], resumed[key]) for key in straight)
+    assert all(bool(value.isfinite().all()) for value in straight.values())
+    learned = "parameters.features" if name == "hash grid" else "parameters.densities"
+    assert not torch.equal(middle[learned], straight[learned])
+    assert name == "hash grid" or straight[learned].shape == (16, 16, 16)
 
 
 def test_recipes_that_are_different_methods_give_different_results(family):

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A job description as the core's objects."""
 
+import numpy as np
 import pytest
 import torch
+import trimesh
 
 from limbeck.config import recipe_to_plain
 from limbeck.errors import LimbeckError
@@ -53,17 +55,41 @@ def test_cameras_are_moved_into_the_unit_ball():
     assert (settings.placement.centre, settings.placement.radius) == ((10.0, 0.0, 5.0), 2.0)
 
 
+BOX = trimesh.creation.box(extents=(2.0, 4.0, 6.0)).apply_translation((1.0, 0.0, 0.0))
+MESH = Init("mesh", blob_of(BOX.export(file_type="ply"), ".ply"))
+
+
+def test_a_mesh_to_start_from_is_moved_into_the_unit_ball_and_the_asset_back():
+    settings = plan(JobSpec("a cat", init=MESH))
+    assert np.linalg.norm(settings.start.points, axis=1).max() == pytest.approx(0.98)
+    assert settings.placement.centre == pytest.approx((1.0, 0.0, 0.0))
+    assert settings.recipe.representation == "gaussians"
+
+
+def test_with_a_rig_the_mesh_stays_where_the_rig_says():
+    settings = plan(JobSpec("a cat", init=MESH, rig=CameraRig(orbit=Orbit(), centre=(0.0, 0.0, 0.0), radius=4.0)))
+    np.testing.assert_allclose(settings.start.points.max(0), (0.5, 0.5, 0.75))
+    assert settings.placement.radius == 4.0
+
+
+def test_locked_geometry_is_the_mesh_representation():
+    assert plan(JobSpec("a cat", init=MESH, lock_geometry=True)).recipe.representation == "mesh"
+
+
 @pytest.mark.parametrize(
-    "wish",
+    ("wish", "code"),
     [
-        {"init": Init("mesh", blob_of(b"obj", ".obj"))},
-        {"init": Init("mesh", blob_of(b"obj", ".obj")), "lock_geometry": True},
+        ({"init": Init("mesh", blob_of(b"no mesh", ".obj"))}, "E_INIT"),
+        ({"init": Init("points", blob_of(b"no points", ".npz"))}, "E_INIT"),
+        ({"overrides": {"representation": "field"}, "format": "splats"}, "E_FORMAT"),
+        ({"overrides": {"representation": "field", "regularisers.scale": 1}}, "E_RECIPE_INVALID"),
+        ({"overrides": {"regularisers.orientation": 1}}, "E_RECIPE_INVALID"),
     ],
 )
-def test_what_this_version_cannot_do_is_refused_by_name(wish):
+def test_what_this_version_cannot_do_is_refused_by_name(wish, code):
     with pytest.raises(LimbeckError) as refused:
         plan(JobSpec("a cat", **wish))
-    assert refused.value.code == "E_NOT_SUPPORTED"
+    assert refused.value.code == code
 
 
 SQUARE = Camera(FRONT, K, 64, 64)

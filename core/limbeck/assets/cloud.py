@@ -43,6 +43,12 @@ class GaussianArrays:
             require_finite(f"Gaussian {name}", values)
 
 
+def no_gaussians() -> GaussianArrays:
+    """Return the cloud without Gaussians."""
+    sizes = ((0, 3), (0, 4), (0, 3), (0,), (0, 3))
+    return GaussianArrays(*(np.zeros(size, np.float32) for size in sizes))
+
+
 def unit_quats(quats: Float[ndarray, "n 4"]) -> Float[ndarray, "n 4"]:
     """Return float64 quaternions of length 1; a zero quaternion becomes the identity."""
     quats = quats.astype(np.float64)

@@ -41,6 +41,15 @@ class DensityGrid:
     spacing: float
 
 
+def grid_nodes(
+    resolution: int, low: Float[ndarray, "3"], high: Float[ndarray, "3"]
+) -> tuple[Float[ndarray, "nx ny nz 3"], float]:
+    """Return the nodes of a grid from ``low`` to ``high``, and their spacing: ``density_grid``'s own."""
+    spacing = max(float((high - low).max()), 1e-6) / resolution
+    axes = [low[i] + spacing * np.arange(math.ceil((high - low)[i] / spacing - 1e-6) + 1) for i in range(3)]
+    return np.stack(np.meshgrid(*axes, indexing="ij"), -1), spacing
+
+
 def density_grid(
     cloud: GaussianArrays, resolution: int, low: Float[ndarray, "3"], high: Float[ndarray, "3"]
 ) -> DensityGrid:

@@ -4,8 +4,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float, Float32
 from numpy import ndarray
 from scipy import ndimage
 from skimage.measure import marching_cubes
@@ -19,6 +22,41 @@ SEAL_SHARE = 1 / 32
 """Holes in a shell of up to twice this share of the object's size do not keep it from being filled."""
 
 
+@runtime_checkable
+class DensitySource(Protocol):
+    """A shape as a density that can be sampled anywhere."""
+
+    @property
+    def surface_density(self) -> float:
+        """The density of the surface."""
+        ...
+
+    def extent(self) -> tuple[Float[ndarray, "3"], Float[ndarray, "3"]]:
+        """Return the corners of a box outside of which the density is zero."""
+        ...
+
+    def grid(self, resolution: int, low: Float[ndarray, "3"], high: Float[ndarray, "3"]) -> DensityGrid:
+        """Sample the box from ``low`` to ``high`` with ``resolution`` cells along its longest side."""
+        ...
+
+
+@dataclass(frozen=True)
+class CloudDensity:
+    """The density of at least one Gaussian; one opaque Gaussian alone has 1 at its centre."""
+
+    cloud: GaussianArrays
+    surface_density: float = 0.3
+
+    def extent(self) -> tuple[Float[ndarray, "3"], Float[ndarray, "3"]]:
+        """Return the box that all Gaussians reach."""
+        reach = SUPPORT_SIGMAS * self.cloud.scales.max(1, keepdims=True)
+        return (self.cloud.means - reach).min(0), (self.cloud.means + reach).max(0)
+
+    def grid(self, resolution: int, low: Float[ndarray, "3"], high: Float[ndarray, "3"]) -> DensityGrid:
+        """Sample the density in a box."""
+        return density_grid(self.cloud, resolution, low, high)
+
+
 def extract_mesh(
     cloud: GaussianArrays,
     *,
@@ -27,29 +65,35 @@ def extract_mesh(
     fallback_share: float = 0.4,
     blur_cells: float = 0.7,
 ) -> Mesh:
-    """Return the surface on which a cloud's density crosses ``threshold``; empty if there is no density at all.
-
-    Args:
-        cloud: the Gaussians.
-        resolution: grid cells along the longest side of what is dense.
-        threshold: density of the surface; one opaque Gaussian alone has 1 at its centre.
-        fallback_share: where no node reaches the threshold (the fuzzy first steps of a run), the surface is at this
-            share of the highest density instead.
-        blur_cells: standard deviation of the smoothing in cells; 0 is none.
-    """
+    """Return the surface on which a cloud's density crosses ``threshold``, as ``extract_surface`` does."""
     if len(cloud.means) == 0:
         return empty_mesh()
-    reach = SUPPORT_SIGMAS * cloud.scales.max(1, keepdims=True)
-    coarse = density_grid(cloud, COARSE_RESOLUTION, (cloud.means - reach).min(0), (cloud.means + reach).max(0))
-    level = effective_threshold(coarse.values, threshold, fallback_share)
+    source = CloudDensity(cloud, threshold)
+    return extract_surface(source, resolution=resolution, fallback_share=fallback_share, blur_cells=blur_cells)
+
+
+def extract_surface(
+    source: DensitySource, *, resolution: int = 128, fallback_share: float = 0.4, blur_cells: float = 0.7
+) -> Mesh:
+    """Return the surface on which a density crosses its ``surface_density``; empty if there is no density at all.
+
+    Args:
+        source: the density.
+        resolution: grid cells along the longest side of what is dense.
+        fallback_share: where no node reaches the surface's density (the fuzzy first steps of a run), the surface is at
+            this share of the highest density instead.
+        blur_cells: standard deviation of the smoothing in cells; 0 is none.
+    """
+    coarse = source.grid(COARSE_RESOLUTION, *source.extent())
+    level = effective_threshold(coarse.values, source.surface_density, fallback_share)
     if level <= 0:
         return empty_mesh()
     # Nodes of the coarse grid can miss a small part's peak, hence half the level and a margin of one cell.
     nodes = np.argwhere(coarse.values > level / 2)
     low = coarse.origin + coarse.spacing * (nodes.min(0) - 1)
     high = coarse.origin + coarse.spacing * (nodes.max(0) + 1)
-    grid = density_grid(cloud, resolution, low, high)
-    level = effective_threshold(grid.values, threshold, fallback_share)
+    grid = source.grid(resolution, low, high)
+    level = effective_threshold(grid.values, source.surface_density, fallback_share)
     return mesh_from_density(grid, level, blur_cells=blur_cells, seal_cells=round(resolution * SEAL_SHARE))
 
 

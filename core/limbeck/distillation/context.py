@@ -24,7 +24,7 @@ class StepContext:
         cameras: of the term's views.
         rendering: of the same views; depth carries its gradient.
         generator: CPU generator; every draw of the step comes from it.
-        points: where the Gaussians are, detached; None for a representation without points.
+        points: on the representation, detached; None where no part asks for them.
         point_sigmas: the points' own mean standard deviation in world units.
         radius: of the ball that holds the object, in world units.
         pairs: rows of neighbouring views (``Recipe.neighbours_deg``); None without neighbours.

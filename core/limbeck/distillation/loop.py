@@ -19,13 +19,13 @@ from limbeck.distillation.context import StepContext
 from limbeck.distillation.energies.energy import Critics
 from limbeck.distillation.references import PosedImages, photometric_loss, target_loss
 from limbeck.distillation.residual import Helpers, residual, surrogate_loss, trained_cond
-from limbeck.distillation.state import RunState, set_learning_rates
+from limbeck.distillation.state import RunState, make_optimizer, set_learning_rates
 from limbeck.distillation.term import Term, TermRole
-from limbeck.distillation.views import fit_to, neighbour_pairs, sample_views, select_views
+from limbeck.distillation.views import fit_to, neighbour_pairs, sample_views
 from limbeck.errors import LimbeckError
 from limbeck.framing import Targets
-from limbeck.representations.densify import densify_and_prune, is_due
-from limbeck.representations.representation import Rendering
+from limbeck.meshing import free_mesh
+from limbeck.representations.representation import Moment, Rendering
 from limbeck.rigs import Rig
 
 EXPLODED = 1e6
@@ -64,13 +64,13 @@ class StepReport:
     Attributes:
         step: steps finished so far.
         residuals: root mean square of each term's residual.
-        points: Gaussians after the step.
+        elements: Gaussians, voxels or faces after the step.
         shared_noise: the least of all terms with 3D-consistent noise (``noise.Noised.shared``); None without such.
     """
 
     step: int
     residuals: tuple[float, ...]
-    points: int
+    elements: int
     shared_noise: float | None = None
 
 
@@ -84,8 +84,8 @@ class TermLoss:
 
 
 def optimise(state: RunState, recipe: Recipe, scene: Scene) -> Iterator[StepReport]:
-    """Advance ``state`` in place to ``recipe.steps``, yielding after every step."""
-    while state.step < recipe.steps:
+    """Advance ``state`` in place to the last step of ``recipe``, yielding after every step."""
+    while state.step < recipe.all_steps:
         yield run_step(state, recipe, scene)
 
 
@@ -95,34 +95,34 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
     Raises:
         LimbeckError: E_DIVERGED, naming the step and the term; ``state`` is then as after the step before.
     """
-    progress = state.step / recipe.steps
-    set_learning_rates(state, recipe, progress)
+    progress = min(state.step / recipe.steps, 1.0)
+    set_learning_rates(state, progress)
     spec = scene.priors[recipe.terms[0].prior].prior.spec
     cameras = sample_views(recipe, scene.rig, spec, progress, state.generators["cameras"]).to(scene.device)
     background = _background(recipe, scene, state.generators["background"])
-    rendering = state.gaussians.render(cameras, background)
-    rendering.points2d.retain_grad()
+    with_normals = recipe.regularisers.orientation(progress) > 0
+    rendering = state.representation.render(cameras, background, with_normals=with_normals)
     context = _context(state, recipe, rendering, cameras, progress)
     found = [_term_loss(index, term, scene, context, state) for index, term in enumerate(recipe.terms)]
-    regularisation = recipe.regularisers(rendering, state.gaussians.activated(), progress)
+    regularisation = recipe.regularisers(rendering, state.representation, progress)
     losses = [one.loss for one in found] + [regularisation, _reference_loss(state, recipe, scene, background, progress)]
     state.optimizer.zero_grad(set_to_none=True)
     torch.stack(losses).sum().backward()
     _require_finite_gradients(state, [term.prior for term in recipe.terms])
     _finish_step(state, recipe, rendering)
     shared = min((one.shared_noise for one in found if one.shared_noise is not None), default=None)
-    return StepReport(state.step, tuple(one.magnitude for one in found), len(state.gaussians), shared)
+    return StepReport(state.step, tuple(one.magnitude for one in found), len(state.representation), shared)
 
 
 def _context(state: RunState, recipe: Recipe, rendering: Rendering, cameras: Cameras, progress: float) -> StepContext:
-    points = state.gaussians.activated()
+    points = state.representation.points() if any(term.noise.kind == "consistent" for term in recipe.terms) else None
     return StepContext(
         progress,
         cameras,
         rendering,
         state.generators["diffusion"],
-        points.means.detach(),
-        points.scales.detach().mean(-1),
+        None if points is None else points.positions,
+        None if points is None else points.sigmas,
         pairs=neighbour_pairs(recipe.views).to(cameras.c2w.device) if recipe.neighbours_deg else None,
     )
 
@@ -153,12 +153,12 @@ def _term_loss(index: int, term: Term, scene: Scene, context: StepContext, state
 
 def _in_sector(context: StepContext, sector_deg: tuple[float, float]) -> StepContext:
     is_seen = are_in_sector(context.cameras.azimuth_deg, sector_deg)
-    rendering, cameras = select_views(context.rendering, is_seen), context.cameras.select(is_seen)
+    rendering, cameras = context.rendering.select(is_seen), context.cameras.select(is_seen)
     return replace(context, rendering=rendering, cameras=cameras, pairs=None)
 
 
 def _require_finite_gradients(state: RunState, priors: list[TermRole]) -> None:
-    for name, parameter in state.gaussians.parameters().items():
+    for name, parameter in state.representation.parameters().items():
         if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
             among = ", ".join(f"{index} ({prior})" for index, prior in enumerate(priors))
             raise diverged(
@@ -185,12 +185,12 @@ def _reference_loss(
         if images is None or weighing == 0.0:
             continue
         seen_over = background if images.background is None else images.background
-        rendering = state.gaussians.render(images.cameras, seen_over)
+        rendering = state.representation.render(images.cameras, seen_over)
         total = total + weighing * photometric_loss(rendering.rgb, images.rgb)
     weight = recipe.photometric_weight(progress)
     if scene.targets is not None and weight:
         due = scene.targets.turn(state.step, recipe.views)
-        rgb = state.gaussians.render(due.cameras, background).rgb
+        rgb = state.representation.render(due.cameras, background).rgb
         total = total + weight * target_loss(rgb, due, background)
     return total
 
@@ -203,11 +203,11 @@ def _background(recipe: Recipe, scene: Scene, generator: torch.Generator) -> flo
 
 
 def _finish_step(state: RunState, recipe: Recipe, rendering: Rendering) -> None:
-    """Apply the gradients, count them, and densify when a round is due."""
-    state.statistics.add(rendering)
+    """Apply the gradients, and let the representation change with the run."""
     state.optimizer.step()
     state.step += 1
-    if is_due(recipe.densify, state.step, recipe.steps):
-        state.statistics = densify_and_prune(
-            state.gaussians, state.optimizer, state.statistics, recipe.densify, state.generators["densify"]
-        )
+    moment = Moment(min(state.step, recipe.steps), recipe.steps, state.generators["densify"])
+    state.representation.after_step(state.optimizer, rendering, moment)
+    if state.step == recipe.steps and recipe.refine:
+        state.representation = free_mesh(state.representation, recipe.mesh, state.generators["refine"])
+        state.optimizer = make_optimizer(state.representation, recipe)

@@ -18,8 +18,9 @@ from limbeck.errors import LimbeckError
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.lora import TrainedCopy, TrainingRule
 from limbeck.randomness import generator_states, restored_generators, seeded_generators
-from limbeck.representations.densify import GradientStatistics
-from limbeck.representations.gaussians import PARAMETER_NAMES, Gaussians, initial_gaussians
+from limbeck.representations.choose import initial_representation, restored_representation
+from limbeck.representations.representation import Representation
+from limbeck.representations.shape import Shape
 
 ADAM_EPSILON = 1e-15
 """As 3DGS and threestudio: gradients of score distillation can be tiny, and Adam must not damp them."""
@@ -35,9 +36,8 @@ class RunState:
     """
 
     step: int
-    gaussians: Gaussians
+    representation: Representation
     optimizer: torch.optim.Adam
-    statistics: GradientStatistics
     generators: dict[str, torch.Generator]
     trained: dict[str, TrainedCopy] = field(default_factory=dict)
 
@@ -45,7 +45,9 @@ class RunState:
 Speakers = Mapping[TermRole, Speaker]
 
 
-def initial_state(recipe: Recipe, seed: int, device: torch.device, priors: Speakers | None = None) -> RunState:
+def initial_state(
+    recipe: Recipe, seed: int, device: torch.device, priors: Speakers | None = None, start: Shape | None = None
+) -> RunState:
     """Return the state before the first step.
 
     Args:
@@ -53,12 +55,12 @@ def initial_state(recipe: Recipe, seed: int, device: torch.device, priors: Speak
         seed: of every generator.
         device: where the parameters are.
         priors: the run's, of which LoRA variates train copies; needless without such.
+        start: a shape in the unit ball to start from; None is a ball of fog.
     """
     generators = seeded_generators(seed)
-    gaussians = initial_gaussians(recipe.gaussians, generators["init"], device)
-    statistics = GradientStatistics.empty(len(gaussians), device)
+    representation = initial_representation(recipe, generators["init"], device, start)
     trained = trained_copies(recipe, priors or {}, generators["trained"])
-    return RunState(0, gaussians, make_optimizer(gaussians, recipe), statistics, generators, trained)
+    return RunState(0, representation, make_optimizer(representation, recipe), generators, trained)
 
 
 def trained_copies(recipe: Recipe, priors: Speakers, generator: torch.Generator) -> dict[str, TrainedCopy]:
@@ -83,16 +85,17 @@ def trained_copies(recipe: Recipe, priors: Speakers, generator: torch.Generator)
     return copies
 
 
-def make_optimizer(gaussians: Gaussians, recipe: Recipe) -> torch.optim.Adam:
+def make_optimizer(representation: Representation, recipe: Recipe) -> torch.optim.Adam:
     """Return Adam with one named group per parameter; the loop sets their learning rates."""
-    groups = [{"params": [parameter], "name": name} for name, parameter in gaussians.parameters().items()]
+    groups = [{"params": [parameter], "name": name} for name, parameter in representation.parameters().items()]
     return torch.optim.Adam(groups, lr=0.0, betas=recipe.adam_betas, eps=ADAM_EPSILON)
 
 
-def set_learning_rates(state: RunState, recipe: Recipe, progress: float) -> None:
+def set_learning_rates(state: RunState, progress: float) -> None:
     """Set every group's learning rate to its schedule's value."""
+    rates = state.representation.learning_rates(progress)
     for group in state.optimizer.param_groups:
-        group["lr"] = getattr(recipe.gaussians.learning_rates, group["name"])(progress)
+        group["lr"] = rates[group["name"]]
 
 
 def state_to_tensors(state: RunState) -> dict[str, Tensor]:
@@ -105,8 +108,7 @@ def state_to_tensors(state: RunState) -> dict[str, Tensor]:
             tensors[f"adam.{group['name']}.{key}"] = torch.as_tensor(value)
     for number, trained in state.trained.items():
         tensors |= {f"trained.{number}.{name}": value for name, value in trained.tensors().items()}
-    tensors["statistics.total"] = state.statistics.total
-    tensors["statistics.seen"] = state.statistics.seen
+    tensors |= {f"buffers.{name}": value for name, value in state.representation.buffers().items()}
     tensors |= {f"generators.{name}": value for name, value in generator_states(state.generators).items()}
     return {name: tensor.detach().clone().cpu().contiguous() for name, tensor in tensors.items()}
 
@@ -115,22 +117,23 @@ def state_from_tensors(
     tensors: Mapping[str, Tensor], recipe: Recipe, device: torch.device, priors: Speakers | None = None
 ) -> RunState:
     """Restore a state saved under the same recipe and priors."""
-    gaussians = Gaussians({name: tensors[f"parameters.{name}"].to(device) for name in PARAMETER_NAMES})
-    optimizer = make_optimizer(gaussians, recipe)
-    for name, parameter in gaussians.parameters().items():
+    parameters, buffers = (
+        {name: tensor.to(device) for name, tensor in _below(tensors, prefix).items()}
+        for prefix in ("parameters.", "buffers.")
+    )
+    representation = restored_representation(recipe, parameters, buffers)
+    optimizer = make_optimizer(representation, recipe)
+    for name, parameter in representation.parameters().items():
         moments = _below(tensors, f"adam.{name}.")
         if moments:
             optimizer.state[parameter] = {
                 key: value.clone() if key == "step" else value.clone().to(device) for key, value in moments.items()
             }
-    statistics = GradientStatistics(
-        tensors["statistics.total"].clone().to(device), tensors["statistics.seen"].clone().to(device)
-    )
     generators = restored_generators(_below(tensors, "generators."))
     trained = trained_copies(recipe, priors or {}, torch.Generator())
     for number, copied in trained.items():
         copied.load(_below(tensors, f"trained.{number}."))
-    return RunState(int(tensors["step"]), gaussians, optimizer, statistics, generators, trained)
+    return RunState(int(tensors["step"]), representation, optimizer, generators, trained)
 
 
 def _below(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -7,13 +7,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from limbeck.cameras import Cameras, rotation_about
 from limbeck.config import Recipe
 from limbeck.priors.prior import PriorSpec
-from limbeck.representations.representation import Rendering
 from limbeck.rigs import Rig, sample_cameras
 
 
@@ -46,17 +45,6 @@ def neighbour_pairs(views: int) -> Int[Tensor, "pairs 2"]:
     """Return which views are neighbours in what ``with_neighbours`` returned."""
     first = torch.arange(views // 2)
     return torch.stack([first, first + views // 2], -1)
-
-
-def select_views(rendering: Rendering, is_seen: Bool[Tensor, " views"]) -> Rendering:
-    """Return some of the images, in the same order."""
-    return Rendering(
-        rendering.rgb[is_seen],
-        rendering.alpha[is_seen],
-        rendering.depth[is_seen],
-        rendering.points2d[is_seen],
-        rendering.is_visible[is_seen],
-    )
 
 
 def fit_to(rgb: Float[Tensor, "views 3 H W"], size: int) -> Float[Tensor, "views 3 size size"]:

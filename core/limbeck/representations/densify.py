@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -34,6 +34,10 @@ class DensifySettings:
         max_count: no round goes beyond this many.
         min_opacity: Gaussians below are removed.
         max_scale: Gaussians wider than this (world units) are removed.
+        rule: how a round chooses: the ``share`` with the largest gradients, or ``relocate`` (MCMC), which moves what is
+            to be removed onto others by their opacity and adds ``share`` more; neither depends on the loss's scale.
+        reset_every: share of the run between two resets of the opacities, between ``begin`` and ``end``; 0 is never.
+        reset_opacity: what they are lowered to.
     """
 
     every: float = 0.1
@@ -44,6 +48,9 @@ class DensifySettings:
     max_count: int = 10_000
     min_opacity: float = 0.01
     max_scale: float = 0.4
+    rule: Literal["share", "relocate"] = "share"
+    reset_every: float = 0.0
+    reset_opacity: float = 0.1
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -53,6 +60,11 @@ class DensifySettings:
             raise ValueError(
                 "expected every in (0, 1], share in [0, 1] and max_count up to 5,000,000, "
                 f"got {self.every}, {self.share}, {self.max_count}"
+            )
+        if not (0 <= self.reset_every <= 1 and self.min_opacity < self.reset_opacity < 1):
+            raise ValueError(
+                "expected reset_every from 0 to 1 and a reset_opacity above min_opacity and below 1, "
+                f"got {self.reset_every} and {self.reset_opacity}"
             )
 
 
@@ -71,7 +83,7 @@ class GradientStatistics:
 
     def add(self, rendering: Rendering) -> None:
         """Add the gradients that ``backward`` left in ``rendering.points2d``."""
-        if rendering.points2d.grad is None:
+        if rendering.points2d is None or rendering.is_visible is None or rendering.points2d.grad is None:
             return
         # The CPU rasteriser answers on the CPU even where the parameters are on another device.
         visible = rendering.is_visible.to(self.seen.device)
@@ -86,7 +98,16 @@ class GradientStatistics:
 
 def is_due(settings: DensifySettings, step: int, steps: int) -> bool:
     """Return whether a round follows step ``step`` of ``steps``."""
-    interval = max(1, round(settings.every * steps))
+    return _is_due(settings, settings.every, step, steps)
+
+
+def is_reset_due(settings: DensifySettings, step: int, steps: int) -> bool:
+    """Return whether opacities are reset after step ``step`` of ``steps``."""
+    return settings.reset_every > 0 and _is_due(settings, settings.reset_every, step, steps)
+
+
+def _is_due(settings: DensifySettings, every: float, step: int, steps: int) -> bool:
+    interval = max(1, round(every * steps))
     return settings.begin <= step / steps <= settings.end and step > 0 and step % interval == 0
 
 

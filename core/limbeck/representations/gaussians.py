@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from limbeck.assets.cloud import GaussianArrays
 from limbeck.cameras import Cameras
+from limbeck.representations.normals import normals_from_depth
 from limbeck.representations.rasterize import rasterization
 from limbeck.representations.representation import Rendering
 from limbeck.schedules import Schedule, linear
@@ -129,11 +130,15 @@ class Gaussians:
         fields = (values.means, values.quats, values.scales, values.opacities, values.colors)
         return GaussianArrays(*(tensor.detach().float().cpu().numpy() for tensor in fields))
 
-    def render(self, cameras: Cameras, background: float | Float[Tensor, "views 3"]) -> Rendering:
+    def render(
+        self, cameras: Cameras, background: float | Float[Tensor, "views 3"], *, with_normals: bool = False
+    ) -> Rendering:
         """Render all views in one call of the rasteriser of the parameters' device.
 
         Args:
+            cameras: the views.
             background: a grey level for all views, or a colour for each; sRGB in 0 to 1.
+            with_normals: also return normals, taken from the expected depth.
         """
         points = self.activated()
         viewmats = cameras.viewmats
@@ -150,9 +155,16 @@ class Gaussians:
             backgrounds=torch.as_tensor(background).to(viewmats).expand(len(viewmats), 3).contiguous(),
             render_mode="RGB+ED",
         )
-        images = colors_and_depth.permute(0, 3, 1, 2)
+        images, alpha = colors_and_depth.permute(0, 3, 1, 2), alpha.permute(0, 3, 1, 2)
+        median = meta.get("median_depth")
         return Rendering(
-            images[:, :3], alpha.permute(0, 3, 1, 2), images[:, 3:], meta["means2d"], (meta["radii"] > 0).all(-1)
+            images[:, :3],
+            alpha,
+            images[:, 3:],
+            meta["means2d"],
+            (meta["radii"] > 0).all(-1),
+            None if median is None else median.permute(0, 3, 1, 2).to(alpha.device),
+            normals_from_depth(images[:, 3:], alpha, cameras) if with_normals else None,
         )
 
 

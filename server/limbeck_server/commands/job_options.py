@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from limbeck_server.transforms import cameras_from_transforms
 FORMATS = ("glb", "obj", "ply", "splats")
 RECIPE_REMEDY = "see 'limbeck recipes show NAME --json'"
 IMAGE_HELP = "A picture of the object, or JSON with pictures and their cameras (docs/commands.md); may be repeated."
-POINT_SUFFIXES = (".ply", ".xyz", ".npy")
+POINT_SUFFIXES = (".xyz", ".npy", ".npz")
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 JOB_PARAMETERS = (
@@ -32,8 +33,8 @@ JOB_PARAMETERS = (
     click.option("--negative", default="", help="What to steer away from."),
     click.option("--image", "images", multiple=True, metavar="REF", help=IMAGE_HELP),
     click.option("--cameras", type=click.Path(path_type=Path), help="A transforms.json with cameras to look from."),
-    click.option("--init", default="sphere", show_default=True, help="sphere; a mesh or point file: not yet."),
-    click.option("--lock-geometry", is_flag=True, help="Keep the init mesh's shape (not yet)."),
+    click.option("--init", default="sphere", show_default=True, help="sphere, a mesh (.glb .obj .ply .stl) or points."),
+    click.option("--lock-geometry", is_flag=True, help="Keep the init mesh's shape; paint it."),
     click.option("--prior", default="embedded", show_default=True, help="embedded, or a folder in diffusers' layout."),
     click.option("--seed", type=int, default=0, show_default=True),
     click.option("--steps", type=int, help="Steps of optimisation; every schedule follows. Default: the recipe's."),
@@ -124,8 +125,15 @@ def read_init(text: str) -> Init:
     if text == "sphere":
         return Init()
     path = Path(text)
-    kind = "points" if path.suffix.lower() in POINT_SUFFIXES else "mesh"
-    return Init(kind, blob_of(read_bytes(path), path.suffix))
+    content = read_bytes(path)
+    is_cloud = path.suffix.lower() in POINT_SUFFIXES or (path.suffix.lower() == ".ply" and not _has_faces(content))
+    return Init("points" if is_cloud else "mesh", blob_of(content, path.suffix))
+
+
+def _has_faces(ply: bytes) -> bool:
+    """Return whether a PLY's header announces faces."""
+    header = ply[:65_536].partition(b"end_header")[0]
+    return re.search(rb"^element face [1-9]", header, re.MULTILINE) is not None
 
 
 def read_bytes(path: Path) -> bytes:
