@@ -53,7 +53,8 @@ def relocate(
     parameters, device = gaussians.parameters(), gaussians.device
     logits = torch.logit(new_opacities.clamp(max=1 - 1e-6)).to(device)
     parameters["opacity_logits"].copy_(torch.where(is_shared.to(device), logits, parameters["opacity_logits"]))
-    parameters["log_scales"] += torch.where(is_shared, factors.log(), torch.zeros_like(factors)).to(device)[:, None]
+    growth = torch.where(is_shared, factors.log(), torch.zeros_like(factors))
+    parameters["log_scales"].add_(growth.to(device)[:, None])
     return GradientStatistics.empty(len(gaussians), device)
 
 
