@@ -14,11 +14,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from limbeck import __version__
+from limbeck.assets.texture import require_texture_memory
 from limbeck.config import Recipe, recipe_to_plain
 from limbeck.devices import choose_device
 from limbeck.distillation.conditioning import Conditioned
@@ -29,6 +31,7 @@ from limbeck.errors import LimbeckError
 from limbeck.events import Asset, Checkpoint, Event, Finished, Preview, Progress, Warned
 from limbeck.meshing import final_mesh, placed, placed_cloud, preview_mesh
 from limbeck.models import Cast, Spoken, load_cast, require_image
+from limbeck.priors.licence import weights_licence
 from limbeck.priors.novel_view import Viewpoints
 from limbeck.prompts import unknown_words
 from limbeck.randomness import seeded_generators
@@ -48,6 +51,7 @@ class GenerationSettings:
         prior: ``embedded`` or a folder in diffusers' layout.
         seed: on the CPU the same seed gives the same asset, byte for byte, on the same machine.
         faces: the asset's face budget.
+        texture_size: pixels along the edge of the asset's texture; 0 leaves it at vertex colours.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         previews: how many intermediate meshes the run yields, evenly spread.
         checkpoints: how many checkpoints the run yields, evenly spread.
@@ -63,6 +67,7 @@ class GenerationSettings:
     prior: str = "embedded"
     seed: int = 0
     faces: int = 20_000
+    texture_size: int = 1024
     device: str = "auto"
     previews: int = 40
     checkpoints: int = 0
@@ -79,8 +84,9 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
 
     Raises:
         LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_RECIPE_INVALID, E_DEVICE, E_DIVERGED,
-            E_EMPTY.
+            E_EMPTY, E_OUT_OF_MEMORY.
     """
+    require_texture_memory(settings.texture_size)
     require_image(settings.recipe, has_image=settings.image is not None)
     device = choose_device(settings.device)
     recipe = settings.recipe
@@ -96,8 +102,10 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
         state = state_from_tensors(resume.tensors, recipe, device, models.speakers)
     scene = Scene(settings.rig or recipe.rig, models.speakers, references, device, models.critics, models.picture)
     yield from _optimise(state, settings, scene)
-    yield Progress("extracting", 0, 0, "the mesh")
-    mesh = placed(final_mesh(state.gaussians, settings.faces), settings.placement)
+    yield Progress("extracting", 0, 0, "the mesh and its texture" if settings.texture_size else "the mesh")
+    mesh = placed(final_mesh(state.gaussians, settings.faces, settings.texture_size), settings.placement)
+    if settings.texture_size and mesh.texture is None:
+        yield Warned("W_NO_TEXTURE", "the surface could not be laid flat: the asset has vertex colours only")
     cloud = placed_cloud(state.gaussians.cloud(), settings.placement)
     yield Finished(Asset(mesh, cloud, _metadata(settings, models)))
 
@@ -181,10 +189,13 @@ def _metadata(settings: GenerationSettings, models: Cast) -> dict[str, Any]:
         "negative_prompt": settings.negative_prompt,
         "seed": settings.seed,
         "faces": settings.faces,
+        "texture_size": settings.texture_size,
         "prior": settings.prior if settings.prior == "embedded" else Path(settings.prior).name,
         "rig": rig_to_plain(settings.rig or settings.recipe.rig),
         "placement": {"centre": list(settings.placement.centre), "radius": settings.placement.radius},
         "recipe": recipe_to_plain(settings.recipe),
+        "weights_licence": weights_licence(settings.prior),
+        "versions": {"limbeck": __version__, "torch": torch.__version__, "numpy": numpy.__version__},
         "priors": {role: speaker.prior.spec.name for role, speaker in models.speakers.items()},
     }
 

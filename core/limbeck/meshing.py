@@ -9,12 +9,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from limbeck.assets.bake import textured
+from limbeck.assets.blend import ColorView, prepare_views
 from limbeck.assets.clean import clean_mesh
 from limbeck.assets.cloud import GaussianArrays
 from limbeck.assets.extract import extract_mesh
 from limbeck.assets.mesh import Mesh, transform_positions
 from limbeck.assets.simplify import simplify_mesh
-from limbeck.assets.vertex_colors import ColorView, nearest_colors, project_colors
+from limbeck.assets.vertex_colors import nearest_colors, project_colors
 from limbeck.cameras import distance_for, ring_cameras
 from limbeck.errors import LimbeckError
 from limbeck.representations.gaussians import Gaussians
@@ -27,7 +29,8 @@ SURFACE_DENSITY = 0.1
 """Distilled surfaces are stacks of translucent Gaussians: at 0.3, thin parts such as beaks fall out of the mesh."""
 COLOR_RINGS = ((-25.0, 8), (15.0, 12), (50.0, 8))
 """Elevation in degrees and number of views of each ring that colours are taken from."""
-COLOR_VIEW_PIXELS = 192
+COLOR_VIEW_PIXELS = (192, 1024)
+"""Between these, pictures are half as large as the texture."""
 COLOR_FOV_Y_DEG = 40.0
 BLACK = (0.0, 0.0, 0.0)
 
@@ -39,8 +42,14 @@ def preview_mesh(gaussians: Gaussians) -> Mesh:
     return nearest_colors(clean_mesh(mesh, smoothing_steps=2), cloud)
 
 
-def final_mesh(gaussians: Gaussians, faces: int) -> Mesh:
-    """Return the asset's mesh: cleaned, within the face budget, coloured as the Gaussians render.
+def final_mesh(gaussians: Gaussians, faces: int, texture_size: int = 0) -> Mesh:
+    """Return the asset's mesh: cleaned, within the face budget, coloured and textured as the Gaussians render.
+
+    Args:
+        gaussians: what to make a mesh of.
+        faces: the budget.
+        texture_size: pixels along the texture's edge; 0 leaves it at vertex colours, as does a surface that cannot be
+            laid flat: minutes of work are worth more than their texture.
 
     Raises:
         LimbeckError: E_EMPTY if the Gaussians enclose nothing.
@@ -55,7 +64,16 @@ def final_mesh(gaussians: Gaussians, faces: int) -> Mesh:
             "the run ended with nothing dense enough to be a surface",
             "run more steps, lower regularisers.sparsity with --set, or try another seed",
         )
-    return project_colors(simplify_mesh(mesh, faces), _color_views(gaussians, mesh))
+    mesh = simplify_mesh(mesh, faces)
+    smallest, largest = COLOR_VIEW_PIXELS
+    views = prepare_views(mesh, _color_views(gaussians, mesh, min(max(texture_size // 2, smallest), largest)))
+    mesh = project_colors(mesh, views)
+    try:
+        return textured(mesh, views, texture_size) if texture_size else mesh
+    except LimbeckError as error:
+        if error.code != "E_UNWRAP":
+            raise
+        return mesh
 
 
 def placed(mesh: Mesh, placement: Placement) -> Mesh:
@@ -76,8 +94,8 @@ def placed_cloud(cloud: GaussianArrays, placement: Placement) -> GaussianArrays:
 
 
 @torch.no_grad()
-def _color_views(gaussians: Gaussians, mesh: Mesh) -> list[ColorView]:
-    """Render the Gaussians from all round, over black, framed to the mesh."""
+def _color_views(gaussians: Gaussians, mesh: Mesh, size: int) -> list[ColorView]:
+    """Render the Gaussians from all round, over black, framed to the mesh, ``size`` pixels along an edge."""
     reach = float(np.linalg.norm(mesh.vertices, axis=1).max())
     distance = distance_for(COLOR_FOV_Y_DEG, 1.15 * reach) + 0.2 * reach
     views: list[ColorView] = []
@@ -87,7 +105,7 @@ def _color_views(gaussians: Gaussians, mesh: Mesh) -> list[ColorView]:
             elevation_deg=elevation_deg,
             fov_y_deg=COLOR_FOV_Y_DEG,
             distance=distance,
-            size=COLOR_VIEW_PIXELS,
+            size=size,
         ).to(gaussians.device)
         rendering = gaussians.render(cameras, 0.0)
         images = rendering.rgb.permute(0, 2, 3, 1).cpu().numpy()

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 
+from limbeck.assets.export import TEXTURED_FORMATS
 from limbeck.config import Recipe, override, recipe_from_plain
 from limbeck.errors import LimbeckError
 from limbeck.generate import GenerationSettings, with_steps
@@ -15,8 +16,6 @@ from limbeck.recipes import load_recipe
 from limbeck.rigs import CameraListRig, OrbitRig, Placement, Rig
 from limbeck_protocol.job import JobSpec
 from limbeck_protocol.rig import Camera, CameraRig
-
-DEFAULT_TEXTURE_SIZE = JobSpec("any").texture_size
 
 
 def plan(job: JobSpec) -> GenerationSettings:
@@ -37,6 +36,7 @@ def plan(job: JobSpec) -> GenerationSettings:
         prior=job.prior,
         seed=job.seed,
         faces=job.faces,
+        texture_size=job.texture_size if job.format in TEXTURED_FORMATS else 0,
         device=job.device,
     )
 
@@ -47,7 +47,6 @@ def _refuse_what_is_missing(job: JobSpec) -> None:
         "reference images": bool(job.references),
         "an init mesh or points": job.init.kind != "sphere",
         "locked geometry": job.lock_geometry,
-        "another texture size, as assets have vertex colours": job.texture_size not in (0, DEFAULT_TEXTURE_SIZE),
     }
     missing = [name for name, is_wished in wishes.items() if is_wished]
     if missing:
