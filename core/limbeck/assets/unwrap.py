@@ -83,7 +83,9 @@ def _run_child(mesh: Mesh, parts: Int64[ndarray, " faces"], size: int) -> Unwrap
     # -P: the child must not import its neighbours in this folder for modules of the same name elsewhere.
     command = [sys.executable, "-P", str(CHILD)]
     try:
-        done = subprocess.run(command, input=given.getvalue(), capture_output=True, timeout=TIMEOUT_S, check=False)
+        done = subprocess.run(  # noqa: S603 - our own file
+            command, input=given.getvalue(), capture_output=True, timeout=TIMEOUT_S, check=False
+        )
     except subprocess.TimeoutExpired:
         return f"no answer after {TIMEOUT_S} s"
     if done.returncode != 0:
