@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""How near do assets come to the truth? `python benchmarks/fit_playset.py --fits FOLDER [--objects tune|held-out|all]`.
+"""How near do assets come to the truth? `python benchmarks/fit_playset.py --fits FOLDER [--objects tune|held-out]`.
 
 Gaussians are fitted to 24 true views of each of the playset's 24 toys (playset_fits.py; about 40 s of one core each,
 kept in FOLDER), and become assets of 20,000 faces with a texture of 1024 pixels, as at the end of a run. For each:
 
 * chamfer: mean distance between the surfaces, both ways, as a share of the truth's bounding diagonal;
 * iou: of the solids, on a grid of 96^3 nodes;
-* psnr: of the textured asset in 8 views that no fit saw (128 pixels over white); psnr_inside counts only pixels that the
-  truth covers; drop: how much higher the Gaussians' own renders score;
+* psnr: of the textured asset in 8 views that no fit saw (128 pixels over white); psnr_inside counts only pixels that
+  the truth covers; drop: how much higher the Gaussians' own renders score;
 * lost: solids of the toy with at least 30 visible surface points of which less than half have the asset within 2 % of
   the diagonal;
 * extent: the larger side of the toy's box in the pictures, as a share of them, the smallest of the 8 views.

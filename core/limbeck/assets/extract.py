@@ -10,7 +10,7 @@ from numpy import ndarray
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
-from limbeck.assets.cloud import GaussianArrays
+from limbeck.assets.cloud import GaussianArrays, without_strays
 from limbeck.assets.density import SUPPORT_SIGMAS, DensityGrid, density_grid
 from limbeck.assets.mesh import Mesh, empty_mesh, make_mesh, require_finite
 
@@ -30,13 +30,14 @@ def extract_mesh(
     """Return the surface on which a cloud's density crosses ``threshold``; empty if there is no density at all.
 
     Args:
-        cloud: the Gaussians.
+        cloud: the Gaussians; those far outside the scene are left out.
         resolution: grid cells along the longest side of what is dense.
         threshold: density of the surface; one opaque Gaussian alone has 1 at its centre.
         fallback_share: where no node reaches the threshold (the fuzzy first steps of a run), the surface is at this
             share of the highest density instead.
         blur_cells: standard deviation of the smoothing in cells; 0 is none.
     """
+    cloud = without_strays(cloud)
     if len(cloud.means) == 0:
         return empty_mesh()
     reach = SUPPORT_SIGMAS * cloud.scales.max(1, keepdims=True)
