@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy
 import torch
 
 from limbeck import __version__
-from limbeck.assets.mesh import Mesh, make_mesh
+from limbeck.assets.mesh import Mesh
+from limbeck.assets.texture import require_texture_memory
 from limbeck.config import Recipe, recipe_to_plain
 from limbeck.devices import choose_device
 from limbeck.distillation.conditioning import Conditioned
@@ -31,6 +33,7 @@ from limbeck.framing import Reference
 from limbeck.image_use import chosen_prompt, image_warnings, require_image
 from limbeck.meshing import final_mesh, placed, placed_cloud, preview_mesh
 from limbeck.models import Cast, Spoken, load_cast
+from limbeck.priors.licence import weights_licence
 from limbeck.priors.prior import Role
 from limbeck.prompts import unknown_words
 from limbeck.randomness import seeded_generators
@@ -56,6 +59,7 @@ class GenerationSettings:
         prior: ``embedded`` or a folder in diffusers' layout.
         seed: on the CPU the same seed gives the same asset, byte for byte, on the same machine.
         faces: the asset's face budget.
+        texture_size: pixels along the edge of the asset's texture; 0 leaves it at vertex colours.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         previews: how many intermediate meshes the run yields, evenly spread.
         checkpoints: how many checkpoints the run yields, evenly spread.
@@ -72,6 +76,7 @@ class GenerationSettings:
     prior: str = "embedded"
     seed: int = 0
     faces: int = 20_000
+    texture_size: int = 1024
     device: str = "auto"
     previews: int = 40
     checkpoints: int = 0
@@ -88,8 +93,9 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
 
     Raises:
         LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_RECIPE_INVALID, E_DEVICE, E_DIVERGED,
-            E_EMPTY.
+            E_EMPTY, E_OUT_OF_MEMORY.
     """
+    require_texture_memory(settings.texture_size)
     require_image(settings.recipe, settings.references)
     require_start(settings.recipe, settings.start)
     device = choose_device(settings.device)
@@ -108,17 +114,19 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
     held_to = (models.picture, models.targets)
     scene = Scene(settings.rig or recipe.rig, models.speakers, references, device, models.critics, *held_to)
     yield from _optimise(state, settings, scene)
-    yield Progress("extracting", 0, 0, "the mesh")
+    yield Progress("extracting", 0, 0, "the mesh and its texture" if settings.texture_size else "the mesh")
     mesh = _final_mesh(state, settings)
+    if settings.texture_size and mesh.texture is None:
+        yield Warned("W_NO_TEXTURE", "the surface could not be laid flat: the asset has vertex colours only")
     cloud = placed_cloud(state.representation.cloud(), settings.placement)
     yield Finished(Asset(mesh, cloud, _metadata(settings, models)))
 
 
 def _final_mesh(state: RunState, settings: GenerationSettings) -> Mesh:
-    mesh = final_mesh(state.representation, settings.faces)
+    mesh = final_mesh(state.representation, settings.faces, settings.texture_size)
     if settings.recipe.representation == "mesh" and settings.start is not None and settings.start.original is not None:
         original = settings.start.original  # not moved there and back: every bit of a locked geometry stays
-        return make_mesh(original.vertices, original.faces, mesh.colors_srgb)
+        return replace(mesh, vertices=original.vertices, faces=original.faces)
     return placed(mesh, settings.placement)
 
 
@@ -219,6 +227,7 @@ def _metadata(settings: GenerationSettings, models: Cast) -> dict[str, Any]:
         "negative_prompt": settings.negative_prompt,
         "seed": settings.seed,
         "faces": settings.faces,
+        "texture_size": settings.texture_size,
         "prior": settings.prior if settings.prior == "embedded" else Path(settings.prior).name,
         "rig": rig_to_plain(settings.rig or settings.recipe.rig),
         "placement": {"centre": list(settings.placement.centre), "radius": settings.placement.radius},
@@ -228,6 +237,8 @@ def _metadata(settings: GenerationSettings, models: Cast) -> dict[str, Any]:
             for reference in settings.references
         ],
         "init": None if settings.start is None else settings.start.sha256,
+        "weights_licence": weights_licence(settings.prior),
+        "versions": {"limbeck": __version__, "torch": torch.__version__, "numpy": numpy.__version__},
         "priors": {role: speaker.prior.spec.name for role, speaker in models.speakers.items()},
     }
 

@@ -9,12 +9,14 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from limbeck.assets.bake import textured
+from limbeck.assets.blend import ColorView, prepare_views
 from limbeck.assets.clean import clean_mesh
 from limbeck.assets.cloud import GaussianArrays
 from limbeck.assets.extract import extract_surface
 from limbeck.assets.mesh import Mesh, empty_mesh, transform_positions
 from limbeck.assets.simplify import simplify_mesh
-from limbeck.assets.vertex_colors import ColorView, project_colors
+from limbeck.assets.vertex_colors import project_colors
 from limbeck.cameras import distance_for, ring_cameras
 from limbeck.errors import LimbeckError
 from limbeck.representations.meshes.settings import MeshSettings
@@ -28,7 +30,8 @@ FINAL_BLUR_CELLS = 0.9
 PREVIEW_BLUR_CELLS = 0.7
 COLOR_RINGS = ((-25.0, 8), (15.0, 12), (50.0, 8))
 """Elevation in degrees and number of views of each ring that colours are taken from."""
-COLOR_VIEW_PIXELS = 192
+COLOR_VIEW_PIXELS = (192, 1024)
+"""Between these, pictures are half as large as the texture."""
 COLOR_FOV_Y_DEG = 40.0
 BLACK = (0.0, 0.0, 0.0)
 
@@ -41,19 +44,35 @@ def preview_mesh(representation: Representation) -> Mesh:
     return representation.painted(clean_mesh(surface, smoothing_steps=2))
 
 
-def final_mesh(representation: Representation, faces: int) -> Mesh:
-    """Return the asset's mesh: cleaned, within the face budget, coloured as the representation renders.
+def final_mesh(representation: Representation, faces: int, texture_size: int = 0) -> Mesh:
+    """Return the asset's mesh: cleaned, within the face budget, coloured and textured as the representation renders.
 
     A mesh whose geometry is locked comes back with the vertices and faces that it has.
+
+    Args:
+        representation: what to make a mesh of.
+        faces: the budget.
+        texture_size: pixels along the texture's edge; 0 leaves it at vertex colours, as does a surface that cannot be
+            laid flat: minutes of work are worth more than their texture.
 
     Raises:
         LimbeckError: E_EMPTY if the representation encloses nothing.
     """
-    if (own := representation.mesh()) is not None:
-        is_locked = isinstance(representation, MeshSurface) and representation.is_locked
-        return own if is_locked else representation.painted(simplify_mesh(own, faces))
-    mesh = _clean_surface(representation)
-    return project_colors(simplify_mesh(mesh, faces), _color_views(representation, mesh))
+    own = representation.mesh()
+    if own is None:
+        mesh = simplify_mesh(_clean_surface(representation), faces)
+    elif isinstance(representation, MeshSurface) and representation.is_locked:
+        mesh = own
+    else:
+        mesh = simplify_mesh(own, faces)
+    views = prepare_views(mesh, _color_views(representation, mesh, texture_size))
+    mesh = project_colors(mesh, views) if own is None else representation.painted(mesh)
+    try:
+        return textured(mesh, views, texture_size) if texture_size else mesh
+    except LimbeckError as error:
+        if error.code != "E_UNWRAP":
+            raise
+        return mesh
 
 
 def free_mesh(representation: Representation, settings: MeshSettings, generator: torch.Generator) -> MeshSurface:
@@ -62,8 +81,8 @@ def free_mesh(representation: Representation, settings: MeshSettings, generator:
     Raises:
         LimbeckError: E_EMPTY if the representation encloses nothing.
     """
-    mesh = _clean_surface(representation)
-    painted = project_colors(simplify_mesh(mesh, settings.faces), _color_views(representation, mesh))
+    mesh = simplify_mesh(_clean_surface(representation), settings.faces)
+    painted = project_colors(mesh, prepare_views(mesh, _color_views(representation, mesh, 0)))
     return free_surface(painted, settings, generator, representation.device)
 
 
@@ -103,8 +122,10 @@ def placed_cloud(cloud: GaussianArrays, placement: Placement) -> GaussianArrays:
 
 
 @torch.no_grad()
-def _color_views(representation: Representation, mesh: Mesh) -> list[ColorView]:
-    """Render the representation from all round, over black, framed to the mesh."""
+def _color_views(representation: Representation, mesh: Mesh, texture_size: int) -> list[ColorView]:
+    """Render the representation from all round, over black, framed to the mesh, in pictures that suit the texture."""
+    smallest, largest = COLOR_VIEW_PIXELS
+    size = min(max(texture_size // 2, smallest), largest)
     reach = float(np.linalg.norm(mesh.vertices, axis=1).max())
     distance = distance_for(COLOR_FOV_Y_DEG, 1.15 * reach) + 0.2 * reach
     views: list[ColorView] = []
@@ -114,7 +135,7 @@ def _color_views(representation: Representation, mesh: Mesh) -> list[ColorView]:
             elevation_deg=elevation_deg,
             fov_y_deg=COLOR_FOV_Y_DEG,
             distance=distance,
-            size=COLOR_VIEW_PIXELS,
+            size=size,
         ).to(representation.device)
         rendering = representation.render(cameras, 0.0)
         images = rendering.rgb.permute(0, 2, 3, 1).cpu().numpy()

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import torch
 
+from limbeck.assets.export import TEXTURED_FORMATS
 from limbeck.config import Recipe, override, recipe_from_plain
 from limbeck.errors import LimbeckError
 from limbeck.generate import GenerationSettings, with_steps
@@ -19,17 +20,14 @@ from limbeck_protocol.job import JobSpec
 from limbeck_protocol.rig import Camera, CameraRig
 from limbeck_server.plan_references import plan_references
 
-DEFAULT_TEXTURE_SIZE = JobSpec("any").texture_size
-
 
 def plan(job: JobSpec) -> GenerationSettings:
     """Return the run that a job describes.
 
     Raises:
-        LimbeckError: E_RECIPE_UNKNOWN, E_RECIPE_INVALID, E_SETTING_UNKNOWN, E_NOT_SUPPORTED, E_INIT, E_FORMAT, and for
+        LimbeckError: E_RECIPE_UNKNOWN, E_RECIPE_INVALID, E_SETTING_UNKNOWN, E_INIT, E_FORMAT, and for
             references E_IMAGE, E_IMAGE_EMPTY, E_IMAGE_BACKGROUND, E_IMAGE_CAMERA.
     """
-    _refuse_what_is_missing(job)
     recipe = _plan_recipe(job)
     start = _plan_start(job)
     rig, placement = _plan_rig(job.rig, recipe.rig) if job.rig else (None, start.placement() if start else Placement())
@@ -44,24 +42,11 @@ def plan(job: JobSpec) -> GenerationSettings:
         prior=job.prior,
         seed=job.seed,
         faces=job.faces,
+        texture_size=job.texture_size if job.format in TEXTURED_FORMATS else 0,
         device=job.device,
         references=references,
         start=None if start is None else start.moved_into(placement),
     )
-
-
-def _refuse_what_is_missing(job: JobSpec) -> None:
-    """Name the parts of a job description that this version cannot serve: an ignored wish would be worse."""
-    wishes = {
-        "another texture size, as assets have vertex colours": job.texture_size not in (0, DEFAULT_TEXTURE_SIZE),
-    }
-    missing = [name for name, is_wished in wishes.items() if is_wished]
-    if missing:
-        raise LimbeckError(
-            "E_NOT_SUPPORTED",
-            f"this version cannot use {' or '.join(missing)} yet",
-            "leave it out; CHANGELOG.md says what each version can do",
-        )
 
 
 def _plan_start(job: JobSpec) -> Shape | None:

@@ -150,6 +150,16 @@ def test_any_density_gives_a_closed_surface_with_a_positive_volume(seed, shape, 
         assert signed_volume(mesh) > 0
 
 
+@pytest.mark.parametrize(("place", "scale"), [(1e4, 0.1), (-50.0, 0.1), (0.5, 1e3)])
+def test_an_exploded_gaussian_does_not_take_the_object_with_it(place, scale):
+    ball = ball_cloud(0.5)
+    stray = dataclasses.replace(random_cloud(1), means=np.full((1, 3), place, np.float32))
+    stray = dataclasses.replace(stray, scales=np.full((1, 3), scale, np.float32), opacities=np.ones(1, np.float32))
+    mesh, alone = (extract_mesh(cloud, resolution=48) for cloud in (joined(ball, stray), ball))
+    np.testing.assert_array_equal(mesh.vertices, alone.vertices)
+    assert extract_mesh(stray, resolution=48).is_empty
+
+
 def test_a_grid_lies_where_its_origin_says():
     values = np.zeros((9, 9, 9), np.float32)
     values[3:6, 2:5, 4:7] = 1

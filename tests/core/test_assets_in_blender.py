@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What Blender's own importers make of our files: frame, colours, material, custom properties."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from limbeck.assets.gltf import write_glb
 from limbeck.assets.mesh import make_mesh
 from limbeck.assets.ply import write_ply
+from limbeck.assets.texture import Texture
 from limbeck.assets.wavefront import write_obj
 
 bpy = pytest.importorskip("bpy", reason="needs the bpy module, which exists for Python 3.11 only")
@@ -88,3 +91,33 @@ def test_blender_builds_the_material_and_keeps_the_metadata(tmp_path):
     assert found.name == "tetrahedron"
     assert found["limbeck"].to_dict() == METADATA
     assert not bpy.context.scene.keys()
+
+
+def textured():
+    """The tetrahedron with one face on each quarter of a picture in four colours."""
+    picture = np.repeat(np.repeat(COLORS[:, :3].reshape(2, 2, 3), 8, 0), 8, 1)
+    corner = np.array([[0.05, 0.05], [0.45, 0.05], [0.05, 0.45]])
+    uvs = np.concatenate([corner + shift for shift in ([0, 0], [0.5, 0], [0, 0.5], [0.5, 0.5])])
+    texture = Texture(uvs.astype(np.float32), np.arange(12, dtype=np.int32).reshape(4, 3), picture)
+    return replace(MESH, texture=texture)
+
+
+@pytest.mark.parametrize("suffix", ["glb", "obj"])
+def test_blender_feeds_the_base_colour_from_the_texture(tmp_path, suffix):
+    path = tmp_path / f"asset.{suffix}"
+    {"glb": write_glb, "obj": write_obj}[suffix](path, textured())
+    found = imported(path)
+    (material,) = found.data.materials
+    shader = next(node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED")
+    (link,) = shader.inputs["Base Color"].links
+    assert link.from_node.type == "TEX_IMAGE"
+    assert link.from_node.image.colorspace_settings.name == "sRGB"
+    assert shader.inputs["Metallic"].default_value == 0
+    assert shader.inputs["Roughness"].default_value == pytest.approx(0.8, abs=0.01)
+    width, height = link.from_node.image.size
+    pixels = np.array(link.from_node.image.pixels[:]).reshape(height, width, 4) * 255
+    uvs = found.data.uv_layers.active.data
+    for polygon, expected in zip(found.data.polygons, COLORS, strict=True):
+        # Blender's v points up, and so do its rows.
+        u, v = np.mean([uvs[corner].uv for corner in polygon.loop_indices], axis=0)
+        np.testing.assert_allclose(pixels[int(v * height), int(u * width), :3], expected[:3], atol=1)

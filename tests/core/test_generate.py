@@ -9,6 +9,9 @@ import pytest
 import torch
 import trimesh
 
+import limbeck
+import limbeck.assets.texture
+import limbeck.assets.unwrap
 from limbeck.assets.gltf import encode_glb
 from limbeck.config import override, recipe_from_plain
 from limbeck.errors import LimbeckError
@@ -22,7 +25,7 @@ from limbeck.rigs import Placement
 
 QUICK = override(load_recipe("limbeck"), {"references.sampler.steps": 3, "gaussians.count": 400})
 SHORT = with_steps(QUICK, 8)
-SETTINGS = GenerationSettings("a red mug", SHORT, faces=2000, previews=4)
+SETTINGS = GenerationSettings("a red mug", SHORT, faces=2000, texture_size=64, previews=4)
 
 
 def _run(settings, resume=None):
@@ -57,6 +60,35 @@ def test_previews_are_spread_over_the_run(events):
 
 def test_the_same_seed_gives_the_same_bytes(events):
     assert _glb(_asset(_run(SETTINGS))) == _glb(_asset(events))
+
+
+def test_the_asset_has_its_texture_and_says_whose_weights_made_it(events):
+    asset = _asset(events)
+    assert asset.mesh.texture.size == 64
+    assert asset.metadata["texture_size"] == 64
+    assert asset.metadata["weights_licence"] == "Apache-2.0"
+    assert asset.metadata["versions"]["limbeck"] == limbeck.__version__
+
+
+def test_without_a_texture_the_asset_has_vertex_colours():
+    mesh = _asset(_run(replace(SETTINGS, texture_size=0))).mesh
+    assert mesh.texture is None
+    assert len(np.unique(mesh.colors_srgb, axis=0)) > 10
+
+
+def test_a_surface_that_cannot_be_laid_flat_costs_the_texture_and_not_the_run(monkeypatch, tmp_path):
+    (tmp_path / "crash.py").write_text("raise SystemExit(1)")
+    monkeypatch.setattr(limbeck.assets.unwrap, "CHILD", tmp_path / "crash.py")
+    events = _run(SETTINGS)
+    assert _asset(events).mesh.texture is None
+    assert [event.code for event in events if isinstance(event, Warned)] == ["W_NO_TEXTURE"]
+
+
+def test_a_texture_that_memory_cannot_hold_is_refused_before_anything_is_loaded(monkeypatch):
+    monkeypatch.setattr(limbeck.assets.texture, "BYTES_PER_TEXEL", 1 << 40)
+    with pytest.raises(LimbeckError) as refused:
+        next(generate(SETTINGS))
+    assert refused.value.code == "E_OUT_OF_MEMORY"
 
 
 def test_another_seed_gives_another_asset(events):

@@ -100,3 +100,9 @@ def joined_meshes(*meshes: Mesh) -> Mesh:
 def as_trimesh(mesh: Mesh) -> trimesh.Trimesh:
     """Return the mesh for trimesh's checks, exactly as it is."""
     return trimesh.Trimesh(mesh.vertices, mesh.faces, process=False)
+
+
+def torus_mesh(major=0.5, minor=0.2) -> Mesh:
+    """Return a ring round the z axis."""
+    ring = trimesh.creation.torus(major, minor, major_sections=48, minor_sections=24)
+    return make_mesh(np.asarray(ring.vertices), np.asarray(ring.faces))

@@ -114,11 +114,16 @@ def test_nothing_is_left_beside_what_was_asked_for(made):
         (["a cat", "--steps", "0"], "E_SCHEMA"),
         (["a cat", "--steps", "many"], "E_USAGE"),
         (["a cat", "--faces", "3"], "E_SCHEMA"),
+        (["a cat", "--faces", "0"], "E_SCHEMA"),
+        (["a cat", "--faces", "10000000"], "E_SCHEMA"),
+        (["a cat", "--texture-size", "1000"], "E_SCHEMA"),
+        (["a cat", "--texture-size", "-1"], "E_SCHEMA"),
+        (["a cat", "-o", "x.obj", "--contact-sheet", "x_base_color.png"], "E_USAGE"),
         (["a cat", "--seed", "-1"], "E_SCHEMA"),
         (["a cat", "--prior", "no-such-prior"], "E_MODEL_UNKNOWN"),
         (["a cat", "--image", "missing.png"], "E_FILE"),
         (["a cat", "--cameras", "missing.json"], "E_FILE"),
-        (["a cat", "--turntable", "x.mp4"], "E_FORMAT"),
+        (["a cat", "--turntable", "x.avi"], "E_FORMAT"),
         (["a cat", "--contact-sheet", "x.foo"], "E_FORMAT"),
         (["a cat", "-o", "x.stl"], "E_FORMAT"),
         (["a cat", "-o", "x.png", "--format", "glb", "--contact-sheet", "./x.png"], "E_USAGE"),
@@ -153,11 +158,11 @@ def test_an_unwritable_path_is_refused_before_any_work(capsys, tmp_path, option)
     assert (status, json.loads(out)["error"]["code"]) == (2, "E_OUTPUT_UNWRITABLE")
 
 
-@pytest.mark.parametrize("wish", ["--init"])
-def test_what_this_version_cannot_use_is_refused_rather_than_ignored(capsys, tmp_path, wish):
-    (tmp_path / "file.png").write_bytes(b"content")
-    status, out, _ = _run(capsys, "generate", "a cat", "-o", tmp_path / "x.glb", wish, tmp_path / "file.png", "--json")
-    assert (status, json.loads(out)["error"]["code"]) == (2, "E_NOT_SUPPORTED")
+def test_a_start_that_is_no_mesh_is_refused_rather_than_ignored(capsys, tmp_path):
+    (tmp_path / "mesh.obj").write_bytes(b"content")
+    files = ("-o", tmp_path / "x.glb", "--init", tmp_path / "mesh.obj", "--json")
+    status, out, _ = _run(capsys, "generate", "a cat", *files)
+    assert (status, json.loads(out)["error"]["code"]) == (2, "E_INIT")
 
 
 @pytest.fixture

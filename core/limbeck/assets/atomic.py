@@ -7,7 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,20 +24,38 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
     Raises:
         LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.
     """
-    with _reported(path):
-        target = _regular(path)
-        temporary = _temporary_beside(target)
-        try:
-            with temporary.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(target)
-        except BaseException:
+    write_files_atomically({path: content})
+
+
+def write_files_atomically(contents: Mapping[Path, bytes]) -> None:
+    """Replace files that belong together: all of them are on the disk before the first is renamed, in order.
+
+    Raises:
+        LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE; then none is replaced, unless a rename itself fails.
+    """
+    staged: list[tuple[Path, Path, Path]] = []
+    try:
+        for path, content in contents.items():
+            with _reported(path):
+                target = _regular(path)
+                staged.append((path, _temporary_beside(target), target))
+                _write_flushed(staged[-1][1], content)
+        for path, temporary, target in staged:
+            with _reported(path):
+                temporary.replace(target)
+    finally:
+        for _, temporary, _ in staged:
             with suppress(OSError):
-                temporary.unlink()
-            raise
-        _flush_folder(target.parent)
+                temporary.unlink(missing_ok=True)
+    for folder in {target.parent for _, _, target in staged}:
+        _flush_folder(folder)
+
+
+def _write_flushed(file_path: Path, content: bytes) -> None:
+    with file_path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def require_writable(path: Path) -> None:

@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float, Float32
 from numpy import ndarray
 
 from limbeck.assets.mesh import require_finite
+
+STRAY_REACH = 4.0
+"""World units; no camera of a run stands much further out."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,17 @@ def no_gaussians() -> GaussianArrays:
     """Return the cloud without Gaussians."""
     sizes = ((0, 3), (0, 4), (0, 3), (0,), (0, 3))
     return GaussianArrays(*(np.zeros(size, np.float32) for size in sizes))
+
+
+def without_strays(cloud: GaussianArrays, reach: float = STRAY_REACH) -> GaussianArrays:
+    """Return the cloud without Gaussians that left the scene: centres, or widths, beyond ``reach`` of the origin.
+
+    Runs work in about the unit ball; a single stray would take the resolution of the grid from the object.
+    """
+    is_kept = np.maximum(np.abs(cloud.means).max(axis=1), cloud.scales.max(axis=1)) <= reach
+    if is_kept.all():
+        return cloud
+    return GaussianArrays(*(getattr(cloud, field.name)[is_kept] for field in fields(cloud)))
 
 
 def unit_quats(quats: Float[ndarray, "n 4"]) -> Float[ndarray, "n 4"]:

@@ -15,12 +15,15 @@ from limbeck.assets.ply import write_ply, write_splats
 from limbeck.assets.wavefront import write_obj
 
 AssetFormat = Literal["glb", "obj", "ply", "splats"]
+TEXTURED_FORMATS: tuple[AssetFormat, ...] = ("glb", "obj")
 
 
 def write_asset(
     path: Path, mesh: Mesh, cloud: GaussianArrays, metadata: Mapping[str, Any], file_format: AssetFormat
 ) -> None:
-    """Write an asset whole or not at all; GLB and OBJ hold the metadata, PLY has no place for it.
+    """Write an asset whole or not at all; GLB and OBJ hold the metadata, PLY has no place for it, nor for a texture.
+
+    A textured OBJ comes with two companions (``wavefront.companions``).
 
     Raises:
         LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.

@@ -13,7 +13,7 @@ from numpy import ndarray
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
-from limbeck.assets.cloud import GaussianArrays
+from limbeck.assets.cloud import GaussianArrays, without_strays
 from limbeck.assets.density import SUPPORT_SIGMAS, DensityGrid, density_grid
 from limbeck.assets.mesh import Mesh, empty_mesh, make_mesh, require_finite
 
@@ -57,6 +57,12 @@ class CloudDensity:
         return density_grid(self.cloud, resolution, low, high)
 
 
+def cloud_density(cloud: GaussianArrays, surface_density: float = 0.3) -> CloudDensity | None:
+    """Return the density of the Gaussians that have not left the scene; None where there are none."""
+    kept = without_strays(cloud)
+    return CloudDensity(kept, surface_density) if len(kept.means) else None
+
+
 def extract_mesh(
     cloud: GaussianArrays,
     *,
@@ -66,9 +72,9 @@ def extract_mesh(
     blur_cells: float = 0.7,
 ) -> Mesh:
     """Return the surface on which a cloud's density crosses ``threshold``, as ``extract_surface`` does."""
-    if len(cloud.means) == 0:
+    source = cloud_density(cloud, threshold)
+    if source is None:
         return empty_mesh()
-    source = CloudDensity(cloud, threshold)
     return extract_surface(source, resolution=resolution, fallback_share=fallback_share, blur_cells=blur_cells)
 
 

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Binary glTF 2.0 (GLB) of one mesh with vertex colours.
+"""Binary glTF 2.0 (GLB) of one mesh with a texture or vertex colours.
 
-Written with struct, json and numpy: one mesh needs four buffer views, which is less code than a library's objects
+Written with struct, json and numpy: one mesh needs a few buffer views, which is less code than a library's objects
 would take, and the bytes are ours to keep the same (sorted keys, no time stamps, no library version). Frame: glTF is
 y up with the front at +Z, so (x, y, z) becomes (x, z, -y); Blender's importer turns it back into our world.
 """
@@ -12,19 +12,24 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Float32, UInt8, UInt16
+from jaxtyping import Float, Float32, Int, UInt8, UInt16
 from numpy import ndarray
 
 import limbeck
 from limbeck.assets.atomic import write_bytes_atomically
 from limbeck.assets.mesh import Mesh, vertex_normals
+from limbeck.assets.texture import Texture, encode_picture
 
 FLOAT, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5123, 5125
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
 ROUGHNESS = 0.8
+TRILINEAR = {"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}
+"""Mipmaps; clamped at the borders."""
 MAX_SHORT_INDEX = 65534
 """The highest 16-bit index is glTF's primitive restart value and must not name a vertex."""
 
@@ -40,7 +45,10 @@ def write_glb(path: Path, mesh: Mesh, *, name: str = "Limbeck", metadata: Mappin
 
 
 def encode_glb(mesh: Mesh, *, name: str = "Limbeck", metadata: Mapping[str, object] | None = None) -> bytes:
-    """Return the bytes of a GLB: one node, one mesh, one rough white material tinted by linear COLOR_0.
+    """Return the bytes of a GLB: one node, one mesh, one rough material.
+
+    A texture is the material's base colour (a PNG, or a JPEG where a PNG would be large); vertices are then doubled
+    along its seams. Without one, linear COLOR_0 tints white. Never both: a viewer would multiply them.
 
     Args:
         mesh: in Limbeck's world.
@@ -50,26 +58,58 @@ def encode_glb(mesh: Mesh, *, name: str = "Limbeck", metadata: Mapping[str, obje
     """
     if mesh.is_empty:
         raise ValueError("expected a mesh with faces, got an empty one: glTF cannot hold it")
-    index_type = np.dtype("<u2") if len(mesh.vertices) - 1 <= MAX_SHORT_INDEX else np.dtype("<u4")
-    arrays = [
-        ("VEC3", FLOAT, ARRAY_BUFFER, y_up(mesh.vertices).astype("<f4")),
-        ("VEC3", FLOAT, ARRAY_BUFFER, y_up(vertex_normals(mesh).astype(np.float32)).astype("<f4")),
-        ("VEC4", UNSIGNED_SHORT, ARRAY_BUFFER, linear_colors(mesh.colors_srgb).astype("<u2")),
-        (
-            "SCALAR",
-            UNSIGNED_SHORT if index_type.itemsize == 2 else UNSIGNED_INT,
-            ELEMENT_ARRAY_BUFFER,
-            mesh.faces.astype(index_type).reshape(-1, 1),
-        ),
-    ]
+    attributes, faces = _vertex_arrays(mesh)
+    is_short = len(attributes[0].values) - 1 <= MAX_SHORT_INDEX
+    indices = faces.astype(np.dtype("<u2" if is_short else "<u4")).reshape(-1, 1)
+    kind = UNSIGNED_SHORT if is_short else UNSIGNED_INT
+    arrays = [*attributes, _Array("indices", "SCALAR", kind, ELEMENT_ARRAY_BUFFER, indices)]
     views, accessors, binary = _lay_out(arrays)
-    document = _scene(name, dict(metadata or {})) | {
-        "accessors": accessors,
-        "bufferViews": views,
-        "buffers": [{"byteLength": len(binary)}],
-    }
+    document = _scene(name, [array.name for array in attributes], dict(metadata or {})) | {"accessors": accessors}
+    if mesh.texture is not None:
+        binary = _add_base_color(document, views, binary, mesh.texture)
+    document |= {"bufferViews": views, "buffers": [{"byteLength": len(binary)}]}
     text = json.dumps(document, sort_keys=True, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return _container(text.encode(), binary)
+
+
+@dataclass(frozen=True)
+class _Array:
+    name: str
+    kind: str
+    component: int
+    target: int
+    values: ndarray
+
+
+def _vertex_arrays(mesh: Mesh) -> tuple[list[_Array], Int[ndarray, "faces 3"]]:
+    """Return the arrays of the vertices, which a texture's seams double, and the faces between them."""
+    normals = y_up(vertex_normals(mesh).astype(np.float32))
+    positions = y_up(mesh.vertices)
+    if mesh.texture is None:
+        colors = linear_colors(mesh.colors_srgb).astype("<u2")
+        last, faces = _Array("COLOR_0", "VEC4", UNSIGNED_SHORT, ARRAY_BUFFER, colors), mesh.faces
+    else:
+        corners = np.stack([mesh.faces.ravel(), mesh.texture.uv_faces.ravel()], axis=1)
+        pairs, faces = np.unique(corners, axis=0, return_inverse=True)
+        positions, normals = positions[pairs[:, 0]], normals[pairs[:, 0]]
+        uvs = mesh.texture.uvs[pairs[:, 1]].astype("<f4")
+        last, faces = _Array("TEXCOORD_0", "VEC2", FLOAT, ARRAY_BUFFER, uvs), faces.reshape(-1, 3)
+    vectors = [
+        _Array(name, "VEC3", FLOAT, ARRAY_BUFFER, values.astype("<f4"))
+        for name, values in (("POSITION", positions), ("NORMAL", normals))
+    ]
+    return [*vectors, last], faces
+
+
+def _add_base_color(document: dict[str, Any], views: list[dict[str, object]], binary: bytes, texture: Texture) -> bytes:
+    """Add the texture's picture to the material and to the views; return the binary chunk with it."""
+    content, mime_type = encode_picture(texture.base_color_srgb)
+    document["samplers"] = [TRILINEAR]
+    document["images"] = [{"bufferView": len(views), "mimeType": mime_type, "name": "base color"}]
+    document["textures"] = [{"sampler": 0, "source": 0}]
+    document["materials"][0]["pbrMetallicRoughness"]["baseColorTexture"] = {"index": 0}
+    views.append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(content)})
+    return binary + content + b"\0" * (-len(content) % 4)
 
 
 def y_up(vectors: Float32[ndarray, "n 3"]) -> Float32[ndarray, "n 3"]:
@@ -95,34 +135,33 @@ def linear_colors(colors_srgb: UInt8[ndarray, "n 4"]) -> UInt16[ndarray, "n 4"]:
     return colors
 
 
-def _lay_out(
-    arrays: list[tuple[str, int, int, ndarray]],
-) -> tuple[list[dict[str, object]], list[dict[str, object]], bytes]:
-    """Return bufferViews, accessors and the binary chunk of arrays (type, component type, target, [n, d] values)."""
+def _lay_out(arrays: list[_Array]) -> tuple[list[dict[str, object]], list[dict[str, object]], bytes]:
+    """Return bufferViews, accessors and the binary chunk of arrays [n, d]."""
     views: list[dict[str, object]] = []
     accessors: list[dict[str, object]] = []
     binary = bytearray()
-    for number, (kind, component, target, values) in enumerate(arrays):
-        content = values.tobytes()
-        views.append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(content), "target": target})
+    for number, array in enumerate(arrays):
+        content = array.values.tobytes()
+        views.append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(content), "target": array.target})
         accessor: dict[str, object] = {
             "bufferView": number,
-            "componentType": component,
-            "count": len(values),
-            "type": kind,
+            "componentType": array.component,
+            "count": len(array.values),
+            "type": array.kind,
         }
-        if number == 0:
-            accessor |= {"min": values.min(0).tolist(), "max": values.max(0).tolist()}
-        if target == ARRAY_BUFFER and component == UNSIGNED_SHORT:
+        if array.name == "POSITION":
+            accessor |= {"min": array.values.min(0).tolist(), "max": array.values.max(0).tolist()}
+        if array.name == "COLOR_0":
             accessor["normalized"] = True
         accessors.append(accessor)
         binary += content + b"\0" * (-len(content) % 4)
     return views, accessors, bytes(binary)
 
 
-def _scene(name: str, metadata: dict[str, object]) -> dict[str, object]:
-    """Return everything but the buffers; accessors are numbered as ``encode_glb`` lists them."""
-    attributes = {"POSITION": 0, "NORMAL": 1, "COLOR_0": 2}
+def _scene(name: str, attribute_names: list[str], metadata: dict[str, object]) -> dict[str, Any]:
+    """Return everything but the buffers and pictures; accessors are numbered as the attributes, indices last."""
+    attributes = {attribute: number for number, attribute in enumerate(attribute_names)}
+    primitive = {"attributes": attributes, "indices": len(attributes), "material": 0, "mode": 4}
     surface = {"baseColorFactor": [1.0, 1.0, 1.0, 1.0], "metallicFactor": 0.0, "roughnessFactor": ROUGHNESS}
     asset: dict[str, object] = {"version": "2.0", "generator": f"Limbeck {limbeck.__version__}"}
     node: dict[str, object] = {"name": name, "mesh": 0}
@@ -134,7 +173,7 @@ def _scene(name: str, metadata: dict[str, object]) -> dict[str, object]:
         "scene": 0,
         "scenes": [{"name": name, "nodes": [0]}],
         "nodes": [node],
-        "meshes": [{"name": name, "primitives": [{"attributes": attributes, "indices": 3, "material": 0, "mode": 4}]}],
+        "meshes": [{"name": name, "primitives": [primitive]}],
         "materials": [{"name": name, "doubleSided": False, "pbrMetallicRoughness": surface}],
     }
 

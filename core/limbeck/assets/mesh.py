@@ -1,11 +1,11 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Triangle meshes with vertex colours, and the small pure functions that measure them."""
+"""Triangle meshes with vertex colours and perhaps a texture, and the small pure functions that measure them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Int, Int32, UInt8
@@ -13,6 +13,7 @@ from numpy import ndarray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
+from limbeck.assets.texture import Texture
 from limbeck.errors import LimbeckError
 
 NEUTRAL_SRGB = 186
@@ -27,15 +28,17 @@ class Mesh:
         vertices: positions.
         faces: vertex indices, counter-clockwise seen from outside.
         colors_srgb: sRGB-encoded red, green, blue and opacity per vertex.
+        texture: what to show instead of the vertex colours, if anything; whatever changes faces drops it.
 
     Raises:
-        ValueError: if a face names a vertex that is not there.
+        ValueError: if a face names a vertex that is not there, or the texture is of other faces.
         LimbeckError: E_NOT_FINITE if a vertex is NaN or infinite.
     """
 
     vertices: Float32[ndarray, "vertices 3"]
     faces: Int32[ndarray, "faces 3"]
     colors_srgb: UInt8[ndarray, "vertices 4"]
+    texture: Texture | None = None
 
     def __post_init__(self) -> None:
         if self.vertices.shape != (len(self.colors_srgb), 3) or self.colors_srgb.shape[1:] != (4,):
@@ -49,6 +52,8 @@ class Mesh:
             raise ValueError(
                 f"expected face indices in 0..{len(self.vertices) - 1}, got {self.faces.min()}..{self.faces.max()}"
             )
+        if self.texture is not None and len(self.texture.uv_faces) != len(self.faces):
+            raise ValueError(f"expected uvs of {len(self.faces)} faces, got {len(self.texture.uv_faces)}")
         require_finite("mesh vertices", self.vertices)
 
     @property
@@ -178,8 +183,8 @@ def keep_faces(mesh: Mesh, is_kept: Bool[ndarray, " faces"]) -> Mesh:
 
 
 def transform_positions(mesh: Mesh, transform: Callable[[ndarray], ndarray]) -> Mesh:
-    """Return the mesh with its vertices [V, 3] moved; ``transform`` must not mirror."""
-    return make_mesh(transform(mesh.vertices), mesh.faces, mesh.colors_srgb)
+    """Return the mesh, texture and all, with its vertices [V, 3] moved; ``transform`` must not mirror."""
+    return replace(mesh, vertices=np.ascontiguousarray(transform(mesh.vertices), np.float32))
 
 
 def _normalized(vectors: Float[ndarray, "n 3"]) -> Float[ndarray, "n 3"]:

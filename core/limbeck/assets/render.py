@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Render meshes with vertex colours on the CPU: z-buffer, perspective-correct interpolation, supersampling.
+"""Render meshes with a texture or vertex colours on the CPU: z-buffer, perspective-correct, supersampled.
 
 The kernel only finds which face each sample sees and where on it; numpy shades. Of equally near faces the first one in
 the mesh wins, so the same mesh gives the same bits everywhere.
@@ -17,6 +17,7 @@ from numba import njit
 from numpy import ndarray
 
 from limbeck.assets.mesh import Mesh, vertex_normals
+from limbeck.assets.texture import sample_bilinear
 
 Color = tuple[float, float, float]
 Shading = Literal["flat", "lit"]
@@ -79,7 +80,7 @@ def render_mesh(
         width: of the images in pixels.
         height: of the images in pixels.
         background_srgb: 0 to 1.
-        shading: "flat" shows the vertex colours as they are; "lit" adds a soft headlight and sky, to judge the shape.
+        shading: "flat" shows the colours as they are; "lit" adds a soft headlight and sky, to judge the shape.
         supersampling: each pixel is the mean of this many samples squared.
     """
     look = _Look(background_srgb, shading, supersampling)
@@ -179,7 +180,7 @@ def _shade(
 ) -> tuple[ndarray, ndarray, ndarray, ndarray]:
     """Return rgb, alpha, depth and normals of one view."""
     covered = (fragments.faces >= 0).astype(np.float32)
-    rgb = interpolate(fragments, mesh, mesh.colors_srgb[:, :3].astype(np.float32) / 255)
+    rgb = surface_colors(fragments, mesh)
     normals = interpolate(fragments, mesh, vertex_normals)
     if look.shading == "lit":
         rgb = rgb * _light(normals, viewmat)[..., None]
@@ -189,6 +190,18 @@ def _shade(
     depth = np.divide(depth, alpha, out=np.zeros_like(depth), where=alpha > 0)
     lengths = np.linalg.norm(normals, axis=-1, keepdims=True)
     return rgb, alpha, depth, np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
+
+
+def surface_colors(fragments: Fragments, mesh: Mesh) -> Float32[ndarray, "height width 3"]:
+    """Return the sRGB colour, 0 to 1, of the texture, else of the vertices, at each sample; 0 where nothing is seen."""
+    if mesh.texture is None:
+        return interpolate(fragments, mesh, mesh.colors_srgb[:, :3].astype(np.float32) / 255)
+    image = np.zeros((*fragments.faces.shape, 3), np.float32)
+    is_seen = fragments.faces >= 0
+    corners = mesh.texture.uvs[mesh.texture.uv_faces[fragments.faces[is_seen]]]
+    uvs = np.einsum("pc,pcd->pd", fragments.weights[is_seen], corners)
+    image[is_seen] = sample_bilinear(mesh.texture.base_color_srgb, uvs)
+    return image
 
 
 def interpolate(

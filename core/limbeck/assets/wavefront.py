@@ -1,37 +1,74 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Wavefront OBJ with vertex colours as the common extension ``v x y z r g b`` (sRGB, 0 to 1).
+"""Wavefront OBJ with vertex colours as the common extension ``v x y z r g b`` (sRGB, 0 to 1), and its material.
 
 Frame: y up with the front at +Z, as glTF and as importers assume of OBJ by default, so (x, y, z) becomes (x, z, -y).
+A texture is a PNG that a material file (MTL) names; its v points up, unlike glTF's.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 import limbeck
-from limbeck.assets.atomic import write_bytes_atomically
-from limbeck.assets.gltf import y_up
+from limbeck.assets.atomic import write_files_atomically
+from limbeck.assets.gltf import ROUGHNESS, y_up
 from limbeck.assets.mesh import Mesh, vertex_normals
+from limbeck.assets.texture import encode_picture
+
+PICTURE_LIMIT = 1 << 40
+"""An OBJ's picture is a file of its own and stays a PNG at any size."""
+
+
+@dataclass(frozen=True)
+class Companions:
+    """The files that a textured OBJ needs beside itself."""
+
+    material: Path
+    base_color: Path
+
+
+def companions(path: Path) -> Companions:
+    """Return where a textured OBJ's material and picture go; their names hold no spaces, which OBJ cannot quote."""
+    stem = "_".join(path.stem.split())
+    return Companions(path.with_name(f"{stem}.mtl"), path.with_name(f"{stem}_base_color.png"))
 
 
 def write_obj(path: Path, mesh: Mesh, *, name: str = "Limbeck", metadata: Mapping[str, object] | None = None) -> None:
-    """Write an OBJ whole or not at all; the metadata becomes one comment of JSON.
+    """Write an OBJ, and a texture's two companions, whole or not at all; the metadata becomes one comment of JSON.
 
     Raises:
         LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.
     """
-    write_bytes_atomically(path, encode_obj(mesh, name=name, metadata=metadata))
+    if mesh.texture is None:
+        write_files_atomically({path: encode_obj(mesh, name=name, metadata=metadata)})
+        return
+    beside = companions(path)
+    files = {
+        beside.base_color: encode_picture(mesh.texture.base_color_srgb, PICTURE_LIMIT)[0],
+        beside.material: encode_material(name, beside.base_color.name),
+        path: encode_obj(mesh, name=name, metadata=metadata, material_file=beside.material.name),
+    }
+    write_files_atomically(files)
 
 
-def encode_obj(mesh: Mesh, *, name: str = "Limbeck", metadata: Mapping[str, object] | None = None) -> bytes:
+def encode_obj(
+    mesh: Mesh,
+    *,
+    name: str = "Limbeck",
+    metadata: Mapping[str, object] | None = None,
+    material_file: str | None = None,
+) -> bytes:
     """Return the text of an OBJ as UTF-8; positions have nine significant digits, enough to restore every float32."""
     lines = [f"# Limbeck {limbeck.__version__}", "# " + json.dumps(dict(metadata or {}), sort_keys=True)]
-    lines.append("o " + "_".join(name.split()))
+    if material_file is not None:
+        lines.append(f"mtllib {material_file}")
+    lines.append("o " + _word(name))
     positions = np.concatenate([y_up(mesh.vertices), mesh.colors_srgb[:, :3] / 255.0], axis=1)
     lines += [
         f"v {x:.9g} {y:.9g} {z:.9g} {red:.4f} {green:.4f} {blue:.4f}"
@@ -39,5 +76,30 @@ def encode_obj(mesh: Mesh, *, name: str = "Limbeck", metadata: Mapping[str, obje
     ]
     normals = y_up(vertex_normals(mesh).astype(np.float32))
     lines += [f"vn {x:.5f} {y:.5f} {z:.5f}" for x, y, z in normals.tolist()]
-    lines += [f"f {a}//{a} {b}//{b} {c}//{c}" for a, b, c in (mesh.faces + 1).tolist()]
+    if material_file is not None:
+        lines.append(f"usemtl {_word(name)}")
+    lines += _faces(mesh)
     return ("\n".join(lines) + "\n").encode()
+
+
+def encode_material(name: str, picture_file: str) -> bytes:
+    """Return the text of an MTL: a rough white dielectric with a picture, in the old terms and in those for PBR."""
+    lines = [f"newmtl {_word(name)}", "Kd 1 1 1", "Ks 0 0 0", "illum 1", f"Pr {ROUGHNESS}", "Pm 0"]
+    return ("\n".join([*lines, f"map_Kd {picture_file}"]) + "\n").encode()
+
+
+def _faces(mesh: Mesh) -> Iterator[str]:
+    corners = (mesh.faces + 1).tolist()
+    if mesh.texture is None:
+        return (f"f {a}//{a} {b}//{b} {c}//{c}" for a, b, c in corners)
+    uvs = [f"vt {u:.7f} {1 - v:.7f}" for u, v in mesh.texture.uvs.astype(np.float64).tolist()]
+    uv_corners = (mesh.texture.uv_faces + 1).tolist()
+    faces = (
+        f"f {a}/{ta}/{a} {b}/{tb}/{b} {c}/{tc}/{c}" for (a, b, c), (ta, tb, tc) in zip(corners, uv_corners, strict=True)
+    )
+    return iter([*uvs, *faces])
+
+
+def _word(name: str) -> str:
+    """Return a name without spaces, which would end it."""
+    return "_".join(name.split()) or "Limbeck"

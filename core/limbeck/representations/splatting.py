@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from limbeck.assets.cloud import GaussianArrays
-from limbeck.assets.extract import CloudDensity
+from limbeck.assets.extract import CloudDensity, cloud_density
 from limbeck.assets.mesh import Mesh
 from limbeck.assets.vertex_colors import nearest_colors
 from limbeck.cameras import Cameras
@@ -123,7 +123,7 @@ class Splatting:
 
     def density(self) -> CloudDensity | None:
         """Return the sum of the Gaussians."""
-        return CloudDensity(self.cloud(), SURFACE_DENSITY) if len(self) else None
+        return cloud_density(self.cloud(), SURFACE_DENSITY)
 
     def mesh(self) -> Mesh | None:
         """Return None: Gaussians are no mesh."""

@@ -27,7 +27,7 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 @with_job_options
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The asset's file.")
 @click.option("--contact-sheet", type=click.Path(path_type=Path), help="Also draw the asset from eight sides.")
-@click.option("--turntable", type=click.Path(path_type=Path), help="Also draw it turning: a .gif or .webp.")
+@click.option("--turntable", type=click.Path(path_type=Path), help="Also draw it turning: .mp4, .gif, .webp, .png.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error.")
 def generate(output: Path, contact_sheet: Path | None, turntable: Path | None, as_json: bool, **options: Any) -> None:
     """Make a 3D asset from PROMPT."""
@@ -35,7 +35,7 @@ def generate(output: Path, contact_sheet: Path | None, turntable: Path | None, a
     job = job_from_options(options, output)
     if isinstance(job.recipe, str):
         require_known(job.recipe)
-    check_outputs(output, contact_sheet, turntable)
+    check_outputs([output, *companion_files(job, output)], contact_sheet, turntable)
     summary = run_with_progress(job, output, contact_sheet, turntable, started_at)
     if as_json:
         click.echo(json.dumps(summary))
@@ -44,9 +44,19 @@ def generate(output: Path, contact_sheet: Path | None, turntable: Path | None, a
         click.echo(f"{summary['file']}: {size}{summary['seconds']:.0f} s")
 
 
-def check_outputs(output: Path, contact_sheet: Path | None, turntable: Path | None) -> None:
+def companion_files(job: JobSpec, output: Path) -> list[Path]:
+    """Return what a textured OBJ writes beside itself."""
+    if job.format != "obj" or not job.texture_size:
+        return []
+    from limbeck.assets.wavefront import companions  # noqa: PLC0415 - imports torch
+
+    beside = companions(output)
+    return [beside.material, beside.base_color]
+
+
+def check_outputs(asset: list[Path], contact_sheet: Path | None, turntable: Path | None) -> None:
     """Refuse now what could not be written after minutes of work."""
-    given = [path for path in (output, contact_sheet, turntable) if path is not None]
+    given = [*asset, *(path for path in (contact_sheet, turntable) if path is not None)]
     for path in given:
         require_writable(path)
     if len({path.resolve() for path in given}) < len(given):

@@ -39,7 +39,7 @@ JOB_PARAMETERS = (
     click.option("--seed", type=int, default=0, show_default=True),
     click.option("--steps", type=int, help="Steps of optimisation; every schedule follows. Default: the recipe's."),
     click.option("--faces", type=int, default=20_000, show_default=True, help="The mesh has at most this many faces."),
-    click.option("--texture-size", type=int, default=1024, show_default=True, help="Not yet."),
+    click.option("--texture-size", type=int, default=1024, show_default=True, help="Pixels; 0: vertex colours only."),
     click.option("--device", type=click.Choice(("auto", "cpu", "cuda", "mps")), default="auto", show_default=True),
 )
 

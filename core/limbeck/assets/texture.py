@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""A texture on a mesh: where each face lies in the picture, and the picture; and how to read and encode it."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+from jaxtyping import Float, Float32, Int32, UInt8
+from numpy import ndarray
+from PIL import Image
+
+from limbeck.errors import LimbeckError
+
+BYTES_PER_TEXEL = 80
+"""What baking needs at its peak, measured at 2048 and 4096 pixels, a quarter added."""
+MAX_PNG_BYTES = 5_000_000
+JPEG_QUALITY = 92
+
+
+@dataclass(frozen=True)
+class Texture:
+    """A picture on a mesh.
+
+    Corners of faces have coordinates of their own, apart from the mesh's vertices, so that cutting the surface along
+    seams does not open the mesh.
+
+    Attributes:
+        uvs: coordinates in 0 to 1; (0, 0) is the picture's top left corner and v points down, as in glTF.
+        uv_faces: the indices into ``uvs`` of the corners of each of the mesh's faces.
+        base_color_srgb: the picture, sRGB, square.
+
+    Raises:
+        ValueError: if the arrays do not fit together.
+    """
+
+    uvs: Float32[ndarray, "uvs 2"]
+    uv_faces: Int32[ndarray, "faces 3"]
+    base_color_srgb: UInt8[ndarray, "size size 3"]
+
+    def __post_init__(self) -> None:
+        """Refuse what no renderer could read."""
+        if self.uv_faces.size and not 0 <= self.uv_faces.min() <= self.uv_faces.max() < len(self.uvs):
+            raise ValueError(f"expected uv indices in 0..{len(self.uvs) - 1}")
+        if not (np.isfinite(self.uvs).all() and self.uvs.min(initial=0) >= 0 and self.uvs.max(initial=0) <= 1):
+            raise ValueError("expected finite uvs in 0..1")
+
+    @property
+    def size(self) -> int:
+        """Pixels along an edge."""
+        return len(self.base_color_srgb)
+
+
+def require_texture_memory(size: int) -> None:
+    """Refuse a texture that this machine could not bake, before any work.
+
+    Raises:
+        LimbeckError: E_OUT_OF_MEMORY.
+    """
+    needed, available = size * size * BYTES_PER_TEXEL, psutil.virtual_memory().available
+    if needed > available:
+        raise LimbeckError(
+            "E_OUT_OF_MEMORY",
+            f"expected room for a texture of {size} x {size} pixels, which takes {needed / 1e9:.1f} GB to bake; "
+            f"{available / 1e9:.1f} GB are free",
+            "ask for a smaller --texture-size, or close other programs",
+        )
+
+
+def sample_bilinear(picture: UInt8[ndarray, "height width 3"], uvs: Float[ndarray, "n 2"]) -> Float32[ndarray, "n 3"]:
+    """Read a picture at coordinates as in ``Texture``, 0 to 1; beyond the outermost texel centres it is constant."""
+    height, width, _ = picture.shape
+    x = np.clip(uvs[:, 0] * width - 0.5, 0, width - 1).astype(np.float32)
+    y = np.clip(uvs[:, 1] * height - 0.5, 0, height - 1).astype(np.float32)
+    column, row = np.minimum(x.astype(np.int32), width - 2), np.minimum(y.astype(np.int32), height - 2)
+    share_x, share_y = (x - column).astype(np.float32)[:, None], (y - row).astype(np.float32)[:, None]
+    upper = picture[row, column] * (1 - share_x) + picture[row, column + 1] * share_x
+    lower = picture[row + 1, column] * (1 - share_x) + picture[row + 1, column + 1] * share_x
+    return (upper * (1 - share_y) + lower * share_y) / np.float32(255)
+
+
+def encode_picture(picture: UInt8[ndarray, "height width 3"], max_png_bytes: int = MAX_PNG_BYTES) -> tuple[bytes, str]:
+    """Return a picture's bytes and MIME type: PNG, or JPEG without colour subsampling where PNG would be too large."""
+    image = Image.fromarray(picture)
+    encoded = io.BytesIO()
+    image.save(encoded, "PNG")
+    if encoded.tell() <= max_png_bytes:
+        return encoded.getvalue(), "image/png"
+    encoded = io.BytesIO()
+    image.save(encoded, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+    return encoded.getvalue(), "image/jpeg"

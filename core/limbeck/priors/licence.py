@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Under which licence a prior's weights are, as far as its files say: an asset's metadata repeats it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+EMBEDDED_LICENCE = "Apache-2.0"
+UNKNOWN_LICENCE = "unknown"
+
+
+def weights_licence(prior: str) -> str:
+    """Return the licence of the embedded family, or the one that a folder's model card (README.md) states.
+
+    Model cards begin with a block of YAML between two lines of dashes; its key ``license`` counts, or ``license_name``
+    where that is "other". Without either the answer is "unknown".
+    """
+    if prior == "embedded":
+        return EMBEDDED_LICENCE
+    try:
+        card = Path(prior, "README.md").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return UNKNOWN_LICENCE
+    front = re.match(r"---\s*\n(.*?)\n---", card, re.DOTALL)
+    stated = dict(re.findall(r"^(license|license_name):\s*[\"']?([^\s\"']+)", front.group(1), re.M)) if front else {}
+    licence = stated.get("license", UNKNOWN_LICENCE)
+    return stated.get("license_name", licence) if licence == "other" else licence
