@@ -37,7 +37,9 @@ from limbeck.meshing import final_mesh
 from limbeck.playset.geometry import contains, surface_points
 from limbeck.playset.solids import Solids
 from limbeck.playset.things import Thing, build
-from limbeck.representations.gaussians import Gaussians
+from limbeck.representations.densify import DensifySettings
+from limbeck.representations.gaussians import Gaussians, GaussianSettings
+from limbeck.representations.splatting import Splatting
 
 FACES, TEXTURE_SIZE, SIZE, NODES, POINTS = 20_000, 1024, 128, 96, 20_000
 
@@ -61,7 +63,7 @@ class Score:
 def score(thing: Thing, gaussians: Gaussians, texture_size: int = TEXTURE_SIZE) -> Score:
     solids = build(thing)
     start = time.perf_counter()
-    mesh = final_mesh(gaussians, FACES, texture_size)
+    mesh = final_mesh(Splatting(gaussians, GaussianSettings(), DensifySettings()), FACES, texture_size)
     seconds = time.perf_counter() - start
     chamfer, lost = surface_error(mesh, solids)
     views = true_views(thing, ring_angles(HELD_OUT_RINGS, 4), SIZE)

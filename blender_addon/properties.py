@@ -10,6 +10,9 @@ from bpy.props import IntProperty, PointerProperty, StringProperty
 
 from . import timer
 
+BLEND_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
+"""Lets a path begin with //; older versions allow it everywhere, and do not know the option."""
+
 
 def _offered_recipes(self: Any, context: Any, edit_text: str) -> list[str]:
     return [name for name in timer.session().link.recipes if edit_text.lower() in name.lower()]
@@ -28,6 +31,7 @@ class LIMBECK_PG_request(bpy.types.PropertyGroup):
         name="Image",
         description="A picture of the object from the front, on a plain or transparent background. May be empty",
         subtype="FILE_PATH",
+        options=BLEND_RELATIVE,
     )
     overrides: StringProperty(
         name="Overrides",
