@@ -3,7 +3,7 @@
 """Train the image prompt: an IP-Adapter (arXiv:2308.06721) and its image encoder on the frozen text-to-image prior.
 
 Captions name object and colour only; the image tells pattern and proportions. It shows the same toy over another
-background, half of the time from another side, so that no pixel can be copied.
+background, now and then from another side, so that no pixel can be copied.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ from limbeck.training.sheets import tile
 from limbeck.training.text_to_image import FRONT_SHARE, MIN_WEIGHT, biased_views
 from limbeck.training.trainer import TrainingSettings, train
 
-STEPS = 4000
+STEPS = 3500
 BATCH = 16
 THINGS = 8000
-SAME_VIEW = 0.5
+SAME_VIEW = 0.85
+"""The official adapter is always shown the very image to draw. With half of the references turned, the adapter could
+not tell the view: the mean distance fell by a third, yet 69 to 82 samples of 100 came closer to their reference."""
 TEXT_DROPPED, IMAGE_DROPPED, BOTH_DROPPED = 0.30, 0.05, 0.05
-"""Without words the image must tell all. With a tenth of the texts dropped 82 samples of 100 came closer to it."""
+"""More texts than the official twentieth: without words the image must tell all."""
 ENCODER_RATE = 0.05
 
 

@@ -195,10 +195,13 @@ def _go_on(options: TrainingOptions) -> Beginning:
         "steps": known.get("training", {}).get("steps"),
         "cpu_seconds": known.get("training", {}).get("cpu_seconds"),
     }
+    unet, tokenizer = build_unet(), CLIPTokenizer.from_pretrained(start / "tokenizer", local_files_only=True)
+    source = UNet2DConditionModel.from_pretrained(start, subfolder="unet", torch_dtype=torch.float32)
+    unet.load_state_dict(source.state_dict())  # a loaded UNet would write the path that it came from
     return Beginning(
-        UNet2DConditionModel.from_pretrained(start, subfolder="unet", torch_dtype=torch.float32),
+        unet,
         CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32),
-        CLIPTokenizer.from_pretrained(start / "tokenizer", local_files_only=True),
+        tokenizer,
         load_pca(start),
         {"started_from": past | known.get("facts", {}).get("started_from", {})},
     )
