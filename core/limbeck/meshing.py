@@ -23,12 +23,17 @@ from limbeck.representations.gaussians import Gaussians
 from limbeck.rigs import Placement
 
 PREVIEW_RESOLUTION = 56
-FINAL_RESOLUTION = 96
-FINAL_BLUR_CELLS = 0.9
+FINAL_RESOLUTION = 128
+FINAL_BLUR_CELLS = 0.7
 SURFACE_DENSITY = 0.1
 """Distilled surfaces are stacks of translucent Gaussians: at 0.3, thin parts such as beaks fall out of the mesh."""
 COLOR_RINGS = ((-25.0, 8), (15.0, 12), (50.0, 8))
 """Elevation in degrees and number of views of each ring that colours are taken from."""
+SILHOUETTE_RINGS = ((-60.0, 4), (-25.0, 8), (0.0, 16), (25.0, 8), (60.0, 6))
+"""The same for silhouettes: flat parts show their thickness from the side."""
+SILHOUETTE_PIXELS = 128
+"""About the pixels of the runs' own renders. The rasteriser widens Gaussians by half a pixel, so that finer renders
+of the same Gaussians have narrower silhouettes."""
 COLOR_VIEW_PIXELS = (192, 1024)
 """Between these, pictures are half as large as the texture."""
 COLOR_FOV_Y_DEG = 40.0
@@ -54,9 +59,8 @@ def final_mesh(gaussians: Gaussians, faces: int, texture_size: int = 0) -> Mesh:
     Raises:
         LimbeckError: E_EMPTY if the Gaussians enclose nothing.
     """
-    surface = extract_mesh(
-        gaussians.cloud(), resolution=FINAL_RESOLUTION, threshold=SURFACE_DENSITY, blur_cells=FINAL_BLUR_CELLS
-    )
+    rough = extract_mesh(gaussians.cloud(), resolution=PREVIEW_RESOLUTION, threshold=SURFACE_DENSITY)
+    surface = rough if rough.is_empty else _carved_surface(gaussians, rough)
     mesh = clean_mesh(surface)
     if mesh.is_empty:
         raise LimbeckError(
@@ -66,7 +70,8 @@ def final_mesh(gaussians: Gaussians, faces: int, texture_size: int = 0) -> Mesh:
         )
     mesh = simplify_mesh(mesh, faces)
     smallest, largest = COLOR_VIEW_PIXELS
-    views = prepare_views(mesh, _color_views(gaussians, mesh, min(max(texture_size // 2, smallest), largest)))
+    size = min(max(texture_size // 2, smallest), largest)
+    views = prepare_views(mesh, _views(gaussians, mesh, COLOR_RINGS, size))
     mesh = project_colors(mesh, views)
     try:
         return textured(mesh, views, texture_size) if texture_size else mesh
@@ -74,6 +79,17 @@ def final_mesh(gaussians: Gaussians, faces: int, texture_size: int = 0) -> Mesh:
         if error.code != "E_UNWRAP":
             raise
         return mesh
+
+
+def _carved_surface(gaussians: Gaussians, rough: Mesh) -> Mesh:
+    """Return the dense Gaussians' surface within their own silhouettes."""
+    return extract_mesh(
+        gaussians.cloud(),
+        resolution=FINAL_RESOLUTION,
+        threshold=SURFACE_DENSITY,
+        blur_cells=FINAL_BLUR_CELLS,
+        views=_views(gaussians, rough, SILHOUETTE_RINGS, SILHOUETTE_PIXELS),
+    )
 
 
 def placed(mesh: Mesh, placement: Placement) -> Mesh:
@@ -94,12 +110,12 @@ def placed_cloud(cloud: GaussianArrays, placement: Placement) -> GaussianArrays:
 
 
 @torch.no_grad()
-def _color_views(gaussians: Gaussians, mesh: Mesh, size: int) -> list[ColorView]:
+def _views(gaussians: Gaussians, mesh: Mesh, rings: tuple[tuple[float, int], ...], size: int) -> list[ColorView]:
     """Render the Gaussians from all round, over black, framed to the mesh, ``size`` pixels along an edge."""
     reach = float(np.linalg.norm(mesh.vertices, axis=1).max())
     distance = distance_for(COLOR_FOV_Y_DEG, 1.15 * reach) + 0.2 * reach
     views: list[ColorView] = []
-    for elevation_deg, count in COLOR_RINGS:
+    for elevation_deg, count in rings:
         cameras = ring_cameras(
             count,
             elevation_deg=elevation_deg,
