@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from limbeck.assets.bake import textured
-from limbeck.assets.blend import ColorView, prepare_views
+from limbeck.assets.blend import ColorView, PreparedView, prepare_views
 from limbeck.assets.clean import clean_mesh
 from limbeck.assets.cloud import GaussianArrays
 from limbeck.assets.extract import extract_surface
@@ -25,11 +25,16 @@ from limbeck.representations.representation import Representation
 from limbeck.rigs import Placement
 
 PREVIEW_RESOLUTION = 56
-FINAL_RESOLUTION = 96
-FINAL_BLUR_CELLS = 0.9
+FINAL_RESOLUTION = 128
+FINAL_BLUR_CELLS = 0.7
 PREVIEW_BLUR_CELLS = 0.7
 COLOR_RINGS = ((-25.0, 8), (15.0, 12), (50.0, 8))
 """Elevation in degrees and number of views of each ring that colours are taken from."""
+SILHOUETTE_RINGS = ((-60.0, 4), (-25.0, 8), (0.0, 16), (25.0, 8), (60.0, 6))
+"""The same for silhouettes: flat parts show their thickness from the side."""
+SILHOUETTE_PIXELS = 128
+"""About the pixels of the runs' own renders. The rasteriser widens Gaussians by half a pixel, so that finer renders
+of the same Gaussians have narrower silhouettes."""
 COLOR_VIEW_PIXELS = (192, 1024)
 """Between these, pictures are half as large as the texture."""
 COLOR_FOV_Y_DEG = 40.0
@@ -65,7 +70,7 @@ def final_mesh(representation: Representation, faces: int, texture_size: int = 0
         mesh = own
     else:
         mesh = simplify_mesh(own, faces)
-    views = prepare_views(mesh, _color_views(representation, mesh, texture_size))
+    views = _color_views(representation, mesh, texture_size)
     mesh = project_colors(mesh, views) if own is None else representation.painted(mesh)
     try:
         return textured(mesh, views, texture_size) if texture_size else mesh
@@ -82,26 +87,32 @@ def free_mesh(representation: Representation, settings: MeshSettings, generator:
         LimbeckError: E_EMPTY if the representation encloses nothing.
     """
     mesh = simplify_mesh(_clean_surface(representation), settings.faces)
-    painted = project_colors(mesh, prepare_views(mesh, _color_views(representation, mesh, 0)))
+    painted = project_colors(mesh, _color_views(representation, mesh, 0))
     return free_surface(painted, settings, generator, representation.device)
 
 
 def _clean_surface(representation: Representation) -> Mesh:
-    mesh = clean_mesh(_surface(representation, FINAL_RESOLUTION, FINAL_BLUR_CELLS))
-    if mesh.is_empty:
-        raise LimbeckError(
-            "E_EMPTY",
-            "the run ended with nothing dense enough to be a surface",
-            "run more steps, lower regularisers.sparsity with --set, or try another seed",
-        )
-    return mesh
+    """Return the surface within the representation's own silhouettes, cleaned."""
+    rough = _surface(representation, PREVIEW_RESOLUTION, PREVIEW_BLUR_CELLS)
+    if not rough.is_empty:
+        silhouettes = _views(representation, rough, SILHOUETTE_RINGS, SILHOUETTE_PIXELS)
+        mesh = clean_mesh(_surface(representation, FINAL_RESOLUTION, FINAL_BLUR_CELLS, silhouettes))
+        if not mesh.is_empty:
+            return mesh
+    raise LimbeckError(
+        "E_EMPTY",
+        "the run ended with nothing dense enough to be a surface",
+        "run more steps, lower regularisers.sparsity with --set, or try another seed",
+    )
 
 
-def _surface(representation: Representation, resolution: int, blur_cells: float) -> Mesh:
+def _surface(
+    representation: Representation, resolution: int, blur_cells: float, views: list[ColorView] | None = None
+) -> Mesh:
     density = representation.density()
     if density is None:
         return empty_mesh()
-    return extract_surface(density, resolution=resolution, blur_cells=blur_cells)
+    return extract_surface(density, resolution=resolution, blur_cells=blur_cells, views=views)
 
 
 def placed(mesh: Mesh, placement: Placement) -> Mesh:
@@ -121,15 +132,22 @@ def placed_cloud(cloud: GaussianArrays, placement: Placement) -> GaussianArrays:
     return replace(cloud, means=means.astype(np.float32), scales=scales.astype(np.float32))
 
 
-@torch.no_grad()
-def _color_views(representation: Representation, mesh: Mesh, texture_size: int) -> list[ColorView]:
-    """Render the representation from all round, over black, framed to the mesh, in pictures that suit the texture."""
+def _color_views(representation: Representation, mesh: Mesh, texture_size: int) -> list[PreparedView]:
+    """Render what the mesh is coloured from, in pictures that suit the texture."""
     smallest, largest = COLOR_VIEW_PIXELS
     size = min(max(texture_size // 2, smallest), largest)
+    return prepare_views(mesh, _views(representation, mesh, COLOR_RINGS, size))
+
+
+@torch.no_grad()
+def _views(
+    representation: Representation, mesh: Mesh, rings: tuple[tuple[float, int], ...], size: int
+) -> list[ColorView]:
+    """Render the representation from all round, over black, framed to the mesh, ``size`` pixels along an edge."""
     reach = float(np.linalg.norm(mesh.vertices, axis=1).max())
     distance = distance_for(COLOR_FOV_Y_DEG, 1.15 * reach) + 0.2 * reach
     views: list[ColorView] = []
-    for elevation_deg, count in COLOR_RINGS:
+    for elevation_deg, count in rings:
         cameras = ring_cameras(
             count,
             elevation_deg=elevation_deg,

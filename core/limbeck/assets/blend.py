@@ -36,7 +36,8 @@ EDGE_WEIGHT = 0.01
 """How much a sample beside a silhouette counts: splats smear across it."""
 EDGE_SHARE = 1 / 192
 """How far, as a share of the picture's height."""
-FACING_POWER = 4.0
+FACING_POWER = 2.0
+"""What Gaussians learn of a light that moves with the camera is a mean over angles; steeper powers pick the glare."""
 MIN_WEIGHT = 1e-3
 """Below this a point is not seen: at most along an outline or at a grazing angle, where its neighbours know better."""
 MAX_KNOWN = 200_000

@@ -13,6 +13,8 @@ from numpy import ndarray
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
+from limbeck.assets.blend import ColorView
+from limbeck.assets.carve import alpha_ceiling
 from limbeck.assets.cloud import GaussianArrays, without_strays
 from limbeck.assets.density import SUPPORT_SIGMAS, DensityGrid, density_grid
 from limbeck.assets.mesh import Mesh, empty_mesh, make_mesh, require_finite
@@ -79,7 +81,12 @@ def extract_mesh(
 
 
 def extract_surface(
-    source: DensitySource, *, resolution: int = 128, fallback_share: float = 0.4, blur_cells: float = 0.7
+    source: DensitySource,
+    *,
+    resolution: int = 128,
+    fallback_share: float = 0.4,
+    blur_cells: float = 0.7,
+    views: list[ColorView] | None = None,
 ) -> Mesh:
     """Return the surface on which a density crosses its ``surface_density``; empty if there is no density at all.
 
@@ -89,6 +96,7 @@ def extract_surface(
         fallback_share: where no node reaches the surface's density (the fuzzy first steps of a run), the surface is at
             this share of the highest density instead.
         blur_cells: standard deviation of the smoothing in cells; 0 is none.
+        views: renders of the cloud that hold all of it, if the surface is to keep inside their silhouettes.
     """
     coarse = source.grid(COARSE_RESOLUTION, *source.extent())
     level = effective_threshold(coarse.values, source.surface_density, fallback_share)
@@ -100,7 +108,8 @@ def extract_surface(
     high = coarse.origin + coarse.spacing * (nodes.max(0) + 1)
     grid = source.grid(resolution, low, high)
     level = effective_threshold(grid.values, source.surface_density, fallback_share)
-    return mesh_from_density(grid, level, blur_cells=blur_cells, seal_cells=round(resolution * SEAL_SHARE))
+    seal_cells = round(resolution * SEAL_SHARE)
+    return mesh_from_density(grid, level, blur_cells=blur_cells, seal_cells=seal_cells, views=views)
 
 
 def effective_threshold(values: Float32[ndarray, "nx ny nz"], threshold: float, fallback_share: float) -> float:
@@ -109,7 +118,14 @@ def effective_threshold(values: Float32[ndarray, "nx ny nz"], threshold: float, 
     return threshold if highest > threshold else fallback_share * highest
 
 
-def mesh_from_density(grid: DensityGrid, threshold: float, *, blur_cells: float = 0.7, seal_cells: int = 2) -> Mesh:
+def mesh_from_density(
+    grid: DensityGrid,
+    threshold: float,
+    *,
+    blur_cells: float = 0.7,
+    seal_cells: int = 2,
+    views: list[ColorView] | None = None,
+) -> Mesh:
     """Return the closed surface of everything denser than ``threshold`` in any sampled density.
 
     Hollow shells become solid, also those with holes of up to about ``2 * seal_cells`` cells. Faces look outwards. What
@@ -120,6 +136,7 @@ def mesh_from_density(grid: DensityGrid, threshold: float, *, blur_cells: float 
         threshold: positive density of the surface.
         blur_cells: standard deviation of the smoothing in cells; 0 is none.
         seal_cells: how far holes are closed from either side.
+        views: what no silhouette of theirs covers is outside (``carve.alpha_ceiling``).
 
     Raises:
         LimbeckError: E_NOT_FINITE if the density is NaN or infinite.
@@ -132,6 +149,9 @@ def mesh_from_density(grid: DensityGrid, threshold: float, *, blur_cells: float 
     occupancy[hollow_nodes(occupancy > 0.5, seal_cells)] = 1.0
     if blur_cells > 0:
         occupancy = ndimage.gaussian_filter(occupancy, blur_cells, truncate=3.0)
+    if views:
+        inner = occupancy[margin:-margin, margin:-margin, margin:-margin]
+        np.minimum(inner, alpha_ceiling(grid, views), out=inner)
     # The blur can only pull a lonely node below the surface; nothing then remains.
     if occupancy.max() <= 0.5:
         return empty_mesh()
