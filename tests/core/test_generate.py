@@ -126,6 +126,7 @@ def test_the_recipe_in_the_metadata_makes_the_same_asset(events):
         recipe_from_plain(metadata["recipe"]),
         seed=metadata["seed"],
         faces=metadata["faces"],
+        texture_size=metadata["texture_size"],
         previews=0,
     )
     assert _glb(_asset(_run(replayed))) == _glb(_asset(events))
