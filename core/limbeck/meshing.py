@@ -35,6 +35,8 @@ SILHOUETTE_RINGS = ((-60.0, 4), (-25.0, 8), (0.0, 16), (25.0, 8), (60.0, 6))
 SILHOUETTE_PIXELS = 128
 """About the pixels of the runs' own renders. The rasteriser widens Gaussians by half a pixel, so that finer renders
 of the same Gaussians have narrower silhouettes."""
+FOG_ALPHA = 0.9
+"""Where no view shows anything more opaque, as after the first few steps of a run, silhouettes say nothing."""
 COLOR_VIEW_PIXELS = (192, 1024)
 """Between these, pictures are half as large as the texture."""
 COLOR_FOV_Y_DEG = 40.0
@@ -92,13 +94,15 @@ def free_mesh(representation: Representation, settings: MeshSettings, generator:
 
 
 def _clean_surface(representation: Representation) -> Mesh:
-    """Return the surface within the representation's own silhouettes, cleaned."""
+    """Return the surface within the representation's own silhouettes, cleaned; all of it where they show but fog."""
     rough = _surface(representation, PREVIEW_RESOLUTION, PREVIEW_BLUR_CELLS)
     if not rough.is_empty:
         silhouettes = _views(representation, rough, SILHOUETTE_RINGS, SILHOUETTE_PIXELS)
-        mesh = clean_mesh(_surface(representation, FINAL_RESOLUTION, FINAL_BLUR_CELLS, silhouettes))
-        if not mesh.is_empty:
-            return mesh
+        is_fog = max(float(view.alpha.max()) for view in silhouettes) < FOG_ALPHA
+        for views in (None,) if is_fog else (silhouettes, None):
+            mesh = clean_mesh(_surface(representation, FINAL_RESOLUTION, FINAL_BLUR_CELLS, views))
+            if not mesh.is_empty:
+                return mesh
     raise LimbeckError(
         "E_EMPTY",
         "the run ended with nothing dense enough to be a surface",
