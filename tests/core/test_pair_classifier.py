@@ -13,12 +13,7 @@ from transformers import ViTConfig, ViTModel
 from limbeck.cameras import orbit_cameras, ring_cameras
 from limbeck.errors import LimbeckError
 from limbeck.priors.pair_classifier import (
-    HEAD_WIDTH,
-    HEADS,
-    LOGIT_NORM,
-    CameraAttention,
     PairClassifier,
-    PairHead,
     PairSettings,
     load_backbone,
     load_pair_classifier,
@@ -26,6 +21,7 @@ from limbeck.priors.pair_classifier import (
     relative_cameras,
     save_pair_classifier,
 )
+from limbeck.priors.pair_head import HEAD_WIDTH, HEADS, LOGIT_NORM, CameraAttention, PairHead
 from limbeck.training.pair_classifier import small_vit
 
 CPU = torch.device("cpu")
