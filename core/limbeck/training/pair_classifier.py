@@ -43,8 +43,8 @@ from limbeck.training.trainer import TrainingSettings, train
 LEFT_OUT = ("frog", "camera")
 """Objects that the shipped classifier never saw."""
 
-STEPS = 5000
-THINGS, VIEWS = 4000, 6
+STEPS = 9000
+THINGS, VIEWS = 8000, 6
 VIEWS_PER_THING = 4
 KIND_WEIGHTS: Mapping[str, float] = {"right": 0.5, "wrong": 0.25, "other": 0.25}
 NO_COLOR = -1
