@@ -16,7 +16,7 @@ from limbeck.playset.captions import vocabulary
 from limbeck.playset.pool import Pool, build_pool
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
-from limbeck.training import embed, multi_view, text_to_image
+from limbeck.training import embed, family, multi_view, text_to_image
 from limbeck.training.diffusion_loss import seeded, v_loss
 from limbeck.training.latents import encode, fit_pca
 from limbeck.training.networks import build_scheduler, build_unet
@@ -149,3 +149,18 @@ def test_embedding_a_family_leaves_checkpoints_behind_and_says_what_it_knows(tra
 def test_embedding_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LimbeckError, match="trained priors"):
         embed.run(TrainingOptions(tmp_path / "out", start=tmp_path))
+
+
+def test_one_command_trains_a_family_and_passes_over_what_is_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = {name: family.PARTS[name] for name in ("autoencoder", "text_to_image", "multi_view")}
+    monkeypatch.setattr(family, "PARTS", some)
+    options = TrainingOptions(tmp_path, steps=1, things=24, draws_sheet=False)
+    family.run(options)
+    assert load_prior(str(tmp_path / "embedded"), "multi_view", CPU).spec.views_per_group == 4
+    trained_at = {name: (tmp_path / name / "card.json").stat().st_mtime_ns for name in some}
+    (tmp_path / "multi_view" / "card.json").unlink()
+    family.run(options)
+    again = {name: (tmp_path / name / "card.json").stat().st_mtime_ns for name in some}
+    assert {name for name in some if again[name] != trained_at[name]} == {"multi_view"}

@@ -31,6 +31,8 @@ Embed = Callable[[Tensor], Tensor]
 """Maps images [n, 3, H, W], sRGB in 0 to 1, to embeddings [n, width]."""
 BATCH = 25
 SAMPLER = Sampler(steps=25, guidance_scale=4.0)
+SAMPLES = 3
+"""Of each reference: one sample's distance is as much its chance side and pose as what the image told."""
 
 
 @dataclass(frozen=True)
@@ -44,24 +46,39 @@ class Triples:
 
 
 def measure(
-    prior: DiffusionPrior, base: DiffusionPrior, embed: Embed, *, pairs: int = 100, seed: int = 0
+    prior: DiffusionPrior,
+    base: DiffusionPrior,
+    embed: Embed,
+    *,
+    pairs: int = 100,
+    samples: int = SAMPLES,
+    seed: int = 0,
 ) -> dict[str, Any]:
-    """Return the share of pairs that the image brings closer (distance is 1 - cosine), the distances, and the gate.
+    """Return the share of references that samples come closer to, the mean distances (1 - cosine), and the gate.
+
+    A reference counts as closer by the mean distance of its samples; the share of single samples is stated, too.
 
     Args:
         prior: text-to-image with an IP-Adapter.
         base: the same without, loaded apart: an adapter changes the UNet that it is put into.
         embed: the evaluation's embedding.
+        pairs: references.
+        samples: of each reference, with and without it.
+        seed: of references and noise.
     """
-    triples = draw_triples(prior, pairs, seed=seed)
-    reference, alone, image = (embed(images) for images in (triples.reference, triples.text_alone, triples.with_image))
-    before, after = 1 - cosine_similarity(alone, reference), 1 - cosine_similarity(image, reference)
-    is_patterned = torch.tensor([toy.pattern != "plain" for toy in triples.toys], device=before.device)
+    drawn = [draw_triples(prior, pairs, seed=seed, draw_seed=seed + 1000 * sample) for sample in range(samples)]
+    reference = embed(drawn[0].reference)
+    before = torch.stack([1 - cosine_similarity(embed(triples.text_alone), reference) for triples in drawn])
+    after = torch.stack([1 - cosine_similarity(embed(triples.with_image), reference) for triples in drawn])
+    is_closer = after.mean(0) < before.mean(0)
+    is_patterned = torch.tensor([toy.pattern != "plain" for toy in drawn[0].toys], device=before.device)
     return {
         "pairs": pairs,
-        "closer_share": _mean(after < before),
-        "closer_share_patterned": _mean((after < before)[is_patterned]),
-        "closer_share_plain": _mean((after < before)[~is_patterned]),
+        "samples": samples,
+        "closer_share": _mean(is_closer),
+        "closer_share_patterned": _mean(is_closer[is_patterned]),
+        "closer_share_plain": _mean(is_closer[~is_patterned]),
+        "closer_share_of_single_samples": _mean(after < before),
         "distance_text_alone": _mean(before),
         "distance_with_image": _mean(after),
         "scale_0_max_difference": gate_difference(prior, base, seed=seed),
@@ -72,17 +89,23 @@ def _mean(values: Tensor) -> float | None:
     return round(float(values.float().mean()), 4) if len(values) else None
 
 
-def draw_triples(prior: DiffusionPrior, pairs: int, *, seed: int, scale: float = 1.0) -> Triples:
+def draw_triples(
+    prior: DiffusionPrior, pairs: int, *, seed: int, draw_seed: int | None = None, scale: float = 1.0
+) -> Triples:
     """Render references from near the front and draw both samples of each.
 
     Args:
+        prior: text-to-image with an IP-Adapter.
+        pairs: references.
+        seed: of the references.
+        draw_seed: of the noise; the references' by default.
         scale: of the image prompt.
     """
     rng, device = np.random.default_rng((seed, 1)), prior.alphas_cumprod.device
     toys = held_out_toys(pairs, seed, is_unusual)
     azimuths, elevations = list(rng.uniform(-45, 45, pairs)), list(rng.uniform(0, 30, pairs))
     reference = over(render_many(toys, azimuths, elevations), torch.from_numpy(draw_backgrounds(pairs, rng))).to(device)
-    noise = _noise_like(prior, reference, seed)
+    noise = _noise_like(prior, reference, seed if draw_seed is None else draw_seed)
     alone, image = [], []
     for start in range(0, pairs, BATCH):
         part = slice(start, start + BATCH)

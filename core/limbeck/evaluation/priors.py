@@ -23,6 +23,8 @@ from limbeck.training.cameras import camera_condition
 
 BATCH = 24
 SAMPLER = Sampler(steps=25, guidance_scale=4.0)
+UNGUIDED = Sampler(steps=25, guidance_scale=1.0)
+"""Draws what the prior learnt; guidance sharpens it, the front's share too."""
 VIEWS = 4
 MAX_TURN_DEG = 30.0
 """Of a multi-view group off its front, so that exactly one of the four views is a front view beyond doubt."""
@@ -124,6 +126,7 @@ def measure_text_to_image(
     drawn = draw_prompts(prior, make_prompts(seen, count, rng), seed, progress=progress)
     unseen = draw_prompts(prior, make_prompts(held, third, rng), seed + 1, progress=progress)
     free = draw_prompts(prior, make_prompts(fronted, third, rng), seed + 2, progress=progress)
+    unguided = draw_prompts(prior, free.prompts, seed + 2, sampler=UNGUIDED, progress=progress)
     named = draw_prompts(prior, make_prompts(fronted, third, rng, views=VIEW_WORDS), seed + 3, progress=progress)
     asked = torch.arange(third) % len(VIEW_WORDS)
     hit = judged_views(judges, named) == asked
@@ -134,6 +137,7 @@ def measure_text_to_image(
         **{f"held_out_{name}": value for name, value in _word_figures(judges, unseen).items()},
         "front_prompts": third,
         "front_share_unasked": share(judged_views(judges, free) == 0),
+        "front_share_unasked_without_guidance": share(judged_views(judges, unguided) == 0),
         "named_view_share": share(hit),
         **{f"named_{word.replace(' ', '_')}_share": share(hit[asked == i]) for i, word in enumerate(VIEW_WORDS)},
     }

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Train one of the embedded priors: ``python -m limbeck.training NAME --out FOLDER``."""
+"""Train one of the embedded priors, or all: ``python -m limbeck.training NAME --out FOLDER``."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ TRAININGS: Mapping[str, tuple[str, str]] = {
     "novel-view": ("novel_view", "run"),
     "structure": ("structure", "run"),
     "pair-classifier": ("pair_classifier", "run"),
+    "family": ("family", "run"),
     "embed": ("embed", "run"),
 }
 """What can be trained: the module beside this one, and its function."""

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Train a small CLIP image encoder to tell what a caption may leave out: object, colour, pattern and proportions.
+"""Train a small CLIP image encoder to tell what a caption may leave out: object, colour, pattern, proportions and side.
 
 An encoder that knows nothing would have to learn from the noisy loss of a diffusion model; this takes four minutes.
 """
@@ -34,6 +34,8 @@ WIDTH = 96
 STRETCH_SCALE = 0.15
 """The size of a usual deviation of a log stretch: about one unit of the regression."""
 STRETCH_WEIGHT = 2.0
+SIDE_WEIGHT = 4.0
+"""Of the azimuth's cosine and sine; an embedding that keeps them lets the adapter draw the side that it is shown."""
 
 
 def build_image_encoder() -> Any:
@@ -71,11 +73,11 @@ class Heads(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.sizes = (len(NOUNS), len(COLOR_WORDS), len(PATTERNS), 3)
+        self.sizes = (len(NOUNS), len(COLOR_WORDS), len(PATTERNS), 3, 2)
         self.linear = nn.Linear(WIDTH, sum(self.sizes))
 
     def forward(self, embeds: Tensor) -> tuple[Tensor, ...]:
-        """Return logits of noun, colour and pattern, and the relative log stretch."""
+        """Return logits of noun, colour and pattern, the relative log stretch, and the azimuth's cosine and sine."""
         return self.linear(embeds).split(self.sizes, dim=-1)
 
 
@@ -94,19 +96,24 @@ class EncoderLearner:
         return {"encoder": self.encoder, "heads": self.heads}
 
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
-        """Return the sum of three cross entropies and the error of the proportions."""
+        """Return the sum of three cross entropies and the errors of the proportions and of the side."""
         rng, device = np.random.default_rng((self.settings.seed, 3, step)), self.settings.device
         groups = draw_groups(self.pool, self.settings.batch, rng)
         views = rng.integers(4, size=self.settings.batch)
         rgb = torch.from_numpy(self.pool.images(groups, views, rng)).to(device)
-        *logits, stretch = self.heads(self.encoder(pixel_values=clip_pixels(rgb, rgb.shape[-1])).image_embeds)
+        *logits, stretch, side = self.heads(self.encoder(pixel_values=clip_pixels(rgb, rgb.shape[-1])).image_embeds)
         classes = (self.pool.noun, self.pool.color, self.pool.pattern)
         targets = [torch.from_numpy(indices[groups]).to(device) for indices in classes]
         total = torch.stack([cross_entropy(guess, target) for guess, target in zip(logits, targets, strict=True)]).sum()
         wanted = torch.from_numpy(relative_stretch(self.pool.stretch[groups])).to(device)
+        azimuth = torch.deg2rad(torch.from_numpy(self.pool.azimuth_deg[groups, views]).float())
+        seen_from = torch.stack([azimuth.cos(), azimuth.sin()], 1).to(device)
         total = total + STRETCH_WEIGHT * smooth_l1_loss(stretch, wanted)
+        side_loss = smooth_l1_loss(side, seen_from)
+        total = total + SIDE_WEIGHT * side_loss
         hits = [float((g.argmax(-1) == t).float().mean()) for g, t in zip(logits, targets, strict=True)]
-        return total, dict(zip(("noun", "color", "pattern"), hits, strict=True))
+        figures = dict(zip(("noun", "color", "pattern"), hits, strict=True))
+        return total, {**figures, "side": float(side_loss.detach())}
 
     def export(self, folder: Path) -> None:
         """Write the encoder."""

@@ -28,7 +28,7 @@ from limbeck.training.networks import CAMERA_WIDTH, build_scheduler, build_unet
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
 from limbeck.training.sheets import multi_view_sheet
-from limbeck.training.text_to_image import Captions
+from limbeck.training.text_to_image import MIN_WEIGHT, Captions
 from limbeck.training.trainer import TrainingSettings, train
 
 STEPS = 3000
@@ -74,7 +74,8 @@ class MultiViewLearner:
             return self.unet(xt, t, text, class_labels=camera, return_dict=False)[0]
 
         alphas_cumprod = build_scheduler().alphas_cumprod.to(device)
-        return v_loss(predict, encode(images, self.pca), alphas_cumprod, generator, group=VIEWS)
+        latents = encode(images, self.pca)
+        return v_loss(predict, latents, alphas_cumprod, generator, group=VIEWS, min_weight=MIN_WEIGHT)
 
     def export(self, folder: Path) -> None:
         """Write unet, text encoder, tokenizer, scheduler and vae."""
