@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +53,9 @@ def _text_to_image(request: Request) -> dict[str, Any]:
 
 
 def _multi_view(request: Request) -> dict[str, Any]:
-    return _drawn(request, "multi_view", priors.measure_multi_view)
+    folder = prior_folder(request.prior) / "pair_classifier"
+    classifier = load_pair_classifier(folder, request.device) if folder.is_dir() else None
+    return _drawn(request, "multi_view", functools.partial(priors.measure_multi_view, classifier=classifier))
 
 
 def _drawn(request: Request, role: Any, measure: Callable[..., tuple[dict[str, Any], priors.Drawn]]) -> dict[str, Any]:

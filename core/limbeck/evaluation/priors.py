@@ -14,9 +14,11 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from limbeck.evaluation.loading import Judges
+from limbeck.evaluation.view_pairs import pair_figures
 from limbeck.playset.captions import TEMPLATES, VIEW_WORDS, caption
 from limbeck.playset.things import COLOR_WORDS, FRONTED, NOUNS, held_out_pairs
 from limbeck.priors.diffusion import DiffusionPrior
+from limbeck.priors.pair_classifier import PairClassifier
 from limbeck.priors.prior import Cond
 from limbeck.sampling import Sampler, draw
 from limbeck.training.cameras import camera_condition
@@ -153,21 +155,33 @@ def _word_figures(judges: Judges, drawn: Drawn) -> dict[str, Any]:
 
 
 def measure_multi_view(
-    prior: DiffusionPrior, judges: Judges, *, count: int = 100, seed: int = 0, progress: Progress | None = None
+    prior: DiffusionPrior,
+    judges: Judges,
+    *,
+    classifier: PairClassifier | None = None,
+    count: int = 100,
+    seed: int = 0,
+    progress: Progress | None = None,
 ) -> tuple[dict[str, Any], Drawn]:
     """Return the figures of the multi-view prior over ``count`` prompts of four views, and the pictures.
 
     Prompts name objects with a front, of pairs in training; the first view is within 30 degrees of the front.
+
+    Args:
+        classifier: C(I), to judge pairs of views as well.
     """
     rng = np.random.default_rng((seed, 7))
     asked = make_prompts([pair for pair in seen_pairs() if pair[0] in FRONTED], count, rng)
     turn = rng.uniform(-MAX_TURN_DEG, MAX_TURN_DEG, count)
     azimuth_deg = (turn[:, None] + np.arange(VIEWS) * 90.0).reshape(-1)
-    camera = camera_condition(azimuth_deg, np.repeat(rng.uniform(0, 30, count), VIEWS))
+    elevation_deg = rng.uniform(0, 30, count)
+    camera = camera_condition(azimuth_deg, np.repeat(elevation_deg, VIEWS))
     prompts = [prompt for prompt in asked for _ in range(VIEWS)]
     drawn = draw_prompts(prior, prompts, seed, camera=camera, progress=progress)
     fires = (judged_views(judges, drawn) == 0).view(count, VIEWS)
     noun, color = (answer.view(count, VIEWS) for answer in rightness(judges, drawn))
+    views, azimuths = drawn.rgb.unflatten(0, (count, VIEWS)), azimuth_deg.reshape(count, VIEWS)
+    pairs = {} if classifier is None else pair_figures(classifier, views, azimuths, elevation_deg)
     return {
         "prompts": count,
         "views": VIEWS,
@@ -178,6 +192,7 @@ def measure_multi_view(
         "front_in_the_right_view": share(fires[:, 0]),
         "fronts_per_object": round(float(fires.sum(1).float().mean()), 4),
         "median_azimuth_error_deg": round(float(_azimuth_error(judges, drawn, azimuth_deg).median()), 2),
+        **pairs,
     }, drawn
 
 
