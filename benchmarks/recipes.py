@@ -4,8 +4,9 @@
 
 Each recipe, and each variant of one by ``--set`` alone, makes the same three prompts from the same seed by the command
 that users run. A sheet per recipe shows eight sides of each asset, a row per prompt; ``recipes.json`` has steps,
-seconds per step, forward passes of UNets per step (in passes, and in samples), and peak memory. What was done is not
-done again.
+seconds per step, forward passes of UNets per step (in passes, and in samples), peak memory, and what the judges see on
+the sheets. What was done is not done again. Seconds are of this machine under its load: for fair ones run a few steps
+of each (`--steps 60`) while nothing else runs.
 """
 
 import argparse
@@ -63,10 +64,12 @@ def main() -> None:
         parser.error(f"expected names of {', '.join(VARIANTS)}, got {', '.join(sorted(unknown))}")
     common = ["--seed", str(arguments.seed), "--prior", arguments.prior]
     common += ["--steps", str(arguments.steps)] if arguments.steps else []
-    table = {}
+    from limbeck.evaluation.loading import Judges  # noqa: PLC0415 - the runs need none
+
+    table, judges = {}, Judges.load()
     for name in arguments.names or VARIANTS:
         runs = [_make(name, prompt, common, arguments.out) for prompt in PROMPTS]
-        table[name] = _row(runs)
+        table[name] = _row(runs) | _verdicts(name, arguments.out, judges)
         print(json.dumps({name: table[name]}), flush=True)
         _draw_sheet(name, arguments.out)
     (arguments.out / "recipes.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
@@ -114,6 +117,25 @@ def _row(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "forwards_per_step": round(counts["passes"] / max(1, steps), 2),
         "samples_per_step": round(counts["samples"] / max(1, steps), 1),
         "peak_memory_mb": middle["peak_memory_mb"],
+    }
+
+
+def _verdicts(name: str, out: Path, judges: Any) -> dict[str, Any]:
+    """Return the mean verdicts on a recipe's assets."""
+    from sheet_judge import judge_sheet  # noqa: PLC0415 - the runs need none
+
+    seen = []
+    for prompt in PROMPTS:
+        path, (_, color, noun) = out / _stem(name) / f"{_stem(prompt)}.png", prompt.split()
+        if path.is_file():
+            seen.append(judge_sheet(path, noun, color, judges))
+    if not seen:
+        return {}
+    return {
+        "object_share": round(sum(verdict.object_share for verdict in seen) / len(seen), 3),
+        "color_share": round(sum(verdict.color_share for verdict in seen) / len(seen), 3),
+        "fronts": [verdict.fronts for verdict in seen],
+        "front_first": [verdict.is_front_first for verdict in seen],
     }
 
 
