@@ -39,7 +39,7 @@ from limbeck.training.trainer import TrainingSettings, train
 POSE_STD = 0.3
 """Of the pose's weights in the projection at first, larger than torch's default: from that, views of a run of 3,000
 steps overlapped the true ones less than the input did. Whether this helps is not measured yet."""
-STEPS = 6000
+STEPS = 4000
 BATCH = 16
 THINGS = 4000
 VIEWS = 4
