@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 PROMPTS = ("a blue penguin", "a red chair", "a green frog")
+PICTURE = "PICTURE"
+"""Stands for a true render of the toy from its front, where a recipe starts from a picture."""
 COUNTS = "LIMBECK_BENCHMARK_COUNTS"
 """Variable that names the file to write the counts of a run to."""
 
@@ -38,8 +40,10 @@ VARIANTS: Mapping[str, Sequence[str]] = {
     "modedreamer": (),
     "gsd": (),
     "gsd on VSD": ("--recipe", "gsd", "--set", "variate=lora"),
-    "zero123": (),
-    "magic123": (),
+    "zero123": ("--recipe", "zero123", "--image", PICTURE),
+    "magic123": ("--recipe", "magic123", "--image", PICTURE),
+    "limbeck, given a picture": ("--recipe", "limbeck", "--image", PICTURE),
+    "modedreamer, given a picture": ("--recipe", "modedreamer", "--image", PICTURE),
     "ISM + C(III)": ("--recipe", "luciddreamer", "--set", "energies=multiview"),
     "CSD + C(I) + C(III)": ("--recipe", "csd", "--set", "energies=classifier,multiview"),
     "GSD noise + JSD + ISD variate": (
@@ -88,7 +92,7 @@ def _make(name: str, prompt: str, common: Sequence[str], out: Path) -> dict[str,
     if result.is_file():
         return json.loads(result.read_text(encoding="utf-8"))
     files = ["-o", f"{stem}.glb", "--contact-sheet", f"{stem}.png", "--json"]
-    options = VARIANTS[name] or ("--recipe", name)
+    options = [_picture(prompt, out) if word == PICTURE else word for word in VARIANTS[name] or ("--recipe", name)]
     counts = stem.with_suffix(".counts")
     command = [sys.executable, __file__, "--run", "generate", prompt, *options, *common, *files]
     done = subprocess.run(
@@ -101,6 +105,20 @@ def _make(name: str, prompt: str, common: Sequence[str], out: Path) -> dict[str,
     if done.returncode == 0:
         result.write_text(json.dumps(found), encoding="utf-8")
     return found
+
+
+def _picture(prompt: str, out: Path) -> str:
+    """Render the plain toy that a prompt names from its front, 256 pixels, and return the file's name."""
+    from PIL import Image  # noqa: PLC0415 - only where a picture is needed
+
+    from limbeck.playset.render import render  # noqa: PLC0415
+    from limbeck.playset.things import Thing  # noqa: PLC0415
+
+    _, color, noun = prompt.split()
+    path = out / f"{noun}.png"
+    if not path.is_file():
+        Image.fromarray(render(Thing(noun, color), 0.0, 10.0, size=256).rgba).save(path)
+    return str(path)
 
 
 def _row(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
