@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from jaxtyping import Float32, Int64
+from numpy import ndarray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -44,6 +46,12 @@ pose was a tenth of the token, and after 6,000 steps the UNet still gave the sam
 """
 IMAGE_SHARE = 0.4
 """Of torch's default, for the embedding's weights at first: half the pose's size in the token."""
+FRONT_REFERENCES = 0.7
+"""Share of references that are the view nearest to the front, as a user's picture mostly is.
+
+From references of any azimuth the relative pose alone says nothing about the view to draw, nor does the reference alone;
+no single step towards either lowers the loss, and the pose stayed unheard (2,500 steps).
+"""
 STEPS = 4000
 BATCH = 16
 THINGS = 4000
@@ -72,7 +80,7 @@ class NovelViewLearner:
         """Return the v-prediction loss of one batch: a view of a toy, given another over the same background."""
         rng, count = np.random.default_rng((self.settings.seed, 6, step)), self.settings.batch
         things = rng.integers(len(self.pool), size=count)
-        first, second = rng.permuted(np.tile(np.arange(self.pool.rgba.shape[1]), (count, 1)), axis=1)[:, :2].T
+        first, second = draw_view_pairs(self.pool.azimuth_deg[things], rng)
         behind = draw_backgrounds(count, rng)
         reference, target = (composite(self.pool.rgba[things, views], behind) for views in (first, second))
         pose = relative_pose(*(self._viewpoints(things, views) for views in (first, second)))
@@ -105,6 +113,17 @@ class NovelViewLearner:
         path = folder / "cc_projection" / "diffusion_pytorch_model.safetensors"
         save_file(tensors, path, metadata={"format": "pt"})
         shutil.copytree(self.base.folder / "vae", folder / "vae", dirs_exist_ok=True)
+
+
+def draw_view_pairs(
+    azimuth_deg: Float32[ndarray, "toys views"], rng: np.random.Generator
+) -> tuple[Int64[ndarray, " toys"], Int64[ndarray, " toys"]]:
+    """Return a reference and another view of each toy; ``FRONT_REFERENCES`` of the former are its most frontal one."""
+    off_front = np.abs((azimuth_deg + 180) % 360 - 180)
+    is_front = rng.random(len(azimuth_deg)) < FRONT_REFERENCES
+    order = rng.permuted(np.tile(np.arange(azimuth_deg.shape[1]), (len(azimuth_deg), 1)), axis=1)
+    first = np.where(is_front, off_front.argmin(1), order[:, 0])
+    return first, np.where(order[:, 0] == first, order[:, 1], order[:, 0])
 
 
 def widened(unet: Any) -> UNet2DConditionModel:
@@ -165,6 +184,7 @@ def run(options: TrainingOptions) -> None:
         "batch": BATCH,
         "seed": options.seed,
         "condition_dropout": CONDITION_DROPOUT,
+        "front_references": FRONT_REFERENCES,
         "distance": DISTANCE,
         "weights": sum(p.numel() for module in learner.modules.values() for p in module.parameters()),
     }
