@@ -41,16 +41,16 @@ from limbeck.training.trainer import TrainingSettings, train
 POSE_STD = 2.0
 """Of the pose's weights in the projection at first, far larger than torch's default.
 
-Embeddings have a root mean square of 1.7 in 96 dimensions, a pose has two numbers that sum to 1 in squares. From 0.3 the
-pose was a tenth of the token, and after 6,000 steps the UNet still gave the same picture whatever the pose.
+Embeddings have a root mean square of 1.7 in 96 dimensions, a pose has two numbers that sum to 1 in squares. From 0.3
+the pose was a tenth of the token, and after 6,000 steps the UNet still gave the same picture whatever the pose.
 """
 IMAGE_SHARE = 0.4
 """Of torch's default, for the embedding's weights at first: half the pose's size in the token."""
 FRONT_REFERENCES = 0.7
 """Share of references that are the view nearest to the front, as a user's picture mostly is.
 
-From references of any azimuth the relative pose alone says nothing about the view to draw, nor does the reference alone;
-no single step towards either lowers the loss, and the pose stayed unheard (2,500 steps).
+From references of any azimuth the relative pose alone says nothing about the view to draw, nor does the reference
+alone; no single step towards either lowers the loss, and the pose stayed unheard (2,500 steps).
 """
 STEPS = 4000
 BATCH = 16
