@@ -111,6 +111,12 @@ class Recipe:
         return any(term.needs_orthogonal_views for term in self.terms)
 
     @property
+    def start_setting(self) -> str | None:
+        """The first setting by which a term looks at the shape that the run starts from; None if none does."""
+        found = ((index, term.start_setting) for index, term in enumerate(self.terms))
+        return next((f"terms.{index}.{setting}" for index, setting in found if setting), None)
+
+    @property
     def needs_image(self) -> bool:
         """Whether no run is without a picture: a term looks at it, or the render is held to it and nothing drawn."""
         shown = ("image_prompt", "novel_view")
@@ -177,7 +183,8 @@ def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
     """Return the recipe with dotted keys replaced, in order.
 
     A key is a path in the printed recipe (``terms.1.guidance.scale``), a field of the first term (``variate``), or one
-    of ``SHORT_NAMES``. A part that has kinds can be set by its kind's name: ``variate=uncond``.
+    of ``SHORT_NAMES``. A part that has kinds can be set by its kind's name: ``variate=uncond``. A part of a list goes
+    with ``none``: ``terms.1=none``.
 
     Raises:
         LimbeckError: E_SETTING_UNKNOWN, E_RECIPE_INVALID.
@@ -204,11 +211,18 @@ def _set(plain: dict[str, Any], path: list[str], value: Any, key: str) -> None:
     for depth, part in enumerate(path[:-1]):
         node = _child(node, part, key, path[:depth])
     existing = _child(node, path[-1], key, path[:-1])
+    if isinstance(node, list) and isinstance(existing, dict) and _is_none(value):
+        del node[int(path[-1])]
+        return
     if isinstance(existing, dict) and "kind" in existing and isinstance(value, str):
         value = {"kind": value}
     if path[-1] in _PARTS:
         value = _filled(_PARTS[path[-1]], value)
     node[int(path[-1]) if isinstance(node, list) else path[-1]] = value
+
+
+def _is_none(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value.lower() in ("none", "off"))
 
 
 def _filled(part: Any, value: Any) -> Any:
