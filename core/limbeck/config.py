@@ -249,12 +249,12 @@ def _child(node: Any, part: str, key: str, parents: list[str]) -> Any:
 
 def _invalid(error: ValidationError) -> LimbeckError:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the recipe"
-    came = json.dumps(first.get("input"), default=str)
+    where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
     text = first["msg"].removeprefix("Value error, ")
+    if where or not text.startswith("terms."):
+        text = f"{where or 'the recipe'}: {text}"
+    if ", got " not in text and not isinstance(first.get("input"), Mapping):
+        text += f", got {json.dumps(first.get('input'), default=str)[:120]}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return LimbeckError(
-        "E_RECIPE_INVALID",
-        f"{where}: {text}, got {came[:120]}{more}" if "got" not in text else f"{where}: {text}{more}",
-        "run 'limbeck recipes show NAME --json' for a valid recipe to start from",
-    )
+    remedy = "run 'limbeck recipes show NAME --json' for a valid recipe to start from"
+    return LimbeckError("E_RECIPE_INVALID", text + more, remedy)

@@ -58,6 +58,7 @@ VARIANTS = {
         | {"neighbours_deg": 5, "views": 8, "perp_neg": "on"},
     ),
     "structure": ("dreamfusion", {"prior": "structure"}),
+    "jsd refined": ("jointdreamer", {"steps": 2, "refine": 2, "mesh.faces": 400, "mesh.resolution": 8}),
 }
 
 
