@@ -211,14 +211,15 @@ def _set(plain: dict[str, Any], path: list[str], value: Any, key: str) -> None:
     for depth, part in enumerate(path[:-1]):
         node = _child(node, part, key, path[:depth])
     existing = _child(node, path[-1], key, path[:-1])
+    last: Any = int(path[-1]) if isinstance(node, list) else path[-1]
     if isinstance(node, list) and isinstance(existing, dict) and _is_none(value):
-        del node[int(path[-1])]
+        del node[last]
         return
     if isinstance(existing, dict) and "kind" in existing and isinstance(value, str):
         value = {"kind": value}
     if path[-1] in _PARTS:
         value = _filled(_PARTS[path[-1]], value)
-    node[int(path[-1]) if isinstance(node, list) else path[-1]] = value
+    node[last] = value
 
 
 def _is_none(value: Any) -> bool:
