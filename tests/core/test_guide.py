@@ -116,7 +116,7 @@ def test_noise_on_the_start_sits_on_its_points_and_needs_them():
     drawn = noise(latents, t, alphas_cumprod, torch.Generator().manual_seed(1), context)
     same = ConsistentNoise()(latents, t, alphas_cumprod, torch.Generator().manual_seed(1), given)
     assert torch.equal(drawn.noise, same.noise)
-    with pytest.raises(ValueError, match="expected points of the start"):
+    with pytest.raises(ValueError, match="expected points for consistent noise, got none of the start"):
         noise(latents, t, alphas_cumprod, torch.Generator(), given)
 
 

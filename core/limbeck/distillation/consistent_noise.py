@@ -85,7 +85,7 @@ class ConsistentNoise:
             ValueError: without points.
         """
         if context is None:
-            raise ValueError("expected a context for consistent noise, got none")
+            raise ValueError("expected points for consistent noise, got no context")
         _, channels, h, w = latents.shape
         cloud, cameras = self._cloud(context), context.cameras.resized(w, h)
         placed = place_children(cloud, cameras, surface_depth(context), self, generator)
@@ -98,7 +98,7 @@ class ConsistentNoise:
             given = context.guide.points
             return PointCloud(given.positions, given.sigmas, context.radius)
         if self.points == "start" or context.points is None or context.point_sigmas is None:
-            raise ValueError(f"expected points of the {self.points} for consistent noise, got none")
+            raise ValueError(f"expected points for consistent noise, got none of the {self.points}")
         return PointCloud(context.points.detach(), context.point_sigmas.detach(), context.radius)
 
 
