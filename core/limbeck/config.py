@@ -111,6 +111,12 @@ class Recipe:
         return any(term.needs_orthogonal_views for term in self.terms)
 
     @property
+    def start_setting(self) -> str | None:
+        """The first setting by which a term looks at the shape that the run starts from; None if none does."""
+        found = ((index, term.start_setting) for index, term in enumerate(self.terms))
+        return next((f"terms.{index}.{setting}" for index, setting in found if setting), None)
+
+    @property
     def needs_image(self) -> bool:
         """Whether no run is without a picture: a term looks at it, or the render is held to it and nothing drawn."""
         shown = ("image_prompt", "novel_view")
@@ -177,7 +183,8 @@ def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
     """Return the recipe with dotted keys replaced, in order.
 
     A key is a path in the printed recipe (``terms.1.guidance.scale``), a field of the first term (``variate``), or one
-    of ``SHORT_NAMES``. A part that has kinds can be set by its kind's name: ``variate=uncond``.
+    of ``SHORT_NAMES``. A part that has kinds can be set by its kind's name: ``variate=uncond``. A part of a list goes
+    with ``none``: ``terms.1=none``.
 
     Raises:
         LimbeckError: E_SETTING_UNKNOWN, E_RECIPE_INVALID.
@@ -204,11 +211,19 @@ def _set(plain: dict[str, Any], path: list[str], value: Any, key: str) -> None:
     for depth, part in enumerate(path[:-1]):
         node = _child(node, part, key, path[:depth])
     existing = _child(node, path[-1], key, path[:-1])
+    last: Any = int(path[-1]) if isinstance(node, list) else path[-1]
+    if isinstance(node, list) and isinstance(existing, dict) and _is_none(value):
+        del node[last]
+        return
     if isinstance(existing, dict) and "kind" in existing and isinstance(value, str):
         value = {"kind": value}
     if path[-1] in _PARTS:
         value = _filled(_PARTS[path[-1]], value)
-    node[int(path[-1]) if isinstance(node, list) else path[-1]] = value
+    node[last] = value
+
+
+def _is_none(value: Any) -> bool:
+    return value is None or (isinstance(value, str) and value.lower() in ("none", "off"))
 
 
 def _filled(part: Any, value: Any) -> Any:
@@ -235,12 +250,12 @@ def _child(node: Any, part: str, key: str, parents: list[str]) -> Any:
 
 def _invalid(error: ValidationError) -> LimbeckError:
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the recipe"
-    came = json.dumps(first.get("input"), default=str)
+    where = "".join(f"{part}." for part in first["loc"]).removesuffix(".")
     text = first["msg"].removeprefix("Value error, ")
+    if where or not text.startswith("terms."):
+        text = f"{where or 'the recipe'}: {text}"
+    if ", got " not in text and not isinstance(first.get("input"), Mapping):
+        text += f", got {json.dumps(first.get('input'), default=str)[:120]}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return LimbeckError(
-        "E_RECIPE_INVALID",
-        f"{where}: {text}, got {came[:120]}{more}" if "got" not in text else f"{where}: {text}{more}",
-        "run 'limbeck recipes show NAME --json' for a valid recipe to start from",
-    )
+    remedy = "run 'limbeck recipes show NAME --json' for a valid recipe to start from"
+    return LimbeckError("E_RECIPE_INVALID", text + more, remedy)

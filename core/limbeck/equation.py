@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import fields
 
 from limbeck.config import Recipe
-from limbeck.distillation.term import Term
+from limbeck.distillation.consistent_noise import ConsistentNoise
+from limbeck.distillation.term import AnyEnergy, Noise, Term
 from limbeck.schedules import Schedule, as_plain
 
 VARIATES = {
@@ -30,7 +31,7 @@ ENERGIES = {"pair_classifier": "C(I)", "novel_view": "C(II)", "multi_view": "C(I
 
 
 def equation_of(recipe: Recipe) -> list[str]:
-    """Return one line per term, and one each for references, the picture and regularisers where they are used."""
+    """Return one line per term, and one each for what else is used: references, picture, regularisers, refinement."""
     lines = [_term_line(index, term) for index, term in enumerate(recipe.terms)]
     if recipe.references is not None:
         lines.append(f"+ {_show(recipe.references.weight)} x squared error to four drawn reference views")
@@ -39,7 +40,13 @@ def equation_of(recipe: Recipe) -> list[str]:
         lines.append(f"+ {_show(recipe.picture_weight)} x squared error to the picture at its own camera{given}")
     regularisers = recipe.regularisers
     used = [field.name for field in fields(regularisers) if as_plain(getattr(regularisers, field.name)) != 0.0]
-    return [*lines, f"+ regularisers: {', '.join(used)}"] if used else lines
+    lines += [f"+ regularisers: {', '.join(used)}"] if used else []
+    return [*lines, _refinement_line(recipe)] if recipe.refine else lines
+
+
+def _refinement_line(recipe: Recipe) -> str:
+    what = "its vertices and colours, with every schedule at its end"
+    return f"then {recipe.refine} steps on the extracted mesh, {what}"
 
 
 def _term_line(index: int, term: Term) -> str:
@@ -47,27 +54,37 @@ def _term_line(index: int, term: Term) -> str:
     t_range = f"t in [{_show(term.timesteps.t_min)}, {_show(term.timesteps.t_max)}] T, {shared}"
     weight = f"{_show(term.weight)} x {WEIGHTINGS[term.weighting]}"
     residual = f"{_target(term)} - {VARIATES[term.variate.kind]}{_energies(term)}"
-    return f"term {index} on {term.prior}: {weight} x ({residual}), {t_range}, noise {term.noise.kind}{_rest(term)}"
+    noise = term.noise.kind + (" on the start's points" if _sits_on_start(term.noise) else "")
+    return f"term {index} on {term.prior}: {weight} x ({residual}), {t_range}, noise {noise}{_rest(term)}"
+
+
+def _sits_on_start(noise: Noise) -> bool:
+    return isinstance(noise, ConsistentNoise) and noise.points == "start"
 
 
 def _target(term: Term) -> str:
     """Return the guided prediction, written out."""
-    target = f"eps({TARGETS[term.prior]})"
+    conditions = TARGETS[term.prior] + (" of the start" if term.start_setting == "control" else "")
+    target = f"eps({conditions})"
     guidance = term.guidance
     direction = f"({target} - eps(uncond)"
     if guidance.perp_neg is not None:
         direction += f" + {_show(guidance.perp_neg.strength)} sum_i w_i(view) (e_i orthogonal to it)"
     guided = f"eps(uncond) + {_show(guidance.scale)} {direction})"
-    if guidance.rescale:
-        guided = f"rescale {guidance.rescale:g} of {guided}"
+    if any(share for _, share in guidance.rescale.points):
+        guided = f"rescale {_show(guidance.rescale)} of {guided}"
     return f"walk down by [{guided}]" if guidance.multi_step else f"[{guided}]"
 
 
 def _energies(term: Term) -> str:
     if not term.energies:
         return ""
-    terms = [f"{_show(energy.weight)} dC/dx_t of {ENERGIES[energy.kind]}" for energy in term.energies]
-    return f" - {_show(term.energy_weight)} sigma_t ({' + '.join(terms)})"
+    return f" - {_show(term.energy_weight)} sigma_t ({' + '.join(map(_energy, term.energies))})"
+
+
+def _energy(energy: AnyEnergy) -> str:
+    limit = "" if energy.max_share is None else f" (at most {energy.max_share:g} |r|)"
+    return f"{_show(energy.weight)} dC/dx_t of {ENERGIES[energy.kind]}{limit}"
 
 
 def _rest(term: Term) -> str:

@@ -24,6 +24,7 @@ from limbeck.assets.texture import require_texture_memory
 from limbeck.config import Recipe, recipe_to_plain
 from limbeck.devices import choose_device
 from limbeck.distillation.conditioning import Conditioned
+from limbeck.distillation.guide import guide_from
 from limbeck.distillation.loop import Scene, StepReport, optimise
 from limbeck.distillation.references import PosedImages, draw_references
 from limbeck.distillation.state import RunState, initial_state, state_from_tensors, state_to_tensors
@@ -111,8 +112,9 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
     references = _draw_references(state, settings, models, device)
     if resume is not None:
         state = state_from_tensors(resume.tensors, recipe, device, models.speakers)
+    guide = guide_from(settings.start, device) if settings.start and recipe.start_setting else None
     held_to = (models.picture, models.targets)
-    scene = Scene(settings.rig or recipe.rig, models.speakers, references, device, models.critics, *held_to)
+    scene = Scene(settings.rig or recipe.rig, models.speakers, references, device, models.critics, *held_to, guide)
     yield from _optimise(state, settings, scene)
     yield Progress("extracting", 0, 0, "the mesh and its texture" if settings.texture_size else "the mesh")
     mesh = _final_mesh(state, settings)

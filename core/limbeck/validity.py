@@ -39,11 +39,11 @@ def _broken(term: Term) -> Iterator[str]:
 
 def _broken_by_sector(term: Term) -> Iterator[str]:
     if term.prior == "multi_view":
-        yield "expected no sector_deg for a term on the multi-view prior, which needs all four views"
+        yield "expected no sector_deg for a term on the multi-view prior, which needs all four views, got one"
     if any(energy.views_per_group > 1 for energy in term.energies):
-        yield "expected no sector_deg for a term with energies that compare views, which need all of them"
+        yield "expected no sector_deg for a term with energies that compare views, which need all of them, got one"
     if term.consistency is not None:
-        yield "expected no sector_deg for a term with a consistency loss, which compares neighbouring views"
+        yield "expected no sector_deg for a term with a consistency loss, which compares neighbouring views, got one"
 
 
 def _broken_by_energies(term: Term) -> Iterator[str]:

@@ -14,6 +14,7 @@ from limbeck.errors import LimbeckError
 from limbeck.generate import GenerationSettings, with_steps
 from limbeck.image_use import require_image
 from limbeck.recipes import load_recipe
+from limbeck.representations.choose import require_start
 from limbeck.representations.shape import Shape, read_shape
 from limbeck.rigs import CameraListRig, OrbitRig, Placement, Rig
 from limbeck_protocol.job import JobSpec
@@ -33,6 +34,7 @@ def plan(job: JobSpec) -> GenerationSettings:
     rig, placement = _plan_rig(job.rig, recipe.rig) if job.rig else (None, start.placement() if start else Placement())
     references = plan_references(job.references, placement)
     require_image(recipe, references)
+    require_start(recipe, start)
     return GenerationSettings(
         prompt=job.prompt.strip(),
         negative_prompt=job.negative_prompt.strip(),
@@ -62,12 +64,14 @@ def _plan_recipe(job: JobSpec) -> Recipe:
     recipe = load_recipe(job.recipe) if isinstance(job.recipe, str) else recipe_from_plain(job.recipe)
     recipe = override(recipe, job.overrides)
     if job.lock_geometry:
-        recipe = override(recipe, {"representation": "mesh"})
+        unasked = {} if "refine" in job.overrides else {"refine": 0}
+        recipe = override(recipe, {"representation": "mesh", **unasked})
     if job.format == "splats" and (recipe.representation != "gaussians" or recipe.refine):
         raise LimbeckError(
             "E_FORMAT",
-            f"expected representation=gaussians without refine for --format splats, got {recipe.representation}",
-            "choose another format",
+            "expected representation=gaussians and refine=0 for --format splats, "
+            f"got {recipe.representation} and {recipe.refine}",
+            "choose another format, or set both",
         )
     return recipe if job.steps is None else with_steps(recipe, job.steps)
 

@@ -166,6 +166,28 @@ def test_any_product_can_be_written_on_one_line(name, line):
     assert (term.variate.kind, len(term.energies)) == (line["variate"], line["energies"].count(":"))
 
 
+def test_a_term_goes_with_none():
+    two = load_recipe("modedreamer")
+    assert override(two, {"terms.1": "none"}).terms == two.terms[:1]
+    assert override(two, {"terms.0": None}).terms == two.terms[1:]
+    with pytest.raises(LimbeckError, match="at least one term"):
+        override(two, {"terms.1": "none", "terms.0": "none"})
+
+
+def test_only_the_steps_that_refine_see_a_jump_at_the_end():
+    scale = load_recipe("jointdreamer").terms[0].guidance.scale
+    assert (scale(0.9999), scale(1.0)) == (16.0, 23.0)
+    (line,) = [line for line in equation_of(load_recipe("jointdreamer")) if line.startswith("then ")]
+    assert "150 steps on the extracted mesh" in line
+
+
+def test_a_rule_of_a_term_is_named_once_and_without_the_whole_recipe():
+    with pytest.raises(LimbeckError) as refused:
+        override(load_recipe("mvdream"), {"sector_deg": [-45, 45]})
+    expected = "terms.0: expected no sector_deg for a term on the multi-view prior, which needs all four views, got one"
+    assert refused.value.message == expected
+
+
 def test_later_keys_reach_into_a_part_that_a_word_has_set():
     changes = {"energies": "classifier:1,multiview:5", "energies.1.mask": "none", "perp_neg": "on"}
     term = override(load_recipe("dreamfusion"), changes | {"perp_neg.family": "luciddreamer"}).terms[0]

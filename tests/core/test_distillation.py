@@ -64,7 +64,7 @@ def test_guidance_is_linear_in_its_scale():
 def test_a_full_rescale_gives_x0_the_spread_of_the_text_branch():
     _, noised = _at(400)
     preds = {"text": torch.randn(3, 3, 4, 4), "uncond": torch.randn(3, 3, 4, 4)}
-    guided = ClassifierFreeGuidance(scale=constant(20.0), rescale=1.0)(preds, noised, 0.0, views_per_group=3)
+    guided = ClassifierFreeGuidance(scale=constant(20.0), rescale=constant(1.0))(preds, noised, 0.0, views_per_group=3)
     torch.testing.assert_close(predict_x0(guided, noised).std(), predict_x0(preds["text"], noised).std())
 
 

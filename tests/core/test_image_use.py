@@ -17,7 +17,7 @@ SQUARE = np.asarray(disc(64, 64, centre=(32, 32)))
 CAMERA = ring_cameras(1, elevation_deg=10, fov_y_deg=45, distance=3, size=64)
 PROMPT, POSED = Reference(SQUARE), Reference(SQUARE, CAMERA, use="both")
 TARGET, ASIDE = Reference(SQUARE, CAMERA, use="photometric"), Reference(SQUARE, CAMERA)
-LOOKING = ("modedreamer", "zero123", "magic123")
+LOOKING = ("modedreamer", "isd", "isd-shifted", "ip-sds", "ip-vsd", "zero123", "magic123")
 
 
 def _says(recipe, *references):

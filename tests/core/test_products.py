@@ -74,7 +74,8 @@ def test_sjc_is_sds_with_a_weight_of_one():
 @pytest.mark.parametrize("rescale", [0.0, 0.5])
 def test_mvdreams_reconstruction_loss_is_sds_weighted_by_gamma(rescale):
     prior = replace(PRIOR, spec=replace(PRIOR.spec, views_per_group=4))
-    term = Term(guidance=_guided(50.0, rescale=rescale), weighting="gamma", timesteps=Timesteps(is_shared=True))
+    guidance = _guided(50.0, rescale=constant(rescale))
+    term = Term(guidance=guidance, weighting="gamma", timesteps=Timesteps(is_shared=True))
     found = _gradient(term, condition(prior, "a", ""))
     noised = _noised(term)
     preds = {"text": _eps(noised.xt, noised.t, 2.0), "uncond": _eps(noised.xt, noised.t, 0.0)}

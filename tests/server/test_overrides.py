@@ -14,12 +14,13 @@ from limbeck.config import Recipe, override, recipe_to_plain
 from limbeck.errors import LimbeckError
 from limbeck.recipes import CARDS, load_recipe
 from limbeck_protocol.errors import JobError
-from limbeck_protocol.job import JobSpec
+from limbeck_protocol.job import Init, JobSpec, blob_of
 from limbeck_protocol.overrides import parse_override, parse_overrides
 from limbeck_server.commands.recipes import flatten
 from limbeck_server.plan import plan
 
 CHANGED = 0.123
+POINTS = Init("points", blob_of(b"0 0 0\n0 0 1\n0 1 0\n", ".xyz"))
 
 
 @pytest.mark.parametrize("name", sorted(CARDS))
@@ -28,7 +29,7 @@ def test_every_printed_line_can_be_given_back(name: str) -> None:
     lines = [f"{key}={json.dumps(value)}" for key, value in flatten(recipe_to_plain(recipe))]
     overrides = dict(parse_override(line) for line in lines)
     assert len(overrides) == len(lines) > 50
-    job = JobSpec("a cat", recipe=name, overrides=overrides)
+    job = JobSpec("a cat", recipe=name, overrides=overrides, init=POINTS if recipe.start_setting else Init())
     assert plan(job).recipe == recipe
 
 

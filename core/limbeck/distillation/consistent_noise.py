@@ -34,6 +34,8 @@ from limbeck.distillation.placing import Placed, PointCloud, background_sphere, 
 
 OPAQUE = 0.5
 """Opacity from which a pixel has a surface."""
+PointSource = Literal["object", "start"]
+"""Where the noise's points are: on the object as it is, or on the shape that the run starts from."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,14 @@ class ConsistentNoise:
         background_radius: of the sphere of points behind everything, in radii of the object; at least twice as far as
             the farthest camera.
         background_per_pixel: how many of the sphere's children a pixel in the centre of a view gets on average.
+        points: whose points carry the noise: the ``object``'s own, or those of the shape that the run starts from.
     """
 
     children: int = 9
     depth_tolerance: float = 0.05
     background_radius: float = 10.0
     background_per_pixel: float = 8.0
+    points: PointSource = "object"
     kind: Literal["consistent"] = "consistent"
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -80,15 +84,22 @@ class ConsistentNoise:
         Raises:
             ValueError: without points.
         """
-        if context is None or context.points is None or context.point_sigmas is None:
-            raise ValueError("expected points for consistent noise, got a representation without points")
+        if context is None:
+            raise ValueError("expected points for consistent noise, got no context")
         _, channels, h, w = latents.shape
-        cloud = PointCloud(context.points.detach(), context.point_sigmas.detach(), context.radius)
-        cameras = context.cameras.resized(w, h)
+        cloud, cameras = self._cloud(context), context.cameras.resized(w, h)
         placed = place_children(cloud, cameras, surface_depth(context), self, generator)
         noise = _noise_of(placed, cloud, cameras, channels, self, generator)
         noised = add_noise(latents, noise.to(latents), t, alphas_cumprod)
         return replace(noised, shared=shared_share(placed))
+
+    def _cloud(self, context: StepContext) -> PointCloud:
+        if self.points == "start" and context.guide is not None:
+            given = context.guide.points
+            return PointCloud(given.positions, given.sigmas, context.radius)
+        if self.points == "start" or context.points is None or context.point_sigmas is None:
+            raise ValueError(f"expected points for consistent noise, got none of the {self.points}")
+        return PointCloud(context.points.detach(), context.point_sigmas.detach(), context.radius)
 
 
 def integral_noise(

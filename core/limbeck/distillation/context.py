@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from limbeck.cameras import Cameras
+from limbeck.distillation.guide import Guide
 from limbeck.distillation.requests import Eps
 from limbeck.representations.representation import Rendering
 
@@ -28,6 +29,7 @@ class StepContext:
         point_sigmas: the points' own mean standard deviation in world units.
         radius: of the ball that holds the object, in world units.
         pairs: rows of neighbouring views (``Recipe.neighbours_deg``); None without neighbours.
+        guide: the shape that the run starts from; None where no part looks at it.
         empty_eps: the term's prior with the empty prompt, for noise that is a path of the model itself.
     """
 
@@ -39,4 +41,5 @@ class StepContext:
     point_sigmas: Float[Tensor, " points"] | None = None
     radius: float = 1.0
     pairs: Int[Tensor, "pairs 2"] | None = None
+    guide: Guide | None = None
     empty_eps: Eps | None = None

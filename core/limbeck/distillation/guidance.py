@@ -41,13 +41,13 @@ class ClassifierFreeGuidance:
 
     Attributes:
         scale: s above.
-        rescale: share of the rescaled x0 in the result, 0 to 1; MVDream's code takes 0.5.
+        rescale: share of the rescaled x0 in the result, 0 to 1, over the run; MVDream's code takes 0.5.
         perp_neg: steers away from other views than the prompt's; its prompts are interpolated between view words.
         multi_step: walks down to x0 in several guided steps instead of one.
     """
 
     scale: Schedule = constant(7.5)
-    rescale: float = 0.0
+    rescale: Schedule = constant(0.0)
     perp_neg: PerpNegSwitch = None
     multi_step: MultiStepSwitch = None
     kind: Literal["cfg"] = "cfg"
@@ -56,8 +56,9 @@ class ClassifierFreeGuidance:
 
     def __post_init__(self) -> None:
         """Refuse a share outside 0 to 1."""
-        if not 0.0 <= self.rescale <= 1.0:
-            raise ValueError(f"expected a rescale from 0 to 1, got {self.rescale}")
+        shares = [share for _, share in self.rescale.points]
+        if not all(0.0 <= share <= 1.0 for share in shares):
+            raise ValueError(f"expected a rescale from 0 to 1, got {shares}")
 
     @property
     def branches(self) -> tuple[Branch, ...]:
@@ -91,7 +92,8 @@ class ClassifierFreeGuidance:
                 raise ValueError("expected cameras for Perp-Neg, whose weights depend on the view, got none")
             direction = perpendicular(noise_preds, self.perp_neg.weights(cameras, progress))
         guided = uncond + self.scale(progress) * direction
-        return rescale_x0(guided, text, noised, self.rescale, views_per_group) if self.rescale else guided
+        share = self.rescale(progress)
+        return rescale_x0(guided, text, noised, share, views_per_group) if share else guided
 
 
 def rescale_x0(

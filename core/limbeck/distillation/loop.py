@@ -17,6 +17,7 @@ from limbeck.config import Recipe
 from limbeck.distillation.conditioning import Speaker
 from limbeck.distillation.context import StepContext
 from limbeck.distillation.energies.energy import Critics
+from limbeck.distillation.guide import Guide
 from limbeck.distillation.references import PosedImages, photometric_loss, target_loss
 from limbeck.distillation.residual import Helpers, residual, surrogate_loss, trained_cond
 from limbeck.distillation.state import RunState, make_optimizer, set_learning_rates
@@ -46,6 +47,7 @@ class Scene:
         critics: what the recipe's energies need.
         picture: the image prompt and its camera, if any.
         targets: the user's posed pictures that the render is held to, if any.
+        guide: the shape that the run starts from, where a term looks at it.
     """
 
     rig: Rig
@@ -55,6 +57,7 @@ class Scene:
     critics: Critics = Critics()
     picture: PosedImages | None = None
     targets: Targets | None = None
+    guide: Guide | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
     background = _background(recipe, scene, state.generators["background"])
     with_normals = recipe.regularisers.orientation(progress) > 0
     rendering = state.representation.render(cameras, background, with_normals=with_normals)
-    context = _context(state, recipe, rendering, cameras, progress)
+    context = replace(_context(state, recipe, rendering, cameras, progress), guide=scene.guide)
     found = [_term_loss(index, term, scene, context, state) for index, term in enumerate(recipe.terms)]
     regularisation = recipe.regularisers(rendering, state.representation, progress)
     losses = [one.loss for one in found] + [regularisation, _reference_loss(state, recipe, scene, background, progress)]

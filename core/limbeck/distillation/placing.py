@@ -184,5 +184,8 @@ def shared_share(placed: Placed) -> float:
 
 def spacing_sigmas(points: Float[Tensor, "points 3"], neighbours: int = 3) -> Float[Tensor, " points"]:
     """Return half of each point's mean distance to its nearest neighbours, for points that are no Gaussians."""
-    found = KDTree(points.detach().cpu().numpy()).query(points.detach().cpu().numpy(), k=neighbours + 1)[0]
+    places, count = points.detach().cpu().numpy(), min(neighbours, len(points) - 1)
+    if count < 1:
+        raise ValueError(f"expected at least two points, which have a distance, got {len(points)}")
+    found = KDTree(places).query(places, k=count + 1)[0]
     return torch.from_numpy(found[:, 1:].mean(1) / 2).to(points)

@@ -132,6 +132,11 @@ class Asker:
 
     def _control(self) -> Float[Tensor, "views 3 H W"]:
         rendering, size = self.context.rendering, self.speaker.prior.spec.image_size
+        if self.term.control == "start":
+            if self.context.guide is None:
+                raise ValueError("expected the shape that the run starts from for control=start, got none")
+            depth = self.context.guide.depth(self.context.cameras.resized(size, size))
+            return depth_control(depth, depth > 0)
         control = depth_control(rendering.depth[:, 0].detach(), rendering.alpha[:, 0].detach() > OPAQUE)
         if control.shape[-1] == size:
             return control

@@ -16,7 +16,7 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from limbeck.distillation.conditioning import ViewPrompts
 from limbeck.distillation.consistency import Consistency
-from limbeck.distillation.consistent_noise import ConsistentNoise
+from limbeck.distillation.consistent_noise import ConsistentNoise, PointSource
 from limbeck.distillation.energies.energy import CriticRole
 from limbeck.distillation.energies.multiview import MultiViewEnergy
 from limbeck.distillation.energies.novel_view import NovelViewEnergy
@@ -96,7 +96,9 @@ class Term:
         view_prompts: whether prompts say from where the view looks; "interpolated" mixes neighbouring words.
         negative: share of the negative prompt in the unconditional branch, the rest being the empty prompt.
         image_scale: gate of the image prompt, for the prior that has one.
-        control_scale: gate of the rendered depth as control, for the prior that takes one.
+        control: whose depth the ``structure`` prior is held to: the object's own as it is rendered, or that of the
+            shape that the run starts from.
+        control_scale: gate of that control.
         sector_deg: azimuths [low, high) of the views that the term looks at, or None for all of them.
     """
 
@@ -113,6 +115,7 @@ class Term:
     view_prompts: ViewPrompts = True
     negative: Schedule = constant(1.0)
     image_scale: Schedule = constant(0.5)
+    control: PointSource = "object"
     control_scale: Schedule = constant(1.0)
     sector_deg: tuple[float, float] | None = None
 
@@ -137,6 +140,13 @@ class Term:
         """Whether all views of a step have one timestep."""
         shared = self.timesteps.is_shared
         return self.needs_orthogonal_views if shared is None else shared
+
+    @property
+    def start_setting(self) -> str | None:
+        """The setting by which the term looks at the shape that the run starts from; None if none does."""
+        if self.prior == "structure" and self.control == "start":
+            return "control"
+        return "noise.points" if isinstance(self.noise, ConsistentNoise) and self.noise.points == "start" else None
 
     @property
     def critics(self) -> tuple[CriticRole, ...]:

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from limbeck.errors import LimbeckError
+from limbeck.recipes.variants import VARIANTS
 
 if TYPE_CHECKING:
     from limbeck.config import Recipe
@@ -34,10 +35,21 @@ CARDS: Mapping[str, RecipeCard] = {
     "prolificdreamer": RecipeCard("arXiv:2305.16213", "VSD: against a copy of the prior that learns the renders"),
     "scaledreamer": RecipeCard("arXiv:2407.02040", "ASD: against the prior itself at a later timestep"),
     "luciddreamer": RecipeCard("arXiv:2311.11284", "ISM: along the prior's own path from render to noise"),
+    "luciddreamer-naive": RecipeCard("arXiv:2311.11284", "the naive multi-step objective that ISM simplifies"),
+    "luciddreamer-avatar": RecipeCard("arXiv:2311.11284", "ISM held to a posed body, given with --init MESH"),
     "mvdream": RecipeCard("arXiv:2308.16512", "SDS on a multi-view prior: four views at once, one front"),
     "jointdreamer": RecipeCard("arXiv:2407.12291", "JSD: SDS whose views must agree, by a multi-view prior's energy"),
-    "modedreamer": RecipeCard("arXiv:2411.18135", "ISD: guided by one picture, against the prior without it"),
+    "jointdreamer-i": RecipeCard("arXiv:2407.12291", "JSD by C(I), a classifier of pairs of views"),
+    "jointdreamer-ii": RecipeCard("arXiv:2407.12291", "JSD by C(II), a novel-view prior"),
+    "jointdreamer-i-iii": RecipeCard("arXiv:2407.12291", "JSD by C(I) and C(III) together"),
+    "modedreamer": RecipeCard("arXiv:2411.18135", "ISD: guided by one picture, and SDS on a multi-view prior"),
+    "isd": RecipeCard("arXiv:2411.18135", "ISD alone: guided by one picture, against the prior without it"),
+    "isd-shifted": RecipeCard("arXiv:2411.18135", "ISD alone, against the prior without picture at a later timestep"),
+    "ip-sds": RecipeCard("arXiv:2411.18135", "SDS guided by one picture"),
+    "ip-vsd": RecipeCard("arXiv:2411.18135", "VSD guided by one picture"),
     "gsd": RecipeCard("arXiv:2406.16695", "SDS with noise that sticks to surfaces, and consistent gradients"),
+    "gsd-vsd": RecipeCard("arXiv:2406.16695", "VSD with noise that sticks to surfaces, and consistent gradients"),
+    "gsd-cloud": RecipeCard("arXiv:2406.16695", "GSD on a point cloud, given with --init POINTS (on 3DFuse)"),
     "zero123": RecipeCard("arXiv:2303.11328", "one picture, a novel-view prior"),
     "magic123": RecipeCard("arXiv:2306.17843", "one picture, a novel-view and a text-to-image prior"),
 }
@@ -50,8 +62,13 @@ def load_recipe(name: str) -> Recipe:
         LimbeckError: E_RECIPE_UNKNOWN.
     """
     require_known(name)
-    recipe: Callable[[], Recipe] = import_module(f"limbeck.recipes.{name}").recipe
-    return recipe()
+    if name not in VARIANTS:
+        recipe: Callable[[], Recipe] = import_module(f"limbeck.recipes.{name.replace('-', '_')}").recipe
+        return recipe()
+    from limbeck.config import override  # noqa: PLC0415 - imports torch
+
+    variant = VARIANTS[name]
+    return replace(override(load_recipe(variant.base), variant.settings), name=name, summary=CARDS[name].summary)
 
 
 def require_known(name: str) -> None:

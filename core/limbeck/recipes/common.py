@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from limbeck.config import Recipe
 from limbeck.distillation.guidance import ClassifierFreeGuidance
+from limbeck.distillation.references import DrawnImage
 from limbeck.distillation.regularisers import Regularisers
 from limbeck.distillation.term import Term
 from limbeck.distillation.timesteps import Timesteps
+from limbeck.recipes import CARDS
 from limbeck.schedules import constant, linear
 
 FOUR_VIEWS = Term(
@@ -27,3 +30,22 @@ CLEAR_SPACE = Regularisers(
     opaqueness=linear(0.0, 100.0, begin=0.3),
 )
 """Keeps space empty round the object; weights chosen by eye on a few prompts of the embedded priors."""
+
+
+def from_one_picture(name: str, terms: tuple[Term, ...]) -> Recipe:
+    """Return a recipe that looks at one picture, the user's or a drawn one, to which the render is held at its camera.
+
+    Args:
+        name: of the recipe, which has a card.
+        terms: the objective; the weight of the picture beside them is chosen for renders of 64 pixels.
+    """
+    return Recipe(
+        name=name,
+        paper=CARDS[name].paper,
+        summary=CARDS[name].summary,
+        steps=600,
+        drawn_image=DrawnImage(),
+        picture_weight=constant(2.0),
+        regularisers=CLEAR_SPACE,
+        terms=terms,
+    )

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 from limbeck.config import Recipe
 from limbeck.distillation.guidance import ClassifierFreeGuidance
-from limbeck.distillation.references import DrawnImage
 from limbeck.distillation.term import Term
 from limbeck.distillation.timesteps import Timesteps
-from limbeck.recipes import CARDS
-from limbeck.recipes.common import CLEAR_SPACE
+from limbeck.recipes.common import from_one_picture
 from limbeck.schedules import constant
 
 TIMESTEPS = Timesteps(t_min=constant(0.2), t_max=constant(0.6))
@@ -22,15 +20,9 @@ TIMESTEPS = Timesteps(t_min=constant(0.2), t_max=constant(0.6))
 
 def recipe() -> Recipe:
     """Return SDS on both priors: r = eps_cfg(x_t, picture, camera or y) - noise, plus the picture itself."""
-    return Recipe(
-        name="magic123",
-        paper=CARDS["magic123"].paper,
-        summary=CARDS["magic123"].summary,
-        steps=600,
-        drawn_image=DrawnImage(),
-        picture_weight=constant(2.0),
-        regularisers=CLEAR_SPACE,
-        terms=(
+    return from_one_picture(
+        "magic123",
+        (
             Term(prior="novel_view", timesteps=TIMESTEPS, guidance=ClassifierFreeGuidance(scale=constant(5.0))),
             Term(weight=constant(0.25), timesteps=TIMESTEPS, guidance=ClassifierFreeGuidance(scale=constant(10.0))),
         ),

@@ -12,6 +12,7 @@ The four control variates, and the methods that two of them are with an image pr
     --set variate=noise            IP-SDS; the paper also tries guidance 100
     --set variate=lora             IP-VSD
     --set variate=base_shifted     with ASD's variate
+The same without the multi-view term (--set terms.1=none) are the recipes isd, ip-sds, ip-vsd and isd-shifted.
 """
 
 from __future__ import annotations

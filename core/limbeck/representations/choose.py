@@ -66,7 +66,7 @@ def restored_representation(
 
 
 def require_start(recipe: Recipe, start: Shape | None) -> Shape | None:
-    """Refuse a recipe for a locked mesh without one.
+    """Refuse a recipe for a locked mesh without one, and one whose terms look at a shape that is not there.
 
     Raises:
         LimbeckError: E_RECIPE_INVALID.
@@ -76,6 +76,12 @@ def require_start(recipe: Recipe, start: Shape | None) -> Shape | None:
             "E_RECIPE_INVALID",
             f"expected a mesh to start from for representation=mesh, got {'none' if start is None else 'points'}",
             "give one with --init MESH --lock-geometry",
+        )
+    if recipe.start_setting is not None and start is None:
+        raise LimbeckError(
+            "E_RECIPE_INVALID",
+            f"expected a mesh or points to start from for {recipe.start_setting}=start in {recipe.name}, got none",
+            "give them with --init MESH or --init POINTS",
         )
     return start
 

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from limbeck.recipes import CARDS, DEFAULT_RECIPE
+from limbeck_protocol.overrides import parse_override
 
 
 @click.group(invoke_without_command=True)
@@ -32,14 +33,15 @@ def recipes(context: click.Context, as_json: bool) -> None:
 
 @recipes.command()
 @click.argument("name")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change one setting first, as in generate.")
 @click.option("--json", "as_json", is_flag=True, help="Print a file that 'generate --recipe' accepts.")
-def show(name: str, as_json: bool) -> None:
+def show(name: str, settings: tuple[str, ...], as_json: bool) -> None:
     """Print a recipe's equation and every setting, by the key that --set takes."""
-    from limbeck.config import recipe_to_plain  # noqa: PLC0415 - imports torch
+    from limbeck.config import override, recipe_to_plain  # noqa: PLC0415 - imports torch
     from limbeck.equation import equation_of  # noqa: PLC0415 - imports torch
     from limbeck.recipes import load_recipe  # noqa: PLC0415 - imports torch
 
-    recipe = load_recipe(name)
+    recipe = override(load_recipe(name), dict(parse_override(text) for text in settings))
     plain = recipe_to_plain(recipe)
     if as_json:
         click.echo(json.dumps(plain, indent=2))

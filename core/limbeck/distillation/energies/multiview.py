@@ -79,8 +79,7 @@ class MultiViewEnergy:
         text, uncond = (
             conditioned.conds(context.cameras, branch, view_prompts=self.view_prompts) for branch in ("text", "uncond")
         )
-        question = Question(
-            conditioned.prior, text, uncond, ClassifierFreeGuidance(self.guidance_scale, self.rescale), context.progress
-        )
+        guidance = ClassifierFreeGuidance(self.guidance_scale, constant(self.rescale))
+        question = Question(conditioned.prior, text, uncond, guidance, context.progress)
         x0 = one_step_x0(question, context.rendering.rgb.detach(), t, context.generator)
         return attraction(denoised, as_target(x0, conditioned.prior, denoised, self.space), self.mask)

@@ -89,7 +89,7 @@ class NovelViewEnergy:
             prior,
             text,
             prior.unconditional(text),
-            ClassifierFreeGuidance(self.guidance_scale, self.rescale),
+            ClassifierFreeGuidance(self.guidance_scale, constant(self.rescale)),
             context.progress,
         )
         x0 = one_step_x0(question, context.rendering.rgb.detach(), denoised.noised.t, context.generator)

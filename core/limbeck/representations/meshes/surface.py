@@ -128,21 +128,9 @@ class MeshSurface:
         middle = torch.where(ends > 0, sums / ends.clamp_min(1), vertices)
         return ((vertices - middle) / edge.clamp_min(1e-9)).square().sum(-1).mean()
 
-    @torch.no_grad()
     def points(self) -> SurfacePoints:
-        """Return points spread evenly over the faces; they reach half as far as they are apart."""
-        corners = self.vertices[self.faces]
-        normals = torch.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], dim=-1)
-        areas = normals.norm(dim=-1).double().cumsum(0)
-        at = (torch.arange(POINTS, device=self.device) + 0.5) / POINTS * areas[-1]
-        chosen = torch.searchsorted(areas, at).clamp(max=len(corners) - 1)
-        # The places within the faces are a sequence of low discrepancy (Roberts' R2), the same at every call.
-        number = torch.arange(POINTS, device=self.device).double()
-        one, other = ((0.5 + number * step) % 1 for step in (0.7548776662466927, 0.5698402909980532))
-        weights = torch.stack([1 - one.sqrt(), one.sqrt() * (1 - other), one.sqrt() * other], -1).to(corners)
-        positions = (corners[chosen] * weights[..., None]).sum(1)
-        spacing = float((0.5 * areas[-1] / POINTS) ** 0.5)
-        return SurfacePoints(positions, torch.full((POINTS,), spacing / 2).to(positions))
+        """Return points spread evenly over the faces."""
+        return spread_over(self.vertices, self.faces)
 
     def after_step(self, optimizer: torch.optim.Adam, rendering: Rendering, moment: Moment) -> None:
         """Change nothing: a mesh keeps its faces."""
@@ -182,6 +170,23 @@ class MeshSurface:
         images = normals.new_zeros(len(cameras.c2w) * cameras.height * cameras.width, 3)
         images[covered] = normals
         return images.view(-1, cameras.height, cameras.width, 3).permute(0, 3, 1, 2)
+
+
+@torch.no_grad()
+def spread_over(vertices: Float[Tensor, "vertices 3"], faces: Int[Tensor, "faces 3"]) -> SurfacePoints:
+    """Return points spread evenly over faces, the same at every call; they reach half as far as they are apart."""
+    corners = vertices[faces]
+    normals = torch.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], dim=-1)
+    areas = normals.norm(dim=-1).double().cumsum(0)
+    at = (torch.arange(POINTS, device=vertices.device) + 0.5) / POINTS * areas[-1]
+    chosen = torch.searchsorted(areas, at).clamp(max=len(corners) - 1)
+    # The places within the faces are a sequence of low discrepancy (Roberts' R2).
+    number = torch.arange(POINTS, device=vertices.device).double()
+    one, other = ((0.5 + number * step) % 1 for step in (0.7548776662466927, 0.5698402909980532))
+    weights = torch.stack([1 - one.sqrt(), one.sqrt() * (1 - other), one.sqrt() * other], -1).to(corners)
+    positions = (corners[chosen] * weights[..., None]).sum(1)
+    spacing = float((0.5 * areas[-1] / POINTS) ** 0.5)
+    return SurfacePoints(positions, torch.full((POINTS,), spacing / 2).to(positions))
 
 
 def locked_surface(
