@@ -19,11 +19,14 @@ from pathlib import Path
 from typing import Any
 
 PROMPTS = ("a blue penguin", "a red chair", "a green frog")
-PICTURE = "PICTURE"
-"""Stands for a true render of the toy from its front, where a recipe starts from a picture."""
+PICTURE, CLOUD = "PICTURE", "CLOUD"
+"""Stand for a true render of the toy from its front, and for points on its surface, where a recipe starts from one."""
+CLOUD_POINTS = 4096
 COUNTS = "LIMBECK_BENCHMARK_COUNTS"
 """Variable that names the file to write the counts of a run to."""
 
+WITH_PICTURE = ("--image", PICTURE)
+WITH_CLOUD = ("--init", CLOUD)
 VARIANTS: Mapping[str, Sequence[str]] = {
     "limbeck": (),
     "dreamfusion": (),
@@ -32,26 +35,34 @@ VARIANTS: Mapping[str, Sequence[str]] = {
     "prolificdreamer": (),
     "scaledreamer": (),
     "luciddreamer": (),
+    "luciddreamer-avatar": WITH_CLOUD,
     "mvdream": (),
     "jointdreamer": (),
-    "jointdreamer, I": ("--recipe", "jointdreamer", "--set", "energies=classifier"),
-    "jointdreamer, II": ("--recipe", "jointdreamer", "--set", "energies=novel_view"),
-    "jointdreamer, I + III": ("--recipe", "jointdreamer", "--set", "energies=classifier,multiview"),
     "modedreamer": (),
     "gsd": (),
-    "gsd on VSD": ("--recipe", "gsd", "--set", "variate=lora"),
-    "zero123": ("--recipe", "zero123", "--image", PICTURE),
-    "magic123": ("--recipe", "magic123", "--image", PICTURE),
-    "limbeck, given a picture": ("--recipe", "limbeck", "--image", PICTURE),
-    "modedreamer, given a picture": ("--recipe", "modedreamer", "--image", PICTURE),
+    "gsd-cloud": WITH_CLOUD,
+    "zero123": WITH_PICTURE,
+    "magic123": WITH_PICTURE,
+    "limbeck, given a picture": ("--recipe", "limbeck", *WITH_PICTURE),
+    "modedreamer, given a picture": ("--recipe", "modedreamer", *WITH_PICTURE),
+    "luciddreamer-naive": (),
+    "isd": (),
+    "isd-shifted": (),
+    "ip-sds": (),
+    "ip-vsd": (),
+    "jointdreamer-i": (),
+    "jointdreamer-ii": (),
+    "jointdreamer-i-iii": (),
+    "gsd-vsd": (),
     "ISM + C(III)": ("--recipe", "luciddreamer", "--set", "energies=multiview"),
     "CSD + C(I) + C(III)": ("--recipe", "csd", "--set", "energies=classifier,multiview"),
     "GSD noise + JSD + ISD variate": (
         *("--recipe", "modedreamer", "--set", "noise=consistent", "--set", "energies=multiview"),
         *("--set", "variate=base"),
     ),
+    "dreamfusion on a field": ("--recipe", "dreamfusion", "--set", "representation=field"),
 }
-"""Options of each; a name without any is a recipe."""
+"""Options of each; the recipe is the name where they name none."""
 
 
 def main() -> None:
@@ -92,7 +103,10 @@ def _make(name: str, prompt: str, common: Sequence[str], out: Path) -> dict[str,
     if result.is_file():
         return json.loads(result.read_text(encoding="utf-8"))
     files = ["-o", f"{stem}.glb", "--contact-sheet", f"{stem}.png", "--json"]
-    options = [_picture(prompt, out) if word == PICTURE else word for word in VARIANTS[name] or ("--recipe", name)]
+    given = {PICTURE: _picture, CLOUD: _cloud}
+    options = [given[word](prompt, out) if word in given else word for word in VARIANTS[name]]
+    if "--recipe" not in options:
+        options += ["--recipe", name]
     counts = stem.with_suffix(".counts")
     command = [sys.executable, __file__, "--run", "generate", prompt, *options, *common, *files]
     done = subprocess.run(
@@ -118,6 +132,21 @@ def _picture(prompt: str, out: Path) -> str:
     path = out / f"{noun}.png"
     if not path.is_file():
         Image.fromarray(render(Thing(noun, color), 0.0, 10.0, size=256).rgba).save(path)
+    return str(path)
+
+
+def _cloud(prompt: str, out: Path) -> str:
+    """Draw points on the surface of the plain toy that a prompt names, and return the file's name."""
+    import numpy as np  # noqa: PLC0415 - only where points are needed
+
+    from limbeck.playset.geometry import surface_points  # noqa: PLC0415
+    from limbeck.playset.things import Thing, build  # noqa: PLC0415
+
+    _, color, noun = prompt.split()
+    path = out / f"{noun}.npy"
+    if not path.is_file():
+        points = surface_points(build(Thing(noun, color)), CLOUD_POINTS, np.random.default_rng(0)).points
+        np.save(path, points.astype(np.float32))
     return str(path)
 
 
