@@ -18,7 +18,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from limbeck.playset.captions import caption, view_word
 from limbeck.playset.pool import Pool
+from limbeck.playset.things import COLOR_WORDS, NOUNS, PATTERNS
 from limbeck.priors.image_encoder import clip_pixels
 from limbeck.priors.ip_adapter import TOKENS, AdapterState, adapted_processors, attach_adapter
 from limbeck.priors.loading import load_prior
@@ -30,6 +32,7 @@ from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
 from limbeck.training.sheets import tile
 from limbeck.training.text_to_image import FRONT_SHARE, MIN_WEIGHT, biased_views
+from limbeck.training.token_fit import FIT_BATCH, FIT_IMAGES, fit_linear
 from limbeck.training.trainer import TrainingSettings, train
 
 STEPS = 3500
@@ -40,6 +43,8 @@ SAME_VIEW = 0.85
 TEXT_DROPPED, IMAGE_DROPPED, BOTH_DROPPED = 0.30, 0.05, 0.05
 """More texts than the official twentieth: without words the image must tell all."""
 ENCODER_RATE = 0.05
+VALUE_SHARE = 0.5
+"""Of the text's values, for the image's at first: beside the words, the image's tokens say the same again."""
 
 
 @dataclass(frozen=True)
@@ -159,8 +164,42 @@ def run(options: TrainingOptions) -> None:
         facts={"things": len(pool)},
     )
     learner = make_learner(options, settings, pool, warmed_up_encoder(options, pool))
+    speak_as_captions(learner)
     report = train(learner, settings, options.out)
     write_card(options.out, "image-prompt", report, _facts(learner), _sheet(options))
+
+
+@torch.no_grad()
+def speak_as_captions(learner: ImagePromptLearner) -> None:
+    """Fit the image's tokens to the text tokens of a caption that says all, a token to each quarter of them.
+
+    The adapter begins as one that reads the image aloud, its pattern and side included. One that begins with values of
+    0, as ``fresh_adapter`` leaves it, told patterns but not the side after a whole run.
+    """
+    pool, base, rng = learner.pool, learner.base, np.random.default_rng((learner.settings.seed, 8))
+    embeds, tokens = [], []
+    for _ in range(0, FIT_IMAGES, FIT_BATCH):
+        groups = draw_groups(pool, FIT_BATCH, rng)
+        views = biased_views(pool, groups, FRONT_SHARE, rng)
+        rgb = torch.from_numpy(pool.images(groups, views, rng)).to(base.device)
+        embeds.append(learner.encoder(pixel_values=clip_pixels(rgb, rgb.shape[-1])).image_embeds)
+        texts = [full_caption(pool, group, view) for group, view in zip(groups, views, strict=True)]
+        tokens.append(base.prior.encode_text(texts).unflatten(1, (TOKENS, -1)).mean(2))
+    unet: Any = base.prior.unet
+    projection = unet.encoder_hid_proj.image_projection_layers[0]
+    wanted = torch.cat(tokens)
+    centred = wanted - wanted.mean(-1, keepdim=True)
+    fit_linear(projection.image_embeds, torch.cat(embeds), (centred / centred.std(-1, keepdim=True)).flatten(1))
+    projection.norm.weight.fill_(float(centred.std(-1).mean()))
+    for name in adapted_processors(unet).values():
+        values = unet.get_submodule(name.removesuffix(".processor")).to_v.weight
+        unet.attn_processors[name].to_v_ip[0].weight.copy_(VALUE_SHARE * values)
+
+
+def full_caption(pool: Pool, group: int, view: int) -> str:
+    """Return the caption that says object, colour, pattern and side."""
+    noun, color, pattern = NOUNS[pool.noun[group]], COLOR_WORDS[pool.color[group]], PATTERNS[pool.pattern[group]]
+    return caption(noun, color, pattern=pattern, view=view_word(float(pool.azimuth_deg[group, view])))
 
 
 def _facts(learner: ImagePromptLearner) -> Mapping[str, Any]:
