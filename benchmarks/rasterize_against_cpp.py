@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Time the CPU rasteriser against hand-written C++, forward plus backward: `python benchmarks/rasterize_against_cpp.py`.
+"""Time the CPU rasteriser against hand-written C++: `python benchmarks/rasterize_against_cpp.py`.
 
-Compiles benchmarks/rasterize_cpp.cpp for this processor with the system's C++ compiler ($CXX, else g++, clang++ or c++),
+Compiles benchmarks/rasterize_cpp.cpp for this processor with the system's C++ compiler ($CXX, g++, clang++ or c++),
 checks that pictures and gradients agree, then lets the two take turns, so that what else runs on the machine slows both
 alike. Ours is timed as it is called, through torch and its autograd; the rival is handed plain arrays. Prints one JSON
 object with the ratio of medians, for one thread and for all.
@@ -57,9 +57,12 @@ def compile_rival(folder: Path) -> ctypes.CDLL:
     if compiler is None:
         raise LimbeckError("E_NO_COMPILER", "no C++ compiler was found", "install g++ or clang, or set CXX")
     library = folder / "rasterize_cpp.so"
-    result = subprocess.run([compiler, *FLAGS, str(SOURCE), "-o", str(library)], capture_output=True, text=True)
+    command = [compiler, *FLAGS, str(SOURCE), "-o", str(library)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
-        raise LimbeckError("E_NO_COMPILER", f"{compiler} failed: {result.stderr[-2000:]}", "use g++ or clang 12 or newer")
+        raise LimbeckError(
+            "E_NO_COMPILER", f"{compiler} failed: {result.stderr[-2000:]}", "use g++ or clang 12 or newer"
+        )
     rival = ctypes.CDLL(str(library))
     rival.splat_forward.restype = ctypes.c_void_p
     return rival
@@ -97,7 +100,9 @@ def _pointer(tensor: Tensor) -> ctypes.c_void_p:
 
 def largest_difference(ours: Step, theirs: Step) -> float:
     """Return the largest relative L2 difference of a picture or a gradient."""
-    pairs = zip([ours.render, ours.alphas, *ours.gradients], [theirs.render, theirs.alphas, *theirs.gradients], strict=True)
+    pairs = zip(
+        [ours.render, ours.alphas, *ours.gradients], [theirs.render, theirs.alphas, *theirs.gradients], strict=True
+    )
     return max(((a - b).norm() / a.norm()).item() for a, b in pairs)
 
 
@@ -123,7 +128,9 @@ def compare(rival: ctypes.CDLL, size: int, points: int, threads: int, repetition
     difference = largest_difference(our_step(problem), rival_step(rival, problem, threads))
     if not difference <= LARGEST_DIFFERENCE:
         message = f"{points} Gaussians at {size} px: the kernels differ by {difference:.1e}"
-        raise LimbeckError("E_KERNELS_DIFFER", message, "times of different results say nothing: find out which is wrong")
+        raise LimbeckError(
+            "E_KERNELS_DIFFER", message, "times of different results say nothing: find out which is wrong"
+        )
     ours, theirs = medians_ms((lambda: our_step(problem), lambda: rival_step(rival, problem, threads)), repetitions)
     row = {"px": size, "gaussians": points, "cameras": 4, "threads": threads, "largest_difference": difference}
     row |= {"ours_ms": round(ours, 2), "cpp_ms": round(theirs, 2), "ratio": round(ours / theirs, 2)}

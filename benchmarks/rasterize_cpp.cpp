@@ -9,7 +9,7 @@
 // that results do not depend on the number of threads.
 //
 // What it does for speed: one vector register holds a block of 4 x 4 pixels (4 x 2 where vectors have 8 lanes), which
-// wastes fewer lanes on small Gaussians than a row of a tile; a tile of 16 x 16 deals its pairs to its blocks, and a
+// wastes fewer lanes on small Gaussians than a row of a tile; a tile of 32 x 32 deals its pairs to its blocks, and a
 // block blends with its state in registers; backward takes a pair off all blocks that it touches before its ten sums are
 // reduced, all at once, by a transposing tree; arithmetic is float32 throughout; projection, gathering and the count of
 // tiles are one pass, and so are the sum of the slots and the gradient of the projection.
@@ -73,7 +73,7 @@ inline V larger_of(V a, V b) { return a > b ? a : b; }
 inline V reciprocal(V x) { return 1.0f / x; }
 #endif
 
-constexpr int TILE = 16, PIXELS = TILE * TILE, ACROSS = TILE / BLOCK_WIDTH, DOWN = TILE / BLOCK_HEIGHT;
+constexpr int TILE = 32, PIXELS = TILE * TILE, ACROSS = TILE / BLOCK_WIDTH, DOWN = TILE / BLOCK_HEIGHT;
 constexpr int BLOCKS = ACROSS * DOWN;
 constexpr float MAX_ALPHA = 0.999f, MIN_TRANSMITTANCE = 1e-4f, MAX_SIGMAS = 3.33f, EPS2D = 0.3f, NEAR = 0.01f;
 

@@ -11,6 +11,8 @@ from limbeck.representations.rasterize.jit import Float32Array, Float64Array, In
 from limbeck.representations.rasterize.threads import run_in_chunks
 from limbeck.representations.rasterize.tiles import TILE_HEIGHT, TILE_WIDTH
 
+MOST_PAIRS = 2**31 - 1  # their numbers are int32
+
 
 @dataclass(frozen=True)
 class TilePairs:
@@ -64,6 +66,6 @@ def _starts(counts: Int32Array | Int64Array) -> Int64Array:
     """Return where each count's items start in one flat list, and its end."""
     starts = np.zeros(counts.size + 1, np.int64)
     np.cumsum(counts, out=starts[1:])
-    if starts[-1] > np.iinfo(np.int32).max:
+    if starts[-1] > MOST_PAIRS:
         raise ValueError(f"expected at most 2^31 pairs of Gaussians and tiles, got {starts[-1]}: use fewer cameras")
     return starts
