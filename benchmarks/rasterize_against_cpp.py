@@ -140,7 +140,7 @@ def compare(rival: ctypes.CDLL, size: int, points: int, threads: int, repetition
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repetitions", type=int, default=15)
+    parser.add_argument("--repetitions", type=int, default=31)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="how many all threads are")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
