@@ -19,7 +19,7 @@ import numpy
 import torch
 
 from limbeck import __version__
-from limbeck.assets.mesh import Mesh
+from limbeck.assets.mesh import Mesh, ground_point
 from limbeck.assets.texture import require_texture_memory
 from limbeck.config import Recipe, recipe_to_plain
 from limbeck.devices import choose_device
@@ -117,17 +117,29 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
     scene = Scene(settings.rig or recipe.rig, models.speakers, references, device, models.critics, *held_to, guide)
     yield from _optimise(state, settings, scene)
     yield Progress("extracting", 0, 0, "the mesh and its texture" if settings.texture_size else "the mesh")
-    mesh = _final_mesh(state, settings)
+    mesh = _final_mesh(state, settings, models)
     if settings.texture_size and mesh.texture is None:
         yield Warned("W_NO_TEXTURE", "the surface could not be laid flat: the asset has vertex colours only")
     cloud = placed_cloud(state.representation.cloud(), settings.placement)
-    yield Finished(Asset(mesh, cloud, _metadata(settings, models)))
+    yield Finished(Asset(mesh, cloud, _metadata(settings, models) | {"pivot": _pivot(mesh, settings)}))
 
 
-def _final_mesh(state: RunState, settings: GenerationSettings) -> Mesh:
-    mesh = final_mesh(state.representation, settings.faces, settings.texture_size)
-    if settings.recipe.representation == "mesh" and settings.start is not None and settings.start.original is not None:
-        original = settings.start.original  # not moved there and back: every bit of a locked geometry stays
+def _locked(settings: GenerationSettings) -> Mesh | None:
+    """Return the mesh that the run may paint but not move, if there is one."""
+    return settings.start.original if settings.recipe.representation == "mesh" and settings.start else None
+
+
+def _pivot(mesh: Mesh, settings: GenerationSettings) -> list[float] | None:
+    """Return where the asset's own origin should be: on the ground below it. A locked mesh keeps the one it has."""
+    return list(ground_point(mesh)) if _locked(settings) is None else None
+
+
+def _final_mesh(state: RunState, settings: GenerationSettings, models: Cast) -> Mesh:
+    recipe = settings.recipe
+    size = round(recipe.render_size(1.0)) or models.speakers[recipe.terms[0].prior].prior.spec.image_size
+    mesh = final_mesh(state.representation, settings.faces, settings.texture_size, render_size=size)
+    original = _locked(settings)
+    if original is not None:  # not moved there and back: every bit of a locked geometry stays
         return replace(mesh, vertices=original.vertices, faces=original.faces)
     return placed(mesh, settings.placement)
 

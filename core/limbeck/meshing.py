@@ -33,8 +33,8 @@ COLOR_RINGS = ((-25.0, 8), (15.0, 12), (50.0, 8))
 SILHOUETTE_RINGS = ((-60.0, 4), (-25.0, 8), (0.0, 16), (25.0, 8), (60.0, 6))
 """The same for silhouettes: flat parts show their thickness from the side."""
 SILHOUETTE_PIXELS = 128
-"""About the pixels of the runs' own renders. The rasteriser widens Gaussians by half a pixel, so that finer renders
-of the same Gaussians have narrower silhouettes."""
+"""At least; where a run's own renders are larger, as many as they have. The rasteriser widens Gaussians by half a
+pixel, so that finer renders of the same Gaussians have narrower silhouettes."""
 FOG_ALPHA = 0.9
 """Where no view shows anything more opaque, as after the first few steps of a run, silhouettes say nothing."""
 COLOR_VIEW_PIXELS = (192, 1024)
@@ -51,7 +51,7 @@ def preview_mesh(representation: Representation) -> Mesh:
     return representation.painted(clean_mesh(surface, smoothing_steps=2))
 
 
-def final_mesh(representation: Representation, faces: int, texture_size: int = 0) -> Mesh:
+def final_mesh(representation: Representation, faces: int, texture_size: int = 0, *, render_size: int = 0) -> Mesh:
     """Return the asset's mesh: cleaned, within the face budget, coloured and textured as the representation renders.
 
     A mesh whose geometry is locked comes back with the vertices and faces that it has.
@@ -61,13 +61,14 @@ def final_mesh(representation: Representation, faces: int, texture_size: int = 0
         faces: the budget.
         texture_size: pixels along the texture's edge; 0 leaves it at vertex colours, as does a surface that cannot be
             laid flat: minutes of work are worth more than their texture.
+        render_size: pixels along an edge of the pictures that the representation was optimised in.
 
     Raises:
-        LimbeckError: E_EMPTY if the representation encloses nothing.
+        LimbeckError: E_EMPTY if the representation encloses nothing, E_FACES_TOO_FEW if the budget is too small.
     """
     own = representation.mesh()
     if own is None:
-        mesh = simplify_mesh(_clean_surface(representation), faces)
+        mesh = simplify_mesh(_clean_surface(representation, render_size), faces)
     elif isinstance(representation, MeshSurface) and representation.is_locked:
         mesh = own
     else:
@@ -82,22 +83,24 @@ def final_mesh(representation: Representation, faces: int, texture_size: int = 0
         return mesh
 
 
-def free_mesh(representation: Representation, settings: MeshSettings, generator: torch.Generator) -> MeshSurface:
+def free_mesh(
+    representation: Representation, settings: MeshSettings, generator: torch.Generator, *, render_size: int = 0
+) -> MeshSurface:
     """Return the mesh of a representation, in its colours, with vertices that learn: what a run refines at its end.
 
     Raises:
         LimbeckError: E_EMPTY if the representation encloses nothing.
     """
-    mesh = simplify_mesh(_clean_surface(representation), settings.faces)
+    mesh = simplify_mesh(_clean_surface(representation, render_size), settings.faces)
     painted = project_colors(mesh, _color_views(representation, mesh, 0))
     return free_surface(painted, settings, generator, representation.device)
 
 
-def _clean_surface(representation: Representation) -> Mesh:
+def _clean_surface(representation: Representation, render_size: int) -> Mesh:
     """Return the surface within the representation's own silhouettes, cleaned; all of it where they show but fog."""
     rough = _surface(representation, PREVIEW_RESOLUTION, PREVIEW_BLUR_CELLS)
     if not rough.is_empty:
-        silhouettes = _views(representation, rough, SILHOUETTE_RINGS, SILHOUETTE_PIXELS)
+        silhouettes = _views(representation, rough, SILHOUETTE_RINGS, max(SILHOUETTE_PIXELS, render_size))
         is_fog = max(float(view.alpha.max()) for view in silhouettes) < FOG_ALPHA
         for views in (None,) if is_fog else (silhouettes, None):
             mesh = clean_mesh(_surface(representation, FINAL_RESOLUTION, FINAL_BLUR_CELLS, views))

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import limbeck
 from limbeck.assets.gltf import encode_glb, linear_colors, y_up
-from limbeck.assets.mesh import empty_mesh, make_mesh, signed_volume, vertex_normals
+from limbeck.assets.mesh import empty_mesh, ground_point, make_mesh, signed_volume, vertex_normals
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "small.glb"
 METADATA = {"prompt": "a red tetrahedron", "seed": 7, "recipe": {"name": "none"}, "models": ["embedded"]}
@@ -125,6 +125,18 @@ def test_accessors_are_aligned_and_inside_the_buffer():
     position = document["accessors"][0]
     assert position["min"] == [-0.75, -0.25, -0.5]
     assert position["max"] == [0.75, 1.0, 1.0]
+
+
+def test_a_pivot_moves_the_origin_and_not_the_object():
+    mesh = tetrahedron()
+    assert ground_point(mesh) == (0.0, -0.25, -0.25)
+    glb = encode_glb(mesh, pivot=ground_point(mesh))
+    position = chunks(glb)[0]["accessors"][0]
+    assert (position["min"][1], position["max"][1]) == (0.0, 1.25)
+    assert position["min"][0] == -position["max"][0]
+    assert position["min"][2] == -position["max"][2]
+    scene = trimesh.load(io.BytesIO(glb), file_type="glb", process=False)
+    np.testing.assert_allclose(scene.to_geometry().vertices, y_up(mesh.vertices), atol=1e-6)
 
 
 @given(vertices=st.sampled_from([3, 4, 65534, 65535, 65536, 70000]))

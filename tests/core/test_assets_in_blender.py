@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from limbeck.assets.gltf import write_glb
-from limbeck.assets.mesh import make_mesh
+from limbeck.assets.mesh import ground_point, make_mesh
 from limbeck.assets.ply import write_ply
 from limbeck.assets.texture import Texture
 from limbeck.assets.wavefront import write_obj
@@ -91,6 +91,14 @@ def test_blender_builds_the_material_and_keeps_the_metadata(tmp_path):
     assert found.name == "tetrahedron"
     assert found["limbeck"].to_dict() == METADATA
     assert not bpy.context.scene.keys()
+
+
+def test_blender_puts_the_origin_at_the_pivot(tmp_path):
+    write_glb(tmp_path / "standing.glb", MESH, pivot=ground_point(MESH))
+    found = imported(tmp_path / "standing.glb")
+    np.testing.assert_allclose(found.matrix_world.translation, [0, -0.25, -0.25], atol=1e-6)
+    assert min(vertex.co.z for vertex in found.data.vertices) == pytest.approx(0, abs=1e-6)
+    np.testing.assert_allclose(world_positions(found), CORNERS, atol=1e-6)
 
 
 def textured():

@@ -156,6 +156,13 @@ def test_the_gaussians_are_placed_with_the_mesh(events):
     np.testing.assert_allclose(moved.scales, _asset(events).cloud.scales * 2, rtol=1e-6)
 
 
+def test_an_assets_origin_is_on_the_ground_below_it(events):
+    asset = _asset(events)
+    low, high = asset.mesh.vertices.min(0), asset.mesh.vertices.max(0)
+    expected = [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]]
+    np.testing.assert_allclose(asset.metadata["pivot"], expected, atol=1e-6)
+
+
 def test_an_asset_is_placed_where_the_artist_wants_it(events):
     placement = Placement((10.0, 0.0, 5.0), 2.0)
     moved = _asset(_run(replace(SETTINGS, placement=placement))).mesh
@@ -188,7 +195,9 @@ def _started(changes, **rest):
 
 
 def test_a_locked_meshs_vertices_and_faces_come_back_bit_for_bit_and_painted():
-    mesh = _asset(_run(_started({"representation": "mesh", "mesh.resolution": 16}))).mesh
+    asset = _asset(_run(_started({"representation": "mesh", "mesh.resolution": 16})))
+    mesh = asset.mesh
+    assert asset.metadata["pivot"] is None
     np.testing.assert_array_equal(mesh.vertices, LOCKED.original.vertices)
     np.testing.assert_array_equal(mesh.faces, LOCKED.original.faces)
     assert len(np.unique(mesh.colors_srgb, axis=0)) > 10

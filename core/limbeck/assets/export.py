@@ -23,13 +23,15 @@ def write_asset(
 ) -> None:
     """Write an asset whole or not at all; GLB and OBJ hold the metadata, PLY has no place for it, nor for a texture.
 
-    A textured OBJ comes with two companions (``wavefront.companions``).
+    A GLB's origin is where ``metadata["pivot"]`` says (``gltf.encode_glb``). A textured OBJ comes with two companions
+    (``wavefront.companions``).
 
     Raises:
         LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.
     """
     if file_format == "glb":
-        write_glb(path, mesh, name=str(metadata.get("prompt", "Limbeck"))[:63], metadata=metadata)
+        name, pivot = str(metadata.get("prompt", "Limbeck"))[:63], metadata.get("pivot")
+        write_glb(path, mesh, name=name, metadata=metadata, pivot=None if pivot is None else tuple(pivot))
     elif file_format == "obj":
         write_obj(path, mesh, metadata=metadata)
     elif file_format == "ply":

@@ -22,11 +22,12 @@ from numpy import ndarray
 
 import limbeck
 from limbeck.assets.atomic import write_bytes_atomically
-from limbeck.assets.mesh import Mesh, vertex_normals
+from limbeck.assets.mesh import Mesh, transform_positions, vertex_normals
 from limbeck.assets.texture import Texture, encode_picture
 
 FLOAT, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5123, 5125
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
+Point = tuple[float, float, float]
 ROUGHNESS = 0.8
 TRILINEAR = {"magFilter": 9729, "minFilter": 9987, "wrapS": 33071, "wrapT": 33071}
 """Mipmaps; clamped at the borders."""
@@ -34,17 +35,30 @@ MAX_SHORT_INDEX = 65534
 """The highest 16-bit index is glTF's primitive restart value and must not name a vertex."""
 
 
-def write_glb(path: Path, mesh: Mesh, *, name: str = "Limbeck", metadata: Mapping[str, object] | None = None) -> None:
+def write_glb(
+    path: Path,
+    mesh: Mesh,
+    *,
+    name: str = "Limbeck",
+    metadata: Mapping[str, object] | None = None,
+    pivot: Point | None = None,
+) -> None:
     """Write a GLB whole or not at all; the same arguments give the same bytes.
 
     Raises:
         LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.
         ValueError: if the mesh is empty or the metadata is not JSON.
     """
-    write_bytes_atomically(path, encode_glb(mesh, name=name, metadata=metadata))
+    write_bytes_atomically(path, encode_glb(mesh, name=name, metadata=metadata, pivot=pivot))
 
 
-def encode_glb(mesh: Mesh, *, name: str = "Limbeck", metadata: Mapping[str, object] | None = None) -> bytes:
+def encode_glb(
+    mesh: Mesh,
+    *,
+    name: str = "Limbeck",
+    metadata: Mapping[str, object] | None = None,
+    pivot: Point | None = None,
+) -> bytes:
     """Return the bytes of a GLB: one node, one mesh, one rough material.
 
     A texture is the material's base colour (a PNG, or a JPEG where a PNG would be large); vertices are then doubled
@@ -55,21 +69,30 @@ def encode_glb(mesh: Mesh, *, name: str = "Limbeck", metadata: Mapping[str, obje
         name: of the node, the mesh and the material.
         metadata: JSON values (prompt, seed, recipe, model ids); they stand in ``asset.extras`` and, for Blender's
             custom properties, in the node's ``extras``, both under the key "limbeck".
+        pivot: where the object's own origin is, in Limbeck's world: vertices count from there and the node's
+            translation brings them back, so that the object stays where it is. None leaves it at the world's origin.
     """
     if mesh.is_empty:
         raise ValueError("expected a mesh with faces, got an empty one: glTF cannot hold it")
-    attributes, faces = _vertex_arrays(mesh)
+    attributes, faces = _vertex_arrays(mesh if pivot is None else _counted_from(mesh, pivot))
     is_short = len(attributes[0].values) - 1 <= MAX_SHORT_INDEX
     indices = faces.astype(np.dtype("<u2" if is_short else "<u4")).reshape(-1, 1)
     kind = UNSIGNED_SHORT if is_short else UNSIGNED_INT
     arrays = [*attributes, _Array("indices", "SCALAR", kind, ELEMENT_ARRAY_BUFFER, indices)]
     views, accessors, binary = _lay_out(arrays)
     document = _scene(name, [array.name for array in attributes], dict(metadata or {})) | {"accessors": accessors}
+    if pivot is not None:
+        document["nodes"][0]["translation"] = y_up(np.array([pivot], np.float32))[0].tolist()
     if mesh.texture is not None:
         binary = _add_base_color(document, views, binary, mesh.texture)
     document |= {"bufferViews": views, "buffers": [{"byteLength": len(binary)}]}
     text = json.dumps(document, sort_keys=True, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return _container(text.encode(), binary)
+
+
+def _counted_from(mesh: Mesh, pivot: Point) -> Mesh:
+    offset = np.array(pivot, np.float32)  # as the node has it: what rounds one must round the other
+    return transform_positions(mesh, lambda vertices: vertices - offset)
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,13 @@ def bounds(mesh: Mesh) -> tuple[Float[ndarray, "3"], Float[ndarray, "3"]]:
     return mesh.vertices.min(0), mesh.vertices.max(0)
 
 
+def ground_point(mesh: Mesh) -> tuple[float, float, float]:
+    """Return the middle of the bottom of the box round a mesh that is not empty: where it stands on the ground."""
+    low, high = bounds(mesh)
+    x, y = ((low + high) / 2)[:2].tolist()
+    return x, y, float(low[2])
+
+
 def face_area_vectors(
     vertices: Float[ndarray, "vertices 3"], faces: Int[ndarray, "faces 3"]
 ) -> Float[ndarray, "faces 3"]:

@@ -32,11 +32,11 @@ def simplify_mesh(mesh: Mesh, faces: int, *, aggressiveness: float = 5.0) -> Mes
         aggressiveness: 0 is slow and careful, 10 is fast and rough.
 
     Raises:
-        ValueError: if the budget is below the four faces of a tetrahedron.
-        LimbeckError: E_FACES_TOO_FEW if the shape cannot be told in so few faces.
+        LimbeckError: E_FACES_TOO_FEW if the shape cannot be told in so few faces, or nothing could.
     """
     if faces < MIN_FACES:
-        raise ValueError(f"expected a budget of at least {MIN_FACES} faces, got {faces}")
+        message = f"expected a budget of at least {MIN_FACES} faces, those of a tetrahedron, got {faces}"
+        raise LimbeckError("E_FACES_TOO_FEW", message, "ask for more faces")
     if len(mesh.faces) <= faces:
         return mesh
     best, target, must_be_closed = None, faces, is_closed(mesh)

@@ -212,5 +212,7 @@ def _finish_step(state: RunState, recipe: Recipe, rendering: Rendering) -> None:
     moment = Moment(min(state.step, recipe.steps), recipe.steps, state.generators["densify"])
     state.representation.after_step(state.optimizer, rendering, moment)
     if state.step == recipe.steps and recipe.refine:
-        state.representation = free_mesh(state.representation, recipe.mesh, state.generators["refine"])
+        size = rendering.rgb.shape[-1]
+        generator = state.generators["refine"]
+        state.representation = free_mesh(state.representation, recipe.mesh, generator, render_size=size)
         state.optimizer = make_optimizer(state.representation, recipe)

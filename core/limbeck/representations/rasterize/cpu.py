@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 from limbeck.representations.rasterize.blend import blend_tiles
 from limbeck.representations.rasterize.compiled import discard_stale_code
 from limbeck.representations.rasterize.inputs import RenderMode, check_inputs
-from limbeck.representations.rasterize.jit import Float64Array
+from limbeck.representations.rasterize.jit import Float32Array, Float64Array
 from limbeck.representations.rasterize.pairs import find_pairs
 from limbeck.representations.rasterize.projection import Lens, camera_table, project
 from limbeck.representations.rasterize.projection_gradient import project_backward
@@ -94,9 +94,19 @@ def _thresholds(opacities: Float[Tensor, "N"]) -> Float64Array:
         return 2.0 * np.log(255.0 * values)
 
 
-def _conics(roots: Float[Tensor, "C N 3"]) -> Float[Tensor, "C N 3"]:
-    l0, l1, l2 = roots.unbind(-1)
-    return torch.stack([l0 * l0, l0 * l1, l1 * l1 + l2 * l2], dim=-1)
+def _conics(roots: Float32Array) -> Float[Tensor, "C N 3"]:
+    l0, l1, l2 = roots[..., 0], roots[..., 1], roots[..., 2]
+    conics = np.empty_like(roots)
+    conics[..., 0], conics[..., 1], conics[..., 2] = l0 * l0, l0 * l1, l1 * l1 + l2 * l2
+    return torch.from_numpy(conics)
+
+
+def _backdrop(backgrounds: Tensor, with_depth: bool) -> Float32Array:
+    """Return the backgrounds with a depth of 0 if there is one; np.pad takes as long as blending a small picture."""
+    colors = _array(backgrounds)
+    backdrop = np.zeros((len(colors), colors.shape[1] + with_depth), np.float32)
+    backdrop[:, : colors.shape[1]] = colors
+    return backdrop
 
 
 class _Project(torch.autograd.Function):
@@ -118,7 +128,7 @@ class _Project(torch.autograd.Function):
         gaussians = [_array(tensor) for tensor in (means, quats, scales)]
         run_in_chunks(project, *gaussians, thresholds, cameras, lens, *outputs)
         radii, means2d, depths, roots = (torch.from_numpy(output) for output in outputs)
-        conics = _conics(roots)
+        conics = _conics(roots.numpy())
         ctx.mark_non_differentiable(radii, conics)
         ctx.save_for_backward(means, quats, scales, radii)
         ctx.cameras, ctx.lens = cameras, lens
@@ -165,7 +175,7 @@ class _Blend(torch.autograd.Function):
         render = np.empty((len(depth), height, width, features), np.float32)
         alphas, median_depth, T = (np.empty(render.shape[:3], np.float32) for _ in range(3))
         last = np.empty((len(found.tile_starts) - 1, PIXELS), np.float32)
-        backdrop = np.pad(_array(backgrounds), ((0, 0), (0, int(with_depth))))
+        backdrop = _backdrop(backgrounds, with_depth)
         outputs = (render, alphas, median_depth, T, last)
         run_in_chunks(blend_tiles, found.tile_starts, found.pairs, splats, backdrop, *outputs)
         ctx.kernel_arrays = found, splats, backdrop, T, last

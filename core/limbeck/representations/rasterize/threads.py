@@ -33,6 +33,11 @@ def run_in_chunks(kernel: Callable[..., None], *args: object) -> None:
         other.result()
 
 
+def run_alone(kernel: Callable[..., None], *args: object) -> None:
+    """Call a kernel on the caller's thread: what takes less than waking another is not worth sharing."""
+    kernel(0, 1, *args)
+
+
 @cache
 def _thread_pool(process_id: int, threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads - 1, thread_name_prefix=f"limbeck-splat-{process_id}")
