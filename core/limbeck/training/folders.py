@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from limbeck.errors import LimbeckError
 from limbeck.playset.pool import Pool, build_pool
 from limbeck.training.autoencoder import build_autoencoder
-from limbeck.training.latents import PCA_FILE, save_pca
+from limbeck.training.latents import PCA_FILE, require_latents_of, save_pca
 from limbeck.training.networks import build_scheduler
 from limbeck.training.options import TrainingOptions
 
@@ -44,7 +45,14 @@ def open_pool(options: TrainingOptions, things: int, *, with_depth: bool = False
 def write_diffusers_folder(
     folder: Path, unet: Any, text_encoder: Any, tokenizer: Any, pca: Mapping[str, Tensor]
 ) -> None:
-    """Write a prior as Stable Diffusion's folders are laid out; a decoder trained earlier stays."""
+    """Write a prior as Stable Diffusion's folders are laid out, with the best decoder there is.
+
+    That is the autoencoder trained beside it (``autoencoder`` in the same family), else one written here earlier,
+    else an untrained one.
+
+    Raises:
+        LimbeckError: E_MODEL_INCOMPLETE if the autoencoder beside it has another latent space.
+    """
     unet.save_pretrained(folder / "unet")
     text_encoder.save_pretrained(folder / "text_encoder")
     tokenizer.save_pretrained(folder / "tokenizer")
@@ -52,6 +60,25 @@ def write_diffusers_folder(
     if not (folder / "vae" / "config.json").is_file():
         build_autoencoder(pca).save_pretrained(folder / "vae")
         save_pca(pca, folder / "vae")
+    require_common_latents(folder, pca)
+    if (beside := autoencoder_beside(folder)) is not None:
+        shutil.copytree(beside / "vae", folder / "vae", dirs_exist_ok=True)
+
+
+def autoencoder_beside(out: Path) -> Path | None:
+    """Return the family's trained autoencoder, if ``out`` is in a family that has one."""
+    folder = out.parent / "autoencoder"
+    return folder if (folder / "vae").is_dir() else None
+
+
+def require_common_latents(out: Path, pca: Mapping[str, Tensor]) -> None:
+    """Refuse, before hours of training, a latent space that is not that of the autoencoder trained beside ``out``.
+
+    Raises:
+        LimbeckError: E_MODEL_INCOMPLETE.
+    """
+    if (beside := autoencoder_beside(out)) is not None:
+        require_latents_of(beside, pca, out)
 
 
 def cast_to_half(folder: Path) -> None:

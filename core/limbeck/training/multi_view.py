@@ -22,7 +22,13 @@ from limbeck.playset.pool import VIEWS, Pool, draw_backgrounds
 from limbeck.priors.multiview import join_views
 from limbeck.training.cameras import camera_condition
 from limbeck.training.diffusion_loss import keep_or_drop, seeded, v_loss
-from limbeck.training.folders import cast_to_half, open_pool, require_start, write_diffusers_folder
+from limbeck.training.folders import (
+    cast_to_half,
+    open_pool,
+    require_common_latents,
+    require_start,
+    write_diffusers_folder,
+)
 from limbeck.training.latents import encode, load_pca
 from limbeck.training.networks import CAMERA_WIDTH, build_scheduler, build_unet
 from limbeck.training.options import TrainingOptions
@@ -89,6 +95,7 @@ def run(options: TrainingOptions) -> None:
         LimbeckError: E_MODEL_INCOMPLETE if there are none.
     """
     start = require_start(options)
+    require_common_latents(options.out, load_pca(start))
     pool = open_pool(options, THINGS)
     tokenizer: Any = CLIPTokenizer.from_pretrained(start / "tokenizer", local_files_only=True)
     text_encoder: Any = CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32)

@@ -24,7 +24,13 @@ from limbeck.playset.pool import Pool
 from limbeck.playset.things import COLOR_WORDS, NOUNS, PATTERNS
 from limbeck.training.cameras import camera_condition
 from limbeck.training.diffusion_loss import seeded, v_loss
-from limbeck.training.folders import cast_to_half, open_pool, require_start, write_diffusers_folder
+from limbeck.training.folders import (
+    cast_to_half,
+    open_pool,
+    require_common_latents,
+    require_start,
+    write_diffusers_folder,
+)
 from limbeck.training.latents import encode, fit_pca, load_pca
 from limbeck.training.networks import CAMERA_WIDTH, build_scheduler, build_text_encoder, build_unet
 from limbeck.training.options import TrainingOptions
@@ -211,6 +217,8 @@ def _go_on(options: TrainingOptions) -> Beginning:
 def _run(options: TrainingOptions, name: str, front_share: float, beginning: Beginning) -> None:
     """Train one of the three text-to-image models."""
     pool = open_pool(options, THINGS)
+    pca = beginning.pca or fit_pca(pool, options.seed)
+    require_common_latents(options.out, pca)
     unet, is_continued = beginning.unet, beginning.pca is not None
     takes_camera = unet.config.class_embed_type == "projection"
     rates = {"unet.class_embedding": 5.0} if takes_camera else {}
@@ -225,7 +233,7 @@ def _run(options: TrainingOptions, name: str, front_share: float, beginning: Beg
     )
     learner = TextToImageLearner(
         pool,
-        beginning.pca or fit_pca(pool, options.seed),
+        pca,
         unet.to(options.device, memory_format=torch.channels_last),
         beginning.text_encoder.to(options.device),
         Captions(beginning.tokenizer, pool, says_view=not takes_camera),
