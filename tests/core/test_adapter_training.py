@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.silhouettes import intersection_over_union, silhouette
@@ -18,7 +19,14 @@ from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
 from limbeck.training import image_prompt, novel_view, structure
 from limbeck.training.adapting import draw_captions, load_base
-from limbeck.training.image_encoder import EncoderLearner, Heads, build_image_encoder, relative_stretch
+from limbeck.training.image_encoder import (
+    EncoderLearner,
+    Heads,
+    build_image_encoder,
+    load_trainable_encoder,
+    relative_stretch,
+    save_half,
+)
 from limbeck.training.latents import save_pca
 from limbeck.training.options import TrainingOptions
 from limbeck.training.pair_views import ViewPool
@@ -172,6 +180,15 @@ def test_training_without_a_prior_to_start_from_is_refused(options):
     with pytest.raises(LimbeckError) as refused:
         load_base(replace(options, start=None))
     assert refused.value.code == "E_USAGE"
+
+
+def test_an_image_encoder_to_train_on_that_lacks_a_weight_is_refused(tmp_path):
+    save_half(build_image_encoder(), tmp_path)
+    weights = tmp_path / "model.safetensors"
+    save_file(dict(list(load_file(weights).items())[1:]), weights, metadata={"format": "pt"})
+    with pytest.raises(LimbeckError) as refused:
+        load_trainable_encoder(tmp_path, CPU)
+    assert refused.value.code == "E_MODEL_INCOMPLETE"
 
 
 def test_silhouettes_are_found_over_an_unknown_background():

@@ -229,6 +229,21 @@ def test_a_long_prompt_loses_words_rather_than_its_view_suffix(text_to_image):
     assert text_to_image.fit_prompt("a blue penguin", ", front view") == "a blue penguin"
 
 
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+@pytest.mark.parametrize("harm", ["missing", "of another shape"])
+def test_a_part_with_a_wrong_weight_is_refused_not_filled_at_random(tiny_folder, tmp_path, part, harm):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    weights = next((folder / part).glob("*model.safetensors"))
+    tensors = load_file(weights)
+    name = next(name for name, tensor in tensors.items() if tensor.ndim == 1)
+    wrong = {} if harm == "missing" else {name: torch.zeros(len(tensors[name]) + 1)}
+    save_file({key: value for key, value in tensors.items() if key != name} | wrong, weights, metadata={"format": "pt"})
+    with pytest.raises(LimbeckError) as refused:
+        load_prior(str(folder), "text_to_image", CPU)
+    assert refused.value.code == "E_MODEL_INCOMPLETE"
+
+
 @pytest.mark.parametrize(
     "damage", ["missing weights", "truncated weights", "a card that is a list", "an unknown prediction type"]
 )

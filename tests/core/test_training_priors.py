@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import CLIPTokenizer
 
 from limbeck.errors import LimbeckError
@@ -19,10 +24,11 @@ from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
 from limbeck.training import embed, family, multi_view, text_to_image
 from limbeck.training.diffusion_loss import seeded, v_loss
-from limbeck.training.latents import encode, fit_pca, load_pca, save_pca
+from limbeck.training.latents import PCA_FILE, encode, fit_pca, load_pca, save_pca
 from limbeck.training.networks import build_scheduler, build_unet
 from limbeck.training.options import TrainingOptions
-from limbeck.training.text_to_image import VIEW_SAID, Captions, biased_views
+from limbeck.training.starting import prior_digest
+from limbeck.training.text_to_image import VIEW_SAID, Captions, TextToImageLearner, biased_views
 from limbeck.training.tokenizer import write_tokenizer
 
 CPU = torch.device("cpu")
@@ -128,6 +134,86 @@ def test_the_multi_view_prior_starts_from_it_and_loads(trained: Path) -> None:
     out = trained / "mv"
     multi_view.run(TrainingOptions(out, steps=1, things=24, start=trained / "t2i", cache=trained, draws_sheet=False))
     assert load_prior(str(out), "multi_view", CPU).spec.views_per_group == 4
+
+
+def changed_copy(prior: Path, folder: Path, part: str) -> Path:
+    """Copy a prior and double one of the part's weights."""
+    shutil.copytree(prior, folder, ignore=shutil.ignore_patterns("checkpoint.*"))
+    path = next((folder / part).glob("*model.safetensors"))
+    tensors = load_file(path)
+    name = next(iter(tensors))
+    save_file({**tensors, name: tensors[name] * 2}, path, metadata={"format": "pt"})
+    return folder
+
+
+@pytest.mark.parametrize("part", ["unet", "text_encoder"])
+def test_a_run_from_another_prior_does_not_continue_the_checkpoint(trained: Path, tmp_path: Path, part: str) -> None:
+    options = TrainingOptions(tmp_path / "out", steps=1, things=24, cache=trained, draws_sheet=False)
+    multi_view.run(replace(options, start=trained / "t2i"))
+    multi_view.run(replace(options, start=trained / "t2i"))
+    other = changed_copy(trained / "t2i", tmp_path / "other", part)
+    with pytest.raises(LimbeckError) as refused:
+        multi_view.run(replace(options, start=other))
+    assert refused.value.code == "E_CHECKPOINT_MISMATCH"
+    assert "start" in refused.value.message
+
+
+@pytest.mark.parametrize("part", ["unet", "text_encoder", "vae"])
+@pytest.mark.parametrize("train", [multi_view.run, text_to_image.run])
+def test_a_start_that_lacks_a_weight_is_refused_before_rendering(
+    trained: Path, tmp_path: Path, part: str, train: Callable[[TrainingOptions], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = tmp_path / "start"
+    shutil.copytree(trained / "t2i", start, ignore=shutil.ignore_patterns("checkpoint.*"))
+    path = next((start / part).glob("*model.safetensors"))
+    if part == "vae":
+        (start / "vae" / PCA_FILE).unlink()
+    else:
+        save_file(dict(list(load_file(path).items())[:-1]), path, metadata={"format": "pt"})
+    monkeypatch.setattr(sys.modules[train.__module__], "open_pool", None)
+    with pytest.raises(LimbeckError) as refused:
+        train(TrainingOptions(tmp_path / "out", steps=1, things=24, start=start, draws_sheet=False))
+    assert refused.value.code == "E_MODEL_INCOMPLETE"
+
+
+def test_a_chain_of_runs_adds_up_what_the_weights_went_through(trained: Path, tmp_path: Path) -> None:
+    links = [trained / "t2i"]
+    for name in ("second", "third"):
+        out = tmp_path / name
+        text_to_image.run(
+            TrainingOptions(out, steps=1, things=24, cache=trained, start=links[-1], draws_sheet=False, seed=0)
+        )
+        links.append(out)
+    cards = [json.loads((link / "card.json").read_text()) for link in links]
+    assert "started_from" not in cards[0]["facts"]
+    past = [card["facts"]["started_from"] for card in cards[1:]]
+    assert [told["steps"] for told in past] == [2, 3]
+    for name in ("seconds", "cpu_seconds"):
+        spent = [card["training"][name] for card in cards]
+        assert [told[name] for told in past] == pytest.approx([spent[0], spent[0] + spent[1]], abs=0.11)
+    assert [told["weights"] for told in past] == [prior_digest(link) for link in links[:-1]]
+
+
+def test_the_camera_sibling_goes_on_from_a_prior_with_a_fresh_camera_embedding(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[dict[str, torch.Tensor]] = []
+
+    def stop(learner: TextToImageLearner, *_: object) -> None:
+        begun.append({name: tensor.clone() for name, tensor in learner.unet.state_dict().items()})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(text_to_image, "train", stop)
+    options = TrainingOptions(tmp_path, steps=1, things=24, cache=trained, start=trained / "t2i", draws_sheet=False)
+    for run in (text_to_image.run_camera, text_to_image.run_unbiased):
+        with pytest.raises(KeyboardInterrupt):
+            run(options)
+    source = load_file(trained / "t2i" / "unet" / "diffusion_pytorch_model.safetensors")
+    for weights in begun:
+        assert all(torch.equal(weights[name], tensor.float()) for name, tensor in source.items())
+    fresh = [{name for name in weights if name not in source} for weights in begun]
+    assert {name.split(".")[0] for name in fresh[0]} == {"class_embedding"}
+    assert fresh[1] == set()
 
 
 def test_a_multi_view_training_without_a_start_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from limbeck.errors import LimbeckError
 from limbeck.playset.pool import Pool, build_pool
 from limbeck.training.autoencoder import build_autoencoder
 from limbeck.training.latents import PCA_FILE, require_latents_of, save_pca
@@ -90,18 +89,3 @@ def cast_to_half(folder: Path) -> None:
             tensors = load_file(path)
             halves = {name: t.half() if t.dtype == torch.float32 else t for name, t in tensors.items()}
             save_file(halves, path, metadata={"format": "pt"})
-
-
-def require_start(options: TrainingOptions) -> Path:
-    """Return the folder of the text-to-image prior to start from.
-
-    Raises:
-        LimbeckError: E_MODEL_INCOMPLETE if none was given, or if it holds no prior.
-    """
-    if options.start is not None and (options.start / "unet" / "config.json").is_file():
-        return options.start
-    raise LimbeckError(
-        "E_MODEL_INCOMPLETE",
-        f"expected --start with the folder of a trained text-to-image prior, got {options.start}",
-        "train one first: python -m limbeck.training text-to-image --out FOLDER",
-    )

@@ -22,6 +22,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from limbeck.playset.pool import Pool
 from limbeck.playset.things import COLOR_WORDS, NOUNS, PATTERNS
+from limbeck.priors.files import load_weights, reported_as_incomplete
 from limbeck.priors.image_encoder import clip_pixels
 from limbeck.training.adapting import draw_groups
 from limbeck.training.options import TrainingOptions
@@ -152,6 +153,10 @@ def warmed_up_encoder(options: TrainingOptions, pool: Pool) -> Any:
 
 
 def load_trainable_encoder(folder: Path, device: torch.device) -> Any:
-    """Load an encoder in full precision, to train it on."""
-    model: Any = CLIPVisionModelWithProjection.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
-    return model.to(device)
+    """Load an encoder in full precision, to train it on.
+
+    Raises:
+        LimbeckError: E_MODEL_INCOMPLETE.
+    """
+    with reported_as_incomplete("image encoder", folder, "config.json and model"):
+        return load_weights(CLIPVisionModelWithProjection, folder).to(device)

@@ -146,7 +146,7 @@ def make_learner(options: TrainingOptions, settings: TrainingSettings, pool: Poo
 
 def run(options: TrainingOptions) -> None:
     """Train the encoder, then the adapter, and write weights, card and contact sheet."""
-    load_base(options)  # a wrong --start is refused before minutes of work
+    base = load_base(options)  # a wrong --start is refused before minutes of work
     pool = open_pool(options, THINGS)
     settings = TrainingSettings(
         steps=options.steps or STEPS,
@@ -156,7 +156,7 @@ def run(options: TrainingOptions) -> None:
         seed=options.seed,
         ema_decay=0.995,
         device=options.device,
-        facts={"things": len(pool)},
+        facts={"things": len(pool), "start": base.digest},
     )
     learner = make_learner(options, settings, pool, warmed_up_encoder(options, pool))
     report = train(learner, settings, options.out)
@@ -169,6 +169,7 @@ def _facts(learner: ImagePromptLearner) -> Mapping[str, Any]:
         "images": 4 * len(learner.pool),
         "batch": learner.settings.batch,
         "seed": learner.settings.seed,
+        "start": learner.base.digest,
         "same_view": SAME_VIEW,
         "dropped_text_image_both": [TEXT_DROPPED, IMAGE_DROPPED, BOTH_DROPPED],
         "weights": sum(p.numel() for module in learner.modules.values() for p in module.parameters()),

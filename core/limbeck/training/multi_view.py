@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from limbeck.playset.pool import VIEWS, Pool, draw_backgrounds
 from limbeck.priors.multiview import join_views
@@ -26,14 +23,14 @@ from limbeck.training.folders import (
     cast_to_half,
     open_pool,
     require_common_latents,
-    require_start,
     write_diffusers_folder,
 )
-from limbeck.training.latents import encode, load_pca
+from limbeck.training.latents import encode
 from limbeck.training.networks import CAMERA_WIDTH, build_scheduler, build_unet
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
 from limbeck.training.sheets import multi_view_sheet
+from limbeck.training.starting import Start, load_start, prior_digest, take_weights
 from limbeck.training.text_to_image import MIN_WEIGHT, Captions
 from limbeck.training.trainer import TrainingSettings, train
 
@@ -94,11 +91,10 @@ def run(options: TrainingOptions) -> None:
     Raises:
         LimbeckError: E_MODEL_INCOMPLETE if there are none.
     """
-    start = require_start(options)
-    require_common_latents(options.out, load_pca(start))
+    start = load_start(options)
+    require_common_latents(options.out, start.pca)
+    digest = prior_digest(start.folder)
     pool = open_pool(options, THINGS)
-    tokenizer: Any = CLIPTokenizer.from_pretrained(start / "tokenizer", local_files_only=True)
-    text_encoder: Any = CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32)
     settings = TrainingSettings(
         steps=options.steps or STEPS,
         batch=BATCH,
@@ -106,29 +102,28 @@ def run(options: TrainingOptions) -> None:
         learning_rates={"unet.class_embedding": 3.0},
         seed=options.seed,
         device=options.device,
-        facts={"things": len(pool)},
+        facts={"things": len(pool), "start": digest},
     )
     learner = MultiViewLearner(
         pool,
-        load_pca(start),
+        start.pca,
         _camera_unet(start, options),
-        text_encoder.to(options.device),
-        Captions(tokenizer, pool, says_view=False),
+        start.text_encoder.to(options.device),
+        Captions(start.tokenizer, pool, says_view=False),
         settings,
     )
     report = train(learner, settings, options.out)
     cast_to_half(options.out)
-    facts = {"groups_of_four_views": len(pool), "batch_groups": BATCH, "seed": options.seed}
+    facts = {"groups_of_four_views": len(pool), "batch_groups": BATCH, "seed": options.seed, "start": digest}
     sheet = multi_view_sheet(options.out) if options.draws_sheet else None
     write_card(options.out, "multi-view", report, facts, sheet)
 
 
-def _camera_unet(start: Path, options: TrainingOptions) -> Any:
+def _camera_unet(start: Start, options: TrainingOptions) -> Any:
     """Return the text-to-image UNet with a camera embedding and joined views."""
     torch.manual_seed(options.seed)
     unet: Any = build_unet(class_embed_type="projection", projection_class_embeddings_input_dim=CAMERA_WIDTH)
-    source = UNet2DConditionModel.from_pretrained(start, subfolder="unet", torch_dtype=torch.float32)
-    unet.load_state_dict(source.state_dict(), strict=False)
+    take_weights(unet, start, fresh="class_embedding.")
     embedding: Any = unet.class_embedding
     nn.init.normal_(embedding.linear_2.weight, std=CAMERA_STD)
     nn.init.zeros_(embedding.linear_2.bias)

@@ -33,6 +33,7 @@ from limbeck.training.options import TrainingOptions
 from limbeck.training.pair_views import ViewPool, build_views, training_pairs
 from limbeck.training.report import write_card
 from limbeck.training.sheets import tile
+from limbeck.training.starting import weights_digest
 from limbeck.training.text_to_image import MIN_WEIGHT
 from limbeck.training.trainer import TrainingSettings, train
 
@@ -138,7 +139,9 @@ def make_learner(options: TrainingOptions, settings: TrainingSettings, pool: Vie
 
 def run(options: TrainingOptions) -> None:
     """Train and write weights, card and contact sheet."""
-    load_base(options)  # a wrong --start is refused before minutes of work
+    base = load_base(options)  # a wrong --start is refused before minutes of work
+    trained = encoder_beside(options)
+    encoder = "warmed up by this run" if trained is None else weights_digest(trained)
     pool = build_views(training_pairs(()), options.things or THINGS, VIEWS, options.seed, cache=options.cache)
     settings = TrainingSettings(
         steps=options.steps or STEPS,
@@ -148,7 +151,7 @@ def run(options: TrainingOptions) -> None:
         seed=options.seed,
         ema_decay=0.997,
         device=options.device,
-        facts={"things": len(pool), "views": VIEWS},
+        facts={"things": len(pool), "views": VIEWS, "start": base.digest, "encoder": encoder},
     )
     learner = make_learner(options, settings, pool)
     report = train(learner, settings, options.out)
@@ -157,6 +160,8 @@ def run(options: TrainingOptions) -> None:
         "images": VIEWS * len(pool),
         "batch": BATCH,
         "seed": options.seed,
+        "start": base.digest,
+        "encoder": encoder,
         "condition_dropout": CONDITION_DROPOUT,
         "distance": DISTANCE,
         "weights": sum(p.numel() for module in learner.modules.values() for p in module.parameters()),

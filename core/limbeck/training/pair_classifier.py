@@ -38,6 +38,7 @@ from limbeck.training.options import TrainingOptions
 from limbeck.training.pair_batches import IMAGES_PER_BATCH, Batch, Pairs, draw_batch, draw_pairs
 from limbeck.training.pair_views import ViewPool, build_views, relative_orbit_cameras, training_pairs
 from limbeck.training.report import TrainingReport, write_card
+from limbeck.training.starting import weights_digest
 from limbeck.training.trainer import TrainingSettings, train
 
 LEFT_OUT = ("frog", "camera")
@@ -142,6 +143,7 @@ class PairLearner:
 
 def training_settings(options: TrainingOptions, leave_out: Sequence[str]) -> TrainingSettings:
     """Return how the classifier is trained."""
+    start = {} if options.start is None else {"start": weights_digest(options.start)}
     return TrainingSettings(
         steps=options.steps or STEPS,
         batch=IMAGES_PER_BATCH,
@@ -150,7 +152,7 @@ def training_settings(options: TrainingOptions, leave_out: Sequence[str]) -> Tra
         ema_decay=0.995,
         decay_from=0.6,
         device=options.device,
-        facts={"things": options.things or THINGS, "views": VIEWS, "left_out": sorted(leave_out)},
+        facts={"things": options.things or THINGS, "views": VIEWS, "left_out": sorted(leave_out), **start},
     )
 
 

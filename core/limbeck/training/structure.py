@@ -100,7 +100,7 @@ def run(options: TrainingOptions) -> None:
         seed=options.seed,
         ema_decay=0.995,
         device=options.device,
-        facts={"things": len(pool)},
+        facts={"things": len(pool), "start": base.digest},
     )
     report = train(StructureLearner(pool, base, controlnet, settings), settings, options.out)
     facts = {
@@ -108,6 +108,7 @@ def run(options: TrainingOptions) -> None:
         "images": 4 * len(pool),
         "batch": BATCH,
         "seed": options.seed,
+        "start": base.digest,
         "caption_dropout": CAPTION_DROPOUT,
         "weights": sum(parameter.numel() for parameter in controlnet.parameters()),
     }

@@ -15,9 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
 
 from limbeck.playset.captions import TEMPLATES, VIEW_WORDS, caption, view_word, vocabulary
 from limbeck.playset.pool import Pool
@@ -28,14 +26,14 @@ from limbeck.training.folders import (
     cast_to_half,
     open_pool,
     require_common_latents,
-    require_start,
     write_diffusers_folder,
 )
-from limbeck.training.latents import encode, fit_pca, load_pca
+from limbeck.training.latents import encode, fit_pca
 from limbeck.training.networks import CAMERA_WIDTH, build_scheduler, build_text_encoder, build_unet
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
 from limbeck.training.sheets import text_to_image_sheet
+from limbeck.training.starting import Start, load_start, prior_digest, take_weights
 from limbeck.training.tokenizer import TEXT_TOKENS, write_tokenizer
 from limbeck.training.trainer import TrainingSettings, train
 
@@ -157,6 +155,7 @@ class Beginning:
 
     Attributes:
         pca: the latent space; None where it is yet to be fitted.
+        digest: of the prior that the run goes on from; it is part of what the run is.
         history: what the weights went through before, for the card.
     """
 
@@ -164,6 +163,7 @@ class Beginning:
     text_encoder: Any
     tokenizer: Any
     pca: Mapping[str, Tensor] | None = None
+    digest: str | None = None
     history: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -173,45 +173,47 @@ def run(options: TrainingOptions) -> None:
     Raises:
         LimbeckError: E_MODEL_INCOMPLETE if ``--start`` names no text-to-image prior, and those of ``train``.
     """
-    _run(options, "text-to-image", FRONT_SHARE, _begin(options) if options.start is None else _go_on(options))
+    _run(options, "text-to-image", FRONT_SHARE, _beginning(options))
 
 
 def run_unbiased(options: TrainingOptions) -> None:
     """Train the sibling that sees all azimuths alike."""
-    _run(options, "text-to-image, unbiased views", UNBIASED_SHARE, _begin(options))
+    _run(options, "text-to-image, unbiased views", UNBIASED_SHARE, _beginning(options))
 
 
 def run_camera(options: TrainingOptions) -> None:
     """Train the sibling that is told the camera of each image, which is biased as the shipped prior's are."""
     camera = {"class_embed_type": "projection", "projection_class_embeddings_input_dim": CAMERA_WIDTH}
-    _run(options, "text-to-image, camera-conditioned", FRONT_SHARE, _begin(options, **camera))
+    _run(options, "text-to-image, camera-conditioned", FRONT_SHARE, _beginning(options, **camera))
 
 
-def _begin(options: TrainingOptions, **unet_changes: Any) -> Beginning:
+def _beginning(options: TrainingOptions, **unet_changes: Any) -> Beginning:
+    """Return fresh weights, or those of ``--start``; a camera embedding, which no start has, is always fresh."""
     torch.manual_seed(options.seed)
+    if options.start is not None:
+        start, unet = load_start(options), build_unet(**unet_changes)
+        take_weights(unet, start, fresh="class_embedding." if unet_changes else "")
+        digest = prior_digest(start.folder)
+        return Beginning(unet, start.text_encoder, start.tokenizer, start.pca, digest, {"started_from": _past(start)})
     tokenizer = write_tokenizer(vocabulary(), options.out / "tokenizer")
     unet = build_unet(**unet_changes)
     return Beginning(unet, build_text_encoder(tokenizer), tokenizer)
 
 
-def _go_on(options: TrainingOptions) -> Beginning:
-    start = require_start(options)
-    card = start / "card.json"
-    known = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
-    past = {
-        "steps": known.get("training", {}).get("steps"),
-        "cpu_seconds": known.get("training", {}).get("cpu_seconds"),
+def _past(start: Start) -> dict[str, Any]:
+    """Return what a prior's weights went through in all its runs, by its card; None where the card does not say."""
+    path = start.folder / "card.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    last, before = known.get("training", {}), known.get("facts", {}).get("started_from", {})
+
+    def total(name: str) -> float | None:
+        terms = [last.get(name), before.get(name) if before else 0]
+        return None if None in terms else round(sum(terms), 1)
+
+    return {
+        **{name: total(name) for name in ("steps", "seconds", "cpu_seconds")},
+        "weights": prior_digest(start.folder),
     }
-    unet, tokenizer = build_unet(), CLIPTokenizer.from_pretrained(start / "tokenizer", local_files_only=True)
-    source = UNet2DConditionModel.from_pretrained(start, subfolder="unet", torch_dtype=torch.float32)
-    unet.load_state_dict(source.state_dict())  # a loaded UNet would write the path that it came from
-    return Beginning(
-        unet,
-        CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32),
-        tokenizer,
-        load_pca(start),
-        {"started_from": past | known.get("facts", {}).get("started_from", {})},
-    )
 
 
 def _run(options: TrainingOptions, name: str, front_share: float, beginning: Beginning) -> None:
@@ -221,15 +223,21 @@ def _run(options: TrainingOptions, name: str, front_share: float, beginning: Beg
     require_common_latents(options.out, pca)
     unet, is_continued = beginning.unet, beginning.pca is not None
     takes_camera = unet.config.class_embed_type == "projection"
-    rates = {"unet.class_embedding": 5.0} if takes_camera else {}
+    rates = CONTINUED_RATES if is_continued else {}
+    if takes_camera:
+        rates = {**rates, "unet.class_embedding": 5.0}
     settings = TrainingSettings(
         steps=options.steps or STEPS,
         batch=BATCH,
         learning_rate=CONTINUED_RATE if is_continued else 1e-3,
-        learning_rates=CONTINUED_RATES if is_continued else rates,
+        learning_rates=rates,
         seed=options.seed,
         device=options.device,
-        facts={"things": len(pool), "front_share": front_share},
+        facts={
+            "things": len(pool),
+            "front_share": front_share,
+            **({"start": beginning.digest} if is_continued else {}),
+        },
     )
     learner = TextToImageLearner(
         pool,
