@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -14,11 +13,10 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, Int64, UInt8
 from numpy import ndarray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from limbeck.cameras import orbit_cameras
+from limbeck.playset.cache import cache_name, read_cache, write_cache
 from limbeck.playset.pool import ELEVATION_DEG, SIZE
 from limbeck.playset.render import DISTANCE, FOV_Y_DEG, camera_c2w, render_solids
 from limbeck.playset.things import COLOR_WORDS, NOUNS, Thing, build, draw_thing, held_out_pairs
@@ -80,25 +78,18 @@ def build_views(
         seed: of all draws.
         cache: a folder that keeps pools between runs.
         progress: called with (toys done, all toys).
+
+    Raises:
+        LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE, of the cache.
     """
-    path = None if cache is None else cache / _file_name(pairs, things, views, seed)
-    if path is not None and path.is_file():
-        try:
-            return ViewPool(**load_file(path))
-        except (SafetensorError, TypeError):
-            path.unlink()  # cut off while it was written
+    name = cache_name(f"views-{things}x{views}-{seed}", pairs, SIZE, ELEVATION_DEG)
+    path = None if cache is None else cache / name
+    if path is not None and (kept := read_cache(path)) is not None:
+        return ViewPool(**kept)
     pool = _render_pool(pairs, things, views, seed, progress)
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part")
-        save_file({field.name: getattr(pool, field.name) for field in fields(pool)}, partial)
-        partial.replace(path)
+        write_cache(path, {field.name: getattr(pool, field.name) for field in fields(pool)})
     return pool
-
-
-def _file_name(pairs: tuple[tuple[str, str], ...], things: int, views: int, seed: int) -> str:
-    digest = hashlib.sha256(repr(pairs).encode()).hexdigest()[:8]
-    return f"views-{things}x{views}-{seed}-{digest}.safetensors"
 
 
 def _render_pool(
