@@ -229,6 +229,47 @@ def test_an_infinite_loss_is_a_typed_error_and_is_not_saved(tmp_path):
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == good
 
 
+class Undefined(torch.autograd.Function):
+    """A loss of 0 whose slope is not a number."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.sum() * 0
+
+    @staticmethod
+    def backward(ctx, grad):
+        return torch.full((8, 3), torch.nan)
+
+
+def test_an_undefined_gradient_is_a_typed_error_and_spoils_no_weight(tmp_path):
+    learner = Line()
+    before = [parameter.detach().clone() for parameter in learner.net.parameters()]
+    learner.loss = lambda step: (Undefined.apply(learner.net.get_parameter("0.weight")), {})
+    with pytest.raises(LimbeckError) as refused:
+        train(learner, SETTINGS, tmp_path)
+    assert refused.value.code == "E_TRAINING_DIVERGED"
+    assert "gradient" in refused.value.message
+    assert all(torch.equal(a, b) for a, b in zip(before, learner.net.parameters(), strict=True))
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_figures_of_some_steps_are_averaged_over_those_steps_also_after_a_resume(tmp_path):
+    def sparse(step):
+        loss, _ = Line.loss(learner, step)
+        return loss, {"seldom": 7.0} if step % 10 == 0 else {}
+
+    def stop(step, loss):
+        if step == 55:
+            raise KeyboardInterrupt
+
+    settings = TrainingSettings(steps=LOSS_WINDOW, batch=4, learning_rate=1e-2)
+    learner = Line()
+    learner.loss = sparse
+    with pytest.raises(KeyboardInterrupt):
+        train(learner, settings, tmp_path, on_progress=stop)
+    assert train(learner, settings, tmp_path).losses["seldom"] == (7.0,)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send itself an interrupt")
 def test_an_interrupt_ends_the_step_and_saves(tmp_path):
     before = signal.getsignal(signal.SIGINT)

@@ -21,6 +21,7 @@ from limbeck.errors import LimbeckError
 from limbeck.playset.captions import vocabulary
 from limbeck.playset.pool import Pool, build_pool
 from limbeck.priors.loading import load_prior
+from limbeck.priors.patch_autoencoder import PatchAutoencoder
 from limbeck.priors.prior import Cond
 from limbeck.training import embed, family, multi_view, text_to_image
 from limbeck.training.diffusion_loss import seeded, v_loss
@@ -101,19 +102,34 @@ def test_the_loss_of_the_true_v_is_zero_and_of_nothing_is_one() -> None:
         noise = (xt - alpha * latents) / sigma
         return alpha * noise - sigma * latents
 
-    loss, _ = v_loss(true_v, latents, alphas_cumprod, seeded(0, 0))
+    loss, _ = v_loss(true_v, latents, alphas_cumprod, seeded(0, 0), min_weight=1.0)
     assert float(loss) == pytest.approx(0, abs=1e-6)
-    _, figures = v_loss(lambda xt, t: torch.zeros_like(xt), latents, alphas_cumprod, seeded(0, 0))
+    _, figures = v_loss(lambda xt, t: torch.zeros_like(xt), latents, alphas_cumprod, seeded(0, 0), min_weight=1.0)
     assert figures["v_mse"] == pytest.approx(1, abs=0.05)  # v of unit latents and unit noise has unit variance
 
 
-def test_latents_have_unit_size_and_invert_well(pool: Pool) -> None:
+@pytest.mark.parametrize("min_weight", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("snr", [1e-3, 0.5, 5.0, 80.0])
+def test_the_weight_is_min_snrs_with_a_floor(snr: float, min_weight: float) -> None:
+    alphas_cumprod = torch.tensor([snr / (1 + snr)])
+    latents = torch.randn(4, 8, 4, 4, generator=torch.Generator().manual_seed(0))
+    loss, figures = v_loss(
+        lambda xt, t: torch.zeros_like(xt), latents, alphas_cumprod, seeded(0, 0), min_weight=min_weight
+    )
+    # arXiv:2303.09556, eq. 4 and section 3.4: min(SNR, 5) / SNR of the x0 loss is this much of the v loss.
+    weight = min(snr, 5.0) / (snr + 1) + min_weight / (snr + 1)
+    assert float(loss) / figures["v_mse"] == pytest.approx(weight, rel=1e-4)
+
+
+def test_latents_have_unit_size_and_decode_to_the_picture(pool: Pool) -> None:
     pca = fit_pca(pool, 0)
     rng = np.random.default_rng(0)
     images = torch.from_numpy(pool.images(np.arange(40), np.zeros(40, int), rng))
     latents = encode(images, pca)
     assert latents.shape == (40, 8, 16, 16)
     assert float(latents.square().mean().sqrt()) == pytest.approx(1, abs=0.15)
+    error = (PatchAutoencoder(pca).decode(latents) - images).square().mean()
+    assert -10 * float(error.log10()) > 20  # dB; eight components of 48
 
 
 def test_a_new_unet_takes_captions_and_timesteps_without_more() -> None:

@@ -23,13 +23,13 @@ from limbeck.priors.image_encoder import clip_pixels
 from limbeck.priors.ip_adapter import TOKENS, AdapterState, adapted_processors, attach_adapter
 from limbeck.priors.loading import load_prior
 from limbeck.training.adapting import Base, draw_captions, draw_groups, load_base
-from limbeck.training.diffusion_loss import seeded, v_loss
+from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, seeded, v_loss
 from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import WIDTH, save_half, warmed_up_encoder
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
 from limbeck.training.sheets import tile
-from limbeck.training.text_to_image import FRONT_SHARE, MIN_WEIGHT, biased_views
+from limbeck.training.text_to_image import FRONT_SHARE, biased_views
 from limbeck.training.trainer import TrainingSettings, train
 
 STEPS = 3500
@@ -82,7 +82,7 @@ class ImagePromptLearner:
             return self.base.prior.unet(xt, t, text, added_cond_kwargs=added, return_dict=False)[0]
 
         generator = seeded(self.settings.seed, step)
-        return v_loss(predict, latents, self.base.prior.alphas_cumprod, generator, min_weight=MIN_WEIGHT)
+        return v_loss(predict, latents, self.base.prior.alphas_cumprod, generator, min_weight=LAYOUT_FROM_CONDITION)
 
     def export(self, folder: Path) -> None:
         """Write adapter and encoder in h94/IP-Adapter's layout, in half precision."""

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from limbeck.playset.pool import VIEWS, Pool, draw_backgrounds
 from limbeck.priors.multiview import join_views
 from limbeck.training.cameras import camera_condition
-from limbeck.training.diffusion_loss import keep_or_drop, seeded, v_loss
+from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, keep_or_drop, seeded, v_loss
 from limbeck.training.folders import (
     cast_to_half,
     open_pool,
@@ -31,7 +31,7 @@ from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
 from limbeck.training.sheets import multi_view_sheet
 from limbeck.training.starting import Start, load_start, prior_digest, take_weights
-from limbeck.training.text_to_image import MIN_WEIGHT, Captions
+from limbeck.training.text_to_image import Captions
 from limbeck.training.trainer import TrainingSettings, train
 
 STEPS = 3000
@@ -78,7 +78,7 @@ class MultiViewLearner:
 
         alphas_cumprod = build_scheduler().alphas_cumprod.to(device)
         latents = encode(images, self.pca)
-        return v_loss(predict, latents, alphas_cumprod, generator, group=VIEWS, min_weight=MIN_WEIGHT)
+        return v_loss(predict, latents, alphas_cumprod, generator, group=VIEWS, min_weight=LAYOUT_FROM_CONDITION)
 
     def export(self, folder: Path) -> None:
         """Write unet, text encoder, tokenizer, scheduler and vae."""

@@ -25,7 +25,7 @@ from limbeck.priors.image_encoder import clip_pixels
 from limbeck.priors.loading import load_prior
 from limbeck.priors.novel_view import POSE, Viewpoints, context_token, relative_pose
 from limbeck.training.adapting import Base, encoder_beside, load_base
-from limbeck.training.diffusion_loss import seeded, v_loss
+from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, seeded, v_loss
 from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import load_trainable_encoder, save_half, warmed_up_encoder
 from limbeck.training.networks import build_scheduler
@@ -34,7 +34,6 @@ from limbeck.training.pair_views import ViewPool, build_views, training_pairs
 from limbeck.training.report import write_card
 from limbeck.training.sheets import tile
 from limbeck.training.starting import weights_digest
-from limbeck.training.text_to_image import MIN_WEIGHT
 from limbeck.training.trainer import TrainingSettings, train
 
 POSE_STD = 0.3
@@ -84,7 +83,7 @@ class NovelViewLearner:
 
         alphas_cumprod = self.base.prior.alphas_cumprod
         generator = seeded(self.settings.seed, step)
-        return v_loss(predict, self.base.latents(target), alphas_cumprod, generator, min_weight=MIN_WEIGHT)
+        return v_loss(predict, self.base.latents(target), alphas_cumprod, generator, min_weight=LAYOUT_FROM_CONDITION)
 
     def _viewpoints(self, things: np.ndarray, views: np.ndarray) -> Viewpoints:
         elevation, azimuth = self.pool.elevation_deg[things, views], self.pool.azimuth_deg[things, views]

@@ -19,7 +19,7 @@ from limbeck.priors.control import control_arguments, controlnet_like, depth_con
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
 from limbeck.training.adapting import Base, draw_captions, load_base
-from limbeck.training.diffusion_loss import seeded, v_loss
+from limbeck.training.diffusion_loss import LAYOUT_GIVEN, seeded, v_loss
 from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import save_half
 from limbeck.training.options import TrainingOptions
@@ -66,7 +66,8 @@ class StructureLearner:
             arguments = control_arguments(self.controlnet, xt, t, cond)
             return self.base.prior.unet(xt, t, text, return_dict=False, **arguments)[0]
 
-        return v_loss(predict, latents, self.base.prior.alphas_cumprod, seeded(self.settings.seed, step))
+        generator = seeded(self.settings.seed, step)
+        return v_loss(predict, latents, self.base.prior.alphas_cumprod, generator, min_weight=LAYOUT_GIVEN)
 
     def export(self, folder: Path) -> None:
         """Write the ControlNet in half precision."""

@@ -21,7 +21,7 @@ from limbeck.playset.captions import TEMPLATES, VIEW_WORDS, caption, view_word, 
 from limbeck.playset.pool import Pool
 from limbeck.playset.things import COLOR_WORDS, NOUNS, PATTERNS
 from limbeck.training.cameras import camera_condition
-from limbeck.training.diffusion_loss import seeded, v_loss
+from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, seeded, v_loss
 from limbeck.training.folders import (
     cast_to_half,
     open_pool,
@@ -46,8 +46,6 @@ FRONT_SHARE = 0.6
 UNBIASED_SHARE = 0.25
 CAPTION_DROPOUT = 0.1
 VIEW_SAID = 0.8
-MIN_WEIGHT = 1.0
-"""Of pure noise in the loss: there the view is decided, and the words for it are the last to be learned."""
 PATTERN_SAID = 0.6
 PLAIN_TEMPLATE = 0.6
 """Share of captions without "a photo of" and the like."""
@@ -134,7 +132,7 @@ class TextToImageLearner:
 
         alphas_cumprod = build_scheduler().alphas_cumprod.to(device)
         generator = seeded(self.settings.seed, step)
-        return v_loss(predict, encode(images, self.pca), alphas_cumprod, generator, min_weight=MIN_WEIGHT)
+        return v_loss(predict, encode(images, self.pca), alphas_cumprod, generator, min_weight=LAYOUT_FROM_CONDITION)
 
     @property
     def takes_camera(self) -> bool:

@@ -201,18 +201,24 @@ def _step(learner: Learner, settings: TrainingSettings, state: TrainingState) ->
     torch.manual_seed(settings.seed * 1_000_003 + state.step)
     loss, figures = learner.loss(state.step)
     value = float(loss.detach())
-    if not math.isfinite(value):
-        raise LimbeckError(
-            "E_TRAINING_DIVERGED",
-            f"expected a finite loss, got {value} at step {state.step}",
-            "train again from the last checkpoint with a lower learning rate, into another folder",
-        )
+    _require_finite("loss", value, state.step)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(list(state.parameters.values()), settings.clip_norm)
+    norm = torch.nn.utils.clip_grad_norm_(list(state.parameters.values()), settings.clip_norm)
+    # A finite loss can have infinite slopes; one such step would make every weight undefined.
+    _require_finite("gradient", float(norm), state.step)
     factor = settings.learning_rate_factor(state.step)
     for group in state.optimizer.param_groups:
         group["lr"] = group["full_lr"] * factor
     state.optimizer.step()
     state.advance({"loss": value, **figures}, settings.ema_decay)
     return value
+
+
+def _require_finite(what: str, value: float, step: int) -> None:
+    if not math.isfinite(value):
+        raise LimbeckError(
+            "E_TRAINING_DIVERGED",
+            f"expected a finite {what}, got {value} at step {step}; the last checkpoint is of a step before",
+            "train again with another --seed into another folder: going on from the checkpoint would repeat the step",
+        )
