@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the trainings of image prompt, novel view and structure promise, on random pictures and tiny models."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +31,7 @@ from limbeck.training.image_encoder import (
 from limbeck.training.latents import save_pca
 from limbeck.training.options import TrainingOptions
 from limbeck.training.pair_views import ViewPool
+from limbeck.training.starting import prior_digest
 from limbeck.training.trainer import TrainingSettings
 from tiny_models import CPU, write_text_to_image
 
@@ -180,6 +182,16 @@ def test_training_without_a_prior_to_start_from_is_refused(options):
     with pytest.raises(LimbeckError) as refused:
         load_base(replace(options, start=None))
     assert refused.value.code == "E_USAGE"
+
+
+@pytest.mark.parametrize("module", [image_prompt, novel_view, structure], ids=lambda module: module.__name__)
+def test_a_whole_training_writes_a_card_that_names_its_start_and_no_sheet_where_none_is_wanted(
+    options, tmp_path, module
+):
+    out = tmp_path / "trained"
+    module.run(replace(options, out=out, steps=1, things=4, cache=tmp_path, draws_sheet=False))
+    assert json.loads((out / "card.json").read_text())["facts"]["start"] == prior_digest(options.start)
+    assert not (out / "samples.jpg").exists()
 
 
 def test_an_image_encoder_to_train_on_that_lacks_a_weight_is_refused(tmp_path):

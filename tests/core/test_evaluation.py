@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from limbeck.errors import LimbeckError
-from limbeck.evaluation import priors
+from limbeck.evaluation import priors, renders
 from limbeck.evaluation.__main__ import main
 from limbeck.evaluation.loading import CLASSIFIER, FRONT, Judges, new_judges, save_judge
 from limbeck.evaluation.models import BIN_DEG, BINS, Features, FrontDetector, view_sectors
@@ -188,7 +188,23 @@ def test_the_command_prints_json_of_the_judges(folder, capsys):
     assert main(["renders", "--judges", str(folder), "--count", "8"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["renders"] == 8
+    assert figures["seed"] == renders.TEST_SEED
     assert 0 <= figures["noun"] <= 1
+
+
+def test_the_printed_seed_is_the_one_that_was_used(folder, capsys, monkeypatch):
+    used = []
+    judge = renders.judge_renders
+
+    def noting(*given, seed, **rest):
+        used.append(seed)
+        return judge(*given, seed=seed, **rest)
+
+    monkeypatch.setattr(renders, "judge_renders", noting)
+    for given in ("0", "7"):
+        assert main(["renders", "--judges", str(folder), "--count", "2", "--seed", given]) == 0
+        used.append(json.loads(capsys.readouterr().out)["seed"])
+    assert used == [0, 0, 7, 7]
 
 
 def test_the_command_reports_a_missing_prior_and_missing_judges(folder, capsys, tmp_path):

@@ -19,6 +19,7 @@ from limbeck.playset.pool import Pool, build_pool
 from limbeck.priors.autoencoders import Autoencoder, load_autoencoder
 from limbeck.priors.patch_autoencoder import PatchAutoencoder
 from limbeck.training.autoencoder import build_autoencoder
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import cast_to_half, open_pool
 from limbeck.training.latents import PCA_FILE, fit_pca, load_pca, save_pca
 from limbeck.training.options import TrainingOptions
@@ -95,6 +96,7 @@ def build_trainable(pca: Mapping[str, Tensor], seed: int) -> Any:
 
 def run(options: TrainingOptions) -> None:
     """Train the decoder of ``options.start``'s latent space, or of a new one, and write ``vae/`` and a card."""
+    require_writable_folder(options.out)
     given = None if options.start is None else load_pca(options.start)
     start = {} if options.start is None else {"latents": weights_digest(options.start / "vae" / PCA_FILE)}
     settings = TrainingSettings(

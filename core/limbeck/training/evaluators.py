@@ -20,6 +20,7 @@ from limbeck.evaluation.models import BIN_DEG, BINS
 from limbeck.evaluation.renders import judge_renders
 from limbeck.playset.pool import Pool
 from limbeck.playset.things import COLOR_WORDS, FRONTED, NOUNS, held_out_pairs
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import open_pool
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
@@ -148,6 +149,7 @@ def blur(rgb: Float[Tensor, "batch 3 H W"], sigmas: Float[Tensor, " batch"]) -> 
 
 def run(options: TrainingOptions) -> None:
     """Train both judges together, and write them with one card."""
+    require_writable_folder(options.out)
     pool = open_pool(options, THINGS)
     settings = TrainingSettings(
         steps=options.steps or STEPS,

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 from tqdm import tqdm
 
+from limbeck.assets.atomic import write_bytes_atomically
 from limbeck.playset.pool import Pool, build_pool
 from limbeck.training.autoencoder import build_autoencoder
 from limbeck.training.latents import PCA_FILE, require_latents_of, save_pca
@@ -81,11 +82,15 @@ def require_common_latents(out: Path, pca: Mapping[str, Tensor]) -> None:
 
 
 def cast_to_half(folder: Path) -> None:
-    """Store the weights of a prior's parts in half precision, the precision that they ship in."""
+    """Store the weights of a prior's parts in half precision, the precision that they ship in.
+
+    Raises:
+        LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE; what was there stays whole.
+    """
     for part in PARTS:
         for path in (folder / part).glob("*.safetensors"):
             if path.name == PCA_FILE:
                 continue  # trainings that start from this prior need the very same latents
             tensors = load_file(path)
             halves = {name: t.half() if t.dtype == torch.float32 else t for name, t in tensors.items()}
-            save_file(halves, path, metadata={"format": "pt"})
+            write_bytes_atomically(path, save(halves, metadata={"format": "pt"}))

@@ -24,11 +24,12 @@ from limbeck.priors.ip_adapter import TOKENS, AdapterState, adapted_processors, 
 from limbeck.priors.loading import load_prior
 from limbeck.training.adapting import Base, draw_captions, draw_groups, load_base
 from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, seeded, v_loss
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import WIDTH, save_half, warmed_up_encoder
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
-from limbeck.training.sheets import tile
+from limbeck.training.sheets import save_sheet
 from limbeck.training.text_to_image import FRONT_SHARE, biased_views
 from limbeck.training.trainer import TrainingSettings, train
 
@@ -146,6 +147,7 @@ def make_learner(options: TrainingOptions, settings: TrainingSettings, pool: Poo
 
 def run(options: TrainingOptions) -> None:
     """Train the encoder, then the adapter, and write weights, card and contact sheet."""
+    require_writable_folder(options.out)
     base = load_base(options)  # a wrong --start is refused before minutes of work
     pool = open_pool(options, THINGS)
     settings = TrainingSettings(
@@ -160,7 +162,7 @@ def run(options: TrainingOptions) -> None:
     )
     learner = make_learner(options, settings, pool, warmed_up_encoder(options, pool))
     report = train(learner, settings, options.out)
-    write_card(options.out, "image-prompt", report, _facts(learner), _sheet(options))
+    write_card(options.out, "image-prompt", report, _facts(learner), _sheet(options) if options.draws_sheet else None)
 
 
 def _facts(learner: ImagePromptLearner) -> Mapping[str, Any]:
@@ -188,6 +190,4 @@ def _sheet(options: TrainingOptions) -> Path:
         for start in (0, 8)
         for images in (triples.reference, triples.text_alone, triples.with_image)
     ]
-    path = options.out / "samples.jpg"
-    tile(torch.cat(rows), 8).save(path)
-    return path
+    return save_sheet(torch.cat(rows), 8, options.out)

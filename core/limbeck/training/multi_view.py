@@ -19,6 +19,7 @@ from limbeck.playset.pool import VIEWS, Pool, draw_backgrounds
 from limbeck.priors.multiview import join_views
 from limbeck.training.cameras import camera_condition
 from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, keep_or_drop, seeded, v_loss
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import (
     cast_to_half,
     open_pool,
@@ -91,6 +92,7 @@ def run(options: TrainingOptions) -> None:
     Raises:
         LimbeckError: E_MODEL_INCOMPLETE if there are none.
     """
+    require_writable_folder(options.out)
     start = load_start(options)
     require_common_latents(options.out, start.pca)
     digest = prior_digest(start.folder)

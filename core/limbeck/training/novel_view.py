@@ -26,13 +26,14 @@ from limbeck.priors.loading import load_prior
 from limbeck.priors.novel_view import POSE, Viewpoints, context_token, relative_pose
 from limbeck.training.adapting import Base, encoder_beside, load_base
 from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, seeded, v_loss
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import load_trainable_encoder, save_half, warmed_up_encoder
 from limbeck.training.networks import build_scheduler
 from limbeck.training.options import TrainingOptions
 from limbeck.training.pair_views import ViewPool, build_views, training_pairs
 from limbeck.training.report import write_card
-from limbeck.training.sheets import tile
+from limbeck.training.sheets import save_sheet
 from limbeck.training.starting import weights_digest
 from limbeck.training.trainer import TrainingSettings, train
 
@@ -138,6 +139,7 @@ def make_learner(options: TrainingOptions, settings: TrainingSettings, pool: Vie
 
 def run(options: TrainingOptions) -> None:
     """Train and write weights, card and contact sheet."""
+    require_writable_folder(options.out)
     base = load_base(options)  # a wrong --start is refused before minutes of work
     trained = encoder_beside(options)
     encoder = "warmed up by this run" if trained is None else weights_digest(trained)
@@ -165,7 +167,7 @@ def run(options: TrainingOptions) -> None:
         "distance": DISTANCE,
         "weights": sum(p.numel() for module in learner.modules.values() for p in module.parameters()),
     }
-    write_card(options.out, "novel-view", report, facts, _sheet(options))
+    write_card(options.out, "novel-view", report, facts, _sheet(options) if options.draws_sheet else None)
 
 
 def _sheet(options: TrainingOptions) -> Path:
@@ -176,6 +178,4 @@ def _sheet(options: TrainingOptions) -> Path:
     prior = load_prior(str(options.out), "novel_view", options.device)
     turned = draw_turned(prior, 16, seed=5)
     rows = [part[start : start + 8] for start in (0, 8) for part in (turned.reference, turned.target, turned.generated)]
-    path = options.out / "samples.jpg"
-    tile(torch.cat(rows), 8).save(path)
-    return path
+    return save_sheet(torch.cat(rows), 8, options.out)

@@ -34,6 +34,7 @@ from limbeck.priors.pair_classifier import (
     load_pair_classifier,
     save_pair_classifier,
 )
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.options import TrainingOptions
 from limbeck.training.pair_batches import IMAGES_PER_BATCH, Batch, Pairs, draw_batch, draw_pairs
 from limbeck.training.pair_views import ViewPool, build_views, relative_orbit_cameras, training_pairs
@@ -202,6 +203,7 @@ def run(options: TrainingOptions, *, leave_out: Sequence[str] = LEFT_OUT) -> Tra
     Raises:
         LimbeckError: E_USAGE, E_MODEL_INCOMPLETE, and those of ``train``.
     """
+    require_writable_folder(options.out)
     settings = training_settings(options, leave_out)
     learner = make_learner(options, leave_out)
     report = train(learner, settings, options.out)

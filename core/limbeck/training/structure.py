@@ -20,11 +20,12 @@ from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
 from limbeck.training.adapting import Base, draw_captions, load_base
 from limbeck.training.diffusion_loss import LAYOUT_GIVEN, seeded, v_loss
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import save_half
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
-from limbeck.training.sheets import tile
+from limbeck.training.sheets import save_sheet
 from limbeck.training.text_to_image import FRONT_SHARE, biased_views
 from limbeck.training.trainer import TrainingSettings, train
 
@@ -88,6 +89,7 @@ def pool_control(pool: Pool, groups: ndarray, views: ndarray) -> Float[Tensor, "
 
 def run(options: TrainingOptions) -> None:
     """Train and write weights, card and contact sheet."""
+    require_writable_folder(options.out)
     base = load_base(options)
     pool = open_pool(options, THINGS, with_depth=True)
     torch.manual_seed(options.seed)
@@ -113,7 +115,7 @@ def run(options: TrainingOptions) -> None:
         "caption_dropout": CAPTION_DROPOUT,
         "weights": sum(parameter.numel() for parameter in controlnet.parameters()),
     }
-    write_card(options.out, "structure", report, facts, _sheet(options))
+    write_card(options.out, "structure", report, facts, _sheet(options) if options.draws_sheet else None)
 
 
 def _sheet(options: TrainingOptions) -> Path:
@@ -124,6 +126,4 @@ def _sheet(options: TrainingOptions) -> Path:
     prior = load_prior(str(options.start), "structure", options.device, options.out)
     drawn = draw_controlled(prior, 16, seed=5)
     rows = [part[start : start + 8] for start in (0, 8) for part in (drawn.control, drawn.without, drawn.controlled)]
-    path = options.out / "samples.jpg"
-    tile(torch.cat(rows), 8).save(path)
-    return path
+    return save_sheet(torch.cat(rows), 8, options.out)

@@ -22,6 +22,7 @@ from limbeck.playset.pool import Pool
 from limbeck.playset.things import COLOR_WORDS, NOUNS, PATTERNS
 from limbeck.training.cameras import camera_condition
 from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, seeded, v_loss
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import (
     cast_to_half,
     open_pool,
@@ -187,6 +188,7 @@ def run_camera(options: TrainingOptions) -> None:
 
 def _beginning(options: TrainingOptions, **unet_changes: Any) -> Beginning:
     """Return fresh weights, or those of ``--start``; a camera embedding, which no start has, is always fresh."""
+    require_writable_folder(options.out)
     torch.manual_seed(options.seed)
     if options.start is not None:
         start, unet = load_start(options), build_unet(**unet_changes)

@@ -8,7 +8,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -17,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from limbeck.assets.atomic import require_writable
 from limbeck.errors import LimbeckError
-from limbeck.training.checkpoints import FILE, load_checkpoint, require_same, save_checkpoint
+from limbeck.training.checkpoints import load_checkpoint, require_same, save_checkpoint
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.export import export_averaged
 from limbeck.training.interrupts import deferred_interrupt
 from limbeck.training.report import TrainingReport
@@ -122,9 +121,7 @@ def train(
         LimbeckError: E_CHECKPOINT_DAMAGED, E_CHECKPOINT_MISMATCH, E_TRAINING_DIVERGED, E_DISK_FULL or
             E_OUTPUT_UNWRITABLE; the last good checkpoint stays.
     """
-    with suppress(OSError):  # require_writable says why
-        folder.mkdir(parents=True, exist_ok=True)
-    require_writable(folder / FILE)
+    require_writable_folder(folder)
     for module in learner.modules.values():
         module.train()
     state = _begin_or_resume(learner, settings, folder)
