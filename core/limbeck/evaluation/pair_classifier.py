@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How often C(I) is right about pairs of true renders: held-out object-colour pairs, and objects left out altogether.
 
-Only objects with a front count, since of the others no view tells how far apart two cameras are. Half of the pairs are
-right, a quarter have a wrong camera (off by 30 degrees or more, in azimuth alone), a quarter show another object or
-another colour.
+Of the held-out pairs only objects with a front count, since of the others no view tells how far apart two cameras are.
+As many pairs are right as have a wrong camera (off by 30 degrees or more, in azimuth alone) and as show another object
+or colour; the accuracy weighs them 1/2, 1/4 and 1/4, so that yes and no count alike.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def build_views(
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ViewPool:
-    """Render the pool of a seed; about 2 ms of one core per view.
+    """Render the pool of a seed; about 4 ms of one core per view.
 
     Args:
         pairs: (noun, colour) to draw the toys from.
