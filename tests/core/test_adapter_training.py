@@ -137,6 +137,9 @@ def test_an_exported_image_prompt_loads_as_it_was(learners, options, tmp_path):
 def test_an_exported_controlnet_loads_as_it_was(learners, options, tmp_path):
     learners["structure"].export(tmp_path)
     prior = load_prior(str(options.start), "structure", CPU, tmp_path)
+    trained, loaded = learners["structure"].controlnet.state_dict(), prior.controlnet.state_dict()
+    assert trained.keys() == loaded.keys()
+    assert all(torch.equal(tensor.half().float(), loaded[name]) for name, tensor in trained.items())
     text = prior.encode_text(["a red car"])
     eps = prior.eps(torch.randn(1, 8, 16, 16), torch.tensor([5]), Cond(text, control=torch.rand(1, 3, 64, 64)))
     assert eps.isfinite().all()
@@ -145,7 +148,15 @@ def test_an_exported_controlnet_loads_as_it_was(learners, options, tmp_path):
 def test_an_exported_novel_view_prior_loads_as_it_was(learners, tmp_path):
     learners["novel_view"].export(tmp_path)
     prior = load_prior(str(tmp_path), "novel_view", CPU)
-    torch.testing.assert_close(prior.projection.weight, learners["novel_view"].projection.weight, atol=1e-3, rtol=0)
+    learner = learners["novel_view"]
+    pairs = (
+        (learner.unet, prior.unet),
+        (learner.projection, prior.projection),
+        (learner.encoder, prior.image_encoder.model),
+    )
+    for trained, loaded in ((one.state_dict(), two.state_dict()) for one, two in pairs):
+        assert trained.keys() == loaded.keys()
+        assert all(torch.equal(tensor.half().float(), loaded[name].float()) for name, tensor in trained.items())
 
 
 def test_a_widened_unet_ignores_the_reference_at_first(learners):

@@ -14,7 +14,7 @@ from limbeck.errors import LimbeckError
 from limbeck.playset import cache
 from limbeck.playset import pool as pool_module
 from limbeck.playset.cache import VERSION
-from limbeck.playset.captions import TEMPLATES, caption, view_word, vocabulary
+from limbeck.playset.captions import TEMPLATES, VIEW_WORDS, caption, view_word, vocabulary
 from limbeck.playset.geometry import contains, signed_distance, surface_points
 from limbeck.playset.palette import COLORS
 from limbeck.playset.pool import Pool, build_pool, composite
@@ -134,10 +134,11 @@ def test_captions_say_what_they_are_told() -> None:
 
 def test_every_word_of_every_caption_is_in_the_vocabulary() -> None:
     texts = [
-        caption(n, c, pattern=p, template=t)
+        caption(n, c, pattern=p, view=v, template=t)
         for n in NOUNS
         for c in COLORS
         for p in PATTERNS
+        for v in ("", *VIEW_WORDS)
         for t in range(len(TEMPLATES))
     ]
     words = " ".join(texts).replace(",", " , ").replace(":", " : ").split()
