@@ -15,6 +15,7 @@ from limbeck.evaluation.silhouettes import intersection_over_union, silhouette
 from limbeck.evaluation.toys import held_out_toys, is_unusual
 from limbeck.playset.pool import Pool
 from limbeck.playset.things import held_out_pairs
+from limbeck.playset.views import ViewPool
 from limbeck.priors.control import controlnet_like
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
@@ -30,7 +31,6 @@ from limbeck.training.image_encoder import (
 )
 from limbeck.training.latents import save_pca
 from limbeck.training.options import TrainingOptions
-from limbeck.training.pair_views import ViewPool
 from limbeck.training.starting import prior_digest
 from limbeck.training.trainer import TrainingSettings
 from tiny_models import CPU, write_text_to_image

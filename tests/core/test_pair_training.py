@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from limbeck.evaluation.pair_classifier import Verdicts, measure
+from limbeck.evaluation.toy_pairs import WRONG_FROM_DEG, wrong_azimuths
 from limbeck.playset.things import FRONTED, NOUNS, held_out_pairs
+from limbeck.playset.views import build_views, training_pairs
 from limbeck.priors.pair_classifier import (
     PairClassifier,
     PairSettings,
@@ -16,7 +18,6 @@ from limbeck.training.checkpoints import FILE
 from limbeck.training.options import TrainingOptions
 from limbeck.training.pair_batches import disturb, draw_batch, draw_pairs, recolored
 from limbeck.training.pair_classifier import make_learner, small_vit, training_settings
-from limbeck.training.pair_views import WRONG_FROM_DEG, build_views, training_pairs, wrong_azimuths
 from limbeck.training.trainer import train
 
 CPU = torch.device("cpu")

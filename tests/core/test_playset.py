@@ -21,7 +21,7 @@ from limbeck.playset.pool import Pool, build_pool, composite
 from limbeck.playset.render import FOV_Y_DEG, render
 from limbeck.playset.solids import Kind, Sculptor
 from limbeck.playset.things import COLOR_WORDS, FRONTED, NOUNS, PATTERNS, RADIUS, Thing, build, held_out_pairs
-from limbeck.training.pair_views import build_views
+from limbeck.playset.views import build_views
 
 MEANS_OF_VERSION_1 = [
     [20.31, 14.82, 23.77, 35.48],

@@ -19,16 +19,11 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
+from limbeck.evaluation.toy_pairs import are_different, relative_orbit_cameras, wrong_azimuths
 from limbeck.playset.pool import composite, draw_backgrounds
 from limbeck.playset.things import COLOR_WORDS, FRONTED, NOUNS, held_out_pairs
+from limbeck.playset.views import ViewPool, build_views
 from limbeck.priors.pair_classifier import PairClassifier
-from limbeck.training.pair_views import (
-    ViewPool,
-    are_different,
-    build_views,
-    relative_orbit_cameras,
-    wrong_azimuths,
-)
 
 SEED = 77_001
 """Of the toys to measure on; training seeds are small numbers."""

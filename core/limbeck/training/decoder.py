@@ -24,6 +24,7 @@ from limbeck.training.folders import cast_to_half, open_pool
 from limbeck.training.latents import PCA_FILE, fit_pca, load_pca, save_pca
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
+from limbeck.training.seeding import first_weights
 from limbeck.training.starting import weights_digest
 from limbeck.training.trainer import TrainingSettings, train
 
@@ -83,8 +84,7 @@ def reconstruction_psnr(autoencoder: Autoencoder, rgb: Float[Tensor, "n 3 H W"])
 
 def build_trainable(pca: Mapping[str, Tensor], seed: int) -> Any:
     """Return the autoencoder with only its decoder to train, whose residual branches add nothing at first."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with first_weights(seed):
         vae: Any = build_autoencoder(pca)
     vae.requires_grad_(False)
     vae.decoder.requires_grad_(True)

@@ -24,6 +24,7 @@ from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import open_pool
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
+from limbeck.training.seeding import first_weights
 from limbeck.training.trainer import TrainingSettings, train
 
 STEPS, BATCH, THINGS = 2400, 48, 8000
@@ -161,8 +162,7 @@ def run(options: TrainingOptions) -> None:
         device=options.device,
         facts={"things": len(pool)},
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(options.seed)
+    with first_weights(options.seed):
         judges = new_judges()
     for network in (judges.classifier, judges.front):
         network.to(options.device)

@@ -21,6 +21,7 @@ from limbeck.training.autoencoder import build_autoencoder
 from limbeck.training.latents import PCA_FILE, require_latents_of, save_pca
 from limbeck.training.networks import build_scheduler
 from limbeck.training.options import TrainingOptions
+from limbeck.training.seeding import first_weights
 
 PARTS = ("unet", "text_encoder", "vae")
 
@@ -58,7 +59,8 @@ def write_diffusers_folder(
     tokenizer.save_pretrained(folder / "tokenizer")
     build_scheduler().save_pretrained(folder / "scheduler")
     if not (folder / "vae" / "config.json").is_file():
-        build_autoencoder(pca).save_pretrained(folder / "vae")
+        with first_weights(0):  # of a decoder that is yet to be trained
+            build_autoencoder(pca).save_pretrained(folder / "vae")
         save_pca(pca, folder / "vae")
     require_common_latents(folder, pca)
     if (beside := autoencoder_beside(folder)) is not None:

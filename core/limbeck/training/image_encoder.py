@@ -26,6 +26,7 @@ from limbeck.priors.files import load_weights, reported_as_incomplete
 from limbeck.priors.image_encoder import clip_pixels
 from limbeck.training.adapting import draw_groups
 from limbeck.training.options import TrainingOptions
+from limbeck.training.seeding import first_weights
 from limbeck.training.trainer import TrainingSettings, train
 
 STEPS = 2500
@@ -144,9 +145,9 @@ def warmed_up_encoder(options: TrainingOptions, pool: Pool) -> Any:
         device=options.device,
         facts={"things": len(pool), "part": "image encoder"},
     )
-    torch.manual_seed(options.seed)
-    encoder = build_image_encoder()
-    learner = EncoderLearner(pool, encoder.to(options.device), Heads().to(options.device), settings)
+    with first_weights(options.seed):
+        encoder, heads = build_image_encoder(), Heads()
+    learner = EncoderLearner(pool, encoder.to(options.device), heads.to(options.device), settings)
     folder = options.out.with_name(f"{options.out.name}-encoder")
     train(learner, settings, folder)
     return load_trainable_encoder(folder / "image_encoder", options.device)

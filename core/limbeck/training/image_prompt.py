@@ -29,6 +29,7 @@ from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import WIDTH, save_half, warmed_up_encoder
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
+from limbeck.training.seeding import first_weights
 from limbeck.training.sheets import save_sheet
 from limbeck.training.text_to_image import FRONT_SHARE, biased_views
 from limbeck.training.trainer import TrainingSettings, train
@@ -137,8 +138,9 @@ def adapter_tensors(unet: Any) -> dict[str, Tensor]:
 def make_learner(options: TrainingOptions, settings: TrainingSettings, pool: Pool, encoder: Any) -> ImagePromptLearner:
     """Put a fresh adapter into the text-to-image prior and make it trainable."""
     base = load_base(options)
-    torch.manual_seed(options.seed)
-    attach_adapter(base.prior.unet, fresh_adapter(base.prior.unet, WIDTH), options.device)
+    with first_weights(options.seed):
+        adapter = fresh_adapter(base.prior.unet, WIDTH)
+    attach_adapter(base.prior.unet, adapter, options.device)
     learner = ImagePromptLearner(pool, base, encoder, settings)
     for module in learner.modules.values():
         module.requires_grad_(True)

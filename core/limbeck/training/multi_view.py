@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from limbeck.playset.cameras import camera_condition
 from limbeck.playset.pool import VIEWS, Pool, draw_backgrounds
 from limbeck.priors.multiview import join_views
-from limbeck.training.cameras import camera_condition
 from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, keep_or_drop, seeded, v_loss
 from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import (
@@ -30,6 +30,7 @@ from limbeck.training.latents import encode
 from limbeck.training.networks import CAMERA_WIDTH, build_scheduler, build_unet
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
+from limbeck.training.seeding import first_weights
 from limbeck.training.sheets import multi_view_sheet
 from limbeck.training.starting import Start, load_start, prior_digest, take_weights
 from limbeck.training.text_to_image import Captions
@@ -123,11 +124,11 @@ def run(options: TrainingOptions) -> None:
 
 def _camera_unet(start: Start, options: TrainingOptions) -> Any:
     """Return the text-to-image UNet with a camera embedding and joined views."""
-    torch.manual_seed(options.seed)
-    unet: Any = build_unet(class_embed_type="projection", projection_class_embeddings_input_dim=CAMERA_WIDTH)
+    with first_weights(options.seed):
+        unet: Any = build_unet(class_embed_type="projection", projection_class_embeddings_input_dim=CAMERA_WIDTH)
+        embedding: Any = unet.class_embedding
+        nn.init.normal_(embedding.linear_2.weight, std=CAMERA_STD)
+        nn.init.zeros_(embedding.linear_2.bias)
     take_weights(unet, start, fresh="class_embedding.")
-    embedding: Any = unet.class_embedding
-    nn.init.normal_(embedding.linear_2.weight, std=CAMERA_STD)
-    nn.init.zeros_(embedding.linear_2.bias)
     join_views(unet, VIEWS)
     return unet.to(options.device, memory_format=torch.channels_last)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from limbeck.playset.pool import composite, draw_backgrounds
 from limbeck.playset.render import DISTANCE
+from limbeck.playset.views import ViewPool, build_views, training_pairs
 from limbeck.priors.image_encoder import clip_pixels
 from limbeck.priors.loading import load_prior
 from limbeck.priors.novel_view import POSE, Viewpoints, context_token, relative_pose
@@ -31,8 +32,8 @@ from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import load_trainable_encoder, save_half, warmed_up_encoder
 from limbeck.training.networks import build_scheduler
 from limbeck.training.options import TrainingOptions
-from limbeck.training.pair_views import ViewPool, build_views, training_pairs
 from limbeck.training.report import write_card
+from limbeck.training.seeding import first_weights
 from limbeck.training.sheets import save_sheet
 from limbeck.training.starting import weights_digest
 from limbeck.training.trainer import TrainingSettings, train
@@ -122,11 +123,11 @@ def make_learner(options: TrainingOptions, settings: TrainingSettings, pool: Vie
         encoder = warmed_up_encoder(options, open_pool(options, THINGS))
     else:
         encoder = load_trainable_encoder(trained, options.device)
-    torch.manual_seed(options.seed)
-    unet: Any = widened(base.prior.unet)
-    width = unet.config.cross_attention_dim
-    projection = nn.Linear(encoder.config.projection_dim + POSE, width)
-    nn.init.normal_(projection.weight[:, -POSE:], std=POSE_STD)
+    with first_weights(options.seed):
+        unet: Any = widened(base.prior.unet)
+        width = unet.config.cross_attention_dim
+        projection = nn.Linear(encoder.config.projection_dim + POSE, width)
+        nn.init.normal_(projection.weight[:, -POSE:], std=POSE_STD)
     return NovelViewLearner(
         pool,
         base,

@@ -25,8 +25,10 @@ from transformers import ViTConfig, ViTModel
 
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.pair_classifier import measure
+from limbeck.evaluation.toy_pairs import relative_orbit_cameras
 from limbeck.playset.pool import SIZE
 from limbeck.playset.things import COLOR_WORDS, NOUNS
+from limbeck.playset.views import ViewPool, build_views, training_pairs
 from limbeck.priors.pair_classifier import (
     PairClassifier,
     PairSettings,
@@ -37,8 +39,8 @@ from limbeck.priors.pair_classifier import (
 from limbeck.training.disk import require_writable_folder
 from limbeck.training.options import TrainingOptions
 from limbeck.training.pair_batches import IMAGES_PER_BATCH, Batch, Pairs, draw_batch, draw_pairs
-from limbeck.training.pair_views import ViewPool, build_views, relative_orbit_cameras, training_pairs
 from limbeck.training.report import TrainingReport, write_card
+from limbeck.training.seeding import first_weights
 from limbeck.training.starting import weights_digest
 from limbeck.training.trainer import TrainingSettings, train
 
@@ -167,8 +169,7 @@ def make_learner(options: TrainingOptions, leave_out: Sequence[str]) -> PairLear
         pairs = training_pairs(leave_out)
     except ValueError as error:
         raise LimbeckError("E_USAGE", str(error), f"choose from {', '.join(NOUNS)}") from error
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
+    with first_weights(options.seed):
         if options.start is not None:
             classifier = load_backbone(options.start)
         else:

@@ -25,6 +25,7 @@ from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import save_half
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
+from limbeck.training.seeding import first_weights
 from limbeck.training.sheets import save_sheet
 from limbeck.training.text_to_image import FRONT_SHARE, biased_views
 from limbeck.training.trainer import TrainingSettings, train
@@ -92,8 +93,8 @@ def run(options: TrainingOptions) -> None:
     require_writable_folder(options.out)
     base = load_base(options)
     pool = open_pool(options, THINGS, with_depth=True)
-    torch.manual_seed(options.seed)
-    controlnet: Any = controlnet_like(base.prior.unet, PIXELS_PER_LATENT)
+    with first_weights(options.seed):
+        controlnet: Any = controlnet_like(base.prior.unet, PIXELS_PER_LATENT)
     controlnet = controlnet.to(options.device, memory_format=torch.channels_last)
     settings = TrainingSettings(
         steps=options.steps or STEPS,

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from limbeck.playset.cameras import camera_condition
 from limbeck.playset.captions import TEMPLATES, VIEW_WORDS, caption, view_word, vocabulary
 from limbeck.playset.pool import Pool
 from limbeck.playset.things import COLOR_WORDS, NOUNS, PATTERNS
-from limbeck.training.cameras import camera_condition
 from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, seeded, v_loss
 from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import (
@@ -33,6 +33,7 @@ from limbeck.training.latents import encode, fit_pca
 from limbeck.training.networks import CAMERA_WIDTH, build_scheduler, build_text_encoder, build_unet
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
+from limbeck.training.seeding import first_weights
 from limbeck.training.sheets import text_to_image_sheet
 from limbeck.training.starting import Start, load_start, prior_digest, take_weights
 from limbeck.training.tokenizer import TEXT_TOKENS, write_tokenizer
@@ -189,15 +190,16 @@ def run_camera(options: TrainingOptions) -> None:
 def _beginning(options: TrainingOptions, **unet_changes: Any) -> Beginning:
     """Return fresh weights, or those of ``--start``; a camera embedding, which no start has, is always fresh."""
     require_writable_folder(options.out)
-    torch.manual_seed(options.seed)
     if options.start is not None:
-        start, unet = load_start(options), build_unet(**unet_changes)
+        start = load_start(options)
+        with first_weights(options.seed):
+            unet = build_unet(**unet_changes)
         take_weights(unet, start, fresh="class_embedding." if unet_changes else "")
         digest = prior_digest(start.folder)
         return Beginning(unet, start.text_encoder, start.tokenizer, start.pca, digest, {"started_from": _past(start)})
     tokenizer = write_tokenizer(vocabulary(), options.out / "tokenizer")
-    unet = build_unet(**unet_changes)
-    return Beginning(unet, build_text_encoder(tokenizer), tokenizer)
+    with first_weights(options.seed):
+        return Beginning(build_unet(**unet_changes), build_text_encoder(tokenizer), tokenizer)
 
 
 def _past(start: Start) -> dict[str, Any]:
