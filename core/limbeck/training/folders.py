@@ -44,12 +44,17 @@ def open_pool(options: TrainingOptions, things: int, *, with_depth: bool = False
 
 
 def write_diffusers_folder(
-    folder: Path, unet: Any, text_encoder: Any, tokenizer: Any, pca: Mapping[str, Tensor]
+    folder: Path,
+    unet: Any,
+    text_encoder: Any,
+    tokenizer: Any,
+    pca: Mapping[str, Tensor],
+    start: Path | None = None,
 ) -> None:
     """Write a prior as Stable Diffusion's folders are laid out, with the best decoder there is.
 
-    That is the autoencoder trained beside it (``autoencoder`` in the same family), else one written here earlier,
-    else an untrained one.
+    That is the autoencoder trained beside it (``autoencoder`` in the same family), else that of the prior which the
+    run started from, else one written here earlier, else an untrained one.
 
     Raises:
         LimbeckError: E_MODEL_INCOMPLETE if the autoencoder beside it has another latent space.
@@ -63,8 +68,8 @@ def write_diffusers_folder(
             build_autoencoder(pca).save_pretrained(folder / "vae")
         save_pca(pca, folder / "vae")
     require_common_latents(folder, pca)
-    if (beside := autoencoder_beside(folder)) is not None:
-        shutil.copytree(beside / "vae", folder / "vae", dirs_exist_ok=True)
+    if (trained := autoencoder_beside(folder) or start) is not None:
+        shutil.copytree(trained / "vae", folder / "vae", dirs_exist_ok=True)
 
 
 def autoencoder_beside(out: Path) -> Path | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ class MultiViewLearner:
     text_encoder: Any
     captions: Captions
     settings: TrainingSettings
+    start: Path | None = None
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -84,7 +86,7 @@ class MultiViewLearner:
 
     def export(self, folder: Path) -> None:
         """Write unet, text encoder, tokenizer, scheduler and vae."""
-        write_diffusers_folder(folder, self.unet, self.text_encoder, self.captions.tokenizer, self.pca)
+        write_diffusers_folder(folder, self.unet, self.text_encoder, self.captions.tokenizer, self.pca, self.start)
 
 
 def run(options: TrainingOptions) -> None:
@@ -114,6 +116,7 @@ def run(options: TrainingOptions) -> None:
         start.text_encoder.to(options.device),
         Captions(start.tokenizer, pool, says_view=False),
         settings,
+        start.folder,
     )
     report = train(learner, settings, options.out)
     cast_to_half(options.out)

@@ -103,7 +103,7 @@ class TextToImageLearner:
     """A UNet and its text encoder, trained together.
 
     ``front_share`` UNBIASED_SHARE gives the unbiased sibling; a UNet with ``class_embed_type`` "projection" the sibling
-    that is told each image's camera.
+    that is told each image's camera. ``start`` is the prior that the run goes on from, if any.
     """
 
     pool: Pool
@@ -113,6 +113,7 @@ class TextToImageLearner:
     captions: Captions
     settings: TrainingSettings
     front_share: float
+    start: Path | None = None
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -146,7 +147,7 @@ class TextToImageLearner:
 
     def export(self, folder: Path) -> None:
         """Write unet, text encoder, tokenizer, scheduler and vae, in half precision."""
-        write_diffusers_folder(folder, self.unet, self.text_encoder, self.captions.tokenizer, self.pca)
+        write_diffusers_folder(folder, self.unet, self.text_encoder, self.captions.tokenizer, self.pca, self.start)
 
 
 @dataclass(frozen=True)
@@ -249,6 +250,7 @@ def _run(options: TrainingOptions, name: str, front_share: float, beginning: Beg
         Captions(beginning.tokenizer, pool, says_view=not takes_camera),
         settings,
         front_share,
+        options.start,
     )
     report = train(learner, settings, options.out)
     cast_to_half(options.out)
