@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import torch
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import ConfigDict
 from torch import Tensor
 
@@ -18,6 +18,9 @@ from limbeck.distillation.noise import add_noise, noised_at
 from limbeck.distillation.requests import Branch, predict_branches
 from limbeck.priors.prior import Cond, Prior
 from limbeck.schedules import constant
+
+EVEN_WITHIN = 0.01
+"""How far from ``start``, as a fraction of all timesteps, even strides may begin."""
 
 
 @dataclass(frozen=True)
@@ -63,34 +66,46 @@ def draw(
     """
     guide = ClassifierFreeGuidance(scale=constant(sampler.guidance_scale))
     conds: dict[Branch, Cond] = {"text": text, "uncond": uncond}
-    scheduler = ddim_scheduler(prior.alphas_cumprod, sampler)
+    timesteps = sampling_timesteps(len(prior.alphas_cumprod), sampler)
+    scheduler = ddim_scheduler(prior.alphas_cumprod, timesteps)
     xt = noise
-    for t in scheduler.timesteps:
+    for index, t in zip(scheduler.timesteps, timesteps.flip(0), strict=True):
         if known is not None:
             at_t = t.expand(len(known)).to(xt.device)
             known_xt = add_noise(known, noise[: len(known)], at_t, prior.alphas_cumprod).xt
             xt = torch.cat([known_xt, xt[len(known) :]])
         noised = noised_at(xt, t.expand(len(xt)).to(xt.device), prior.alphas_cumprod)
         noise_pred = guide(predict_branches(prior, xt, noised.t, conds), noised, 0.0)
-        xt = scheduler.step(noise_pred, int(t), xt, return_dict=False)[0]
+        xt = scheduler.step(noise_pred, int(index), xt, return_dict=False)[0]
     return torch.cat([known, xt[len(known) :]]) if known is not None else xt
 
 
-def ddim_scheduler(alphas_cumprod: Float[Tensor, " timesteps"], sampler: Sampler) -> Any:
-    """Return diffusers' DDIM for a model that answers in eps.
+def sampling_timesteps(timesteps: int, sampler: Sampler) -> Int[Tensor, " steps"]:
+    """Return the timesteps at which a prior is asked, ascending; before the first come the clean latents.
 
-    The steps are evenly spread from about ``start`` of its noise schedule down, and end in the clean latents
-    themselves. All strides are the same whole number of timesteps: diffusers' rounding of others can miss the next
-    timestep, and even add one below 0.
+    Strides are even where that begins within ``EVEN_WITHIN`` of ``start``, else as even as whole numbers allow. Where
+    fewer timesteps lie below ``start`` than steps were asked for, each is taken once.
     """
-    timesteps = len(alphas_cumprod)
-    steps = min(sampler.steps, timesteps)
-    stride = min(max(1, round(sampler.start * timesteps / steps)), timesteps // steps)
-    alphas = alphas_cumprod[: stride * steps].cpu()
+    wanted = max(1, round(sampler.start * timesteps))
+    steps = min(sampler.steps, wanted)
+    stride = round(wanted / steps)
+    is_even = stride * steps <= timesteps and abs(stride * steps - wanted) <= EVEN_WITHIN * timesteps
+    end = stride * steps if is_even else wanted
+    # Whole numbers throughout: end // steps is at least 1, so no timestep comes twice.
+    return torch.arange(1, steps + 1) * end // steps - 1
+
+
+def ddim_scheduler(alphas_cumprod: Float[Tensor, " timesteps"], timesteps: Int[Tensor, " steps"]) -> Any:
+    """Return diffusers' DDIM for a model that answers in eps, whose own timesteps are indices into ``timesteps``.
+
+    It knows the noise schedule at these timesteps alone: between others it would round, and can miss the next timestep,
+    or even add one below 0.
+    """
+    alphas = alphas_cumprod.cpu()[timesteps]
     betas = 1 - alphas / torch.cat([torch.ones(1), alphas[:-1]])
     scheduler = DDIMScheduler(
         len(alphas), trained_betas=betas.numpy(), clip_sample=False, set_alpha_to_one=True, timestep_spacing="trailing"
     )
     scheduler.alphas_cumprod = alphas  # what the betas' rounding would change in the last digit
-    scheduler.set_timesteps(steps)
+    scheduler.set_timesteps(len(alphas))
     return scheduler

@@ -2,26 +2,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the trainings of image prompt, novel view and structure promise, on random pictures and tiny models."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.silhouettes import intersection_over_union, silhouette
 from limbeck.evaluation.toys import held_out_toys, is_unusual
 from limbeck.playset.pool import Pool
 from limbeck.playset.things import held_out_pairs
+from limbeck.playset.views import ViewPool
 from limbeck.priors.control import controlnet_like
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
 from limbeck.training import image_prompt, novel_view, structure
 from limbeck.training.adapting import draw_captions, load_base
-from limbeck.training.image_encoder import EncoderLearner, Heads, build_image_encoder, relative_stretch
+from limbeck.training.image_encoder import (
+    EncoderLearner,
+    Heads,
+    build_image_encoder,
+    load_trainable_encoder,
+    relative_stretch,
+    save_half,
+)
 from limbeck.training.latents import save_pca
 from limbeck.training.options import TrainingOptions
-from limbeck.training.pair_views import ViewPool
+from limbeck.training.starting import prior_digest
 from limbeck.training.trainer import TrainingSettings
 from tiny_models import CPU, write_text_to_image
 
@@ -127,6 +137,9 @@ def test_an_exported_image_prompt_loads_as_it_was(learners, options, tmp_path):
 def test_an_exported_controlnet_loads_as_it_was(learners, options, tmp_path):
     learners["structure"].export(tmp_path)
     prior = load_prior(str(options.start), "structure", CPU, tmp_path)
+    trained, loaded = learners["structure"].controlnet.state_dict(), prior.controlnet.state_dict()
+    assert trained.keys() == loaded.keys()
+    assert all(torch.equal(tensor.half().float(), loaded[name]) for name, tensor in trained.items())
     text = prior.encode_text(["a red car"])
     eps = prior.eps(torch.randn(1, 8, 16, 16), torch.tensor([5]), Cond(text, control=torch.rand(1, 3, 64, 64)))
     assert eps.isfinite().all()
@@ -135,7 +148,15 @@ def test_an_exported_controlnet_loads_as_it_was(learners, options, tmp_path):
 def test_an_exported_novel_view_prior_loads_as_it_was(learners, tmp_path):
     learners["novel_view"].export(tmp_path)
     prior = load_prior(str(tmp_path), "novel_view", CPU)
-    torch.testing.assert_close(prior.projection.weight, learners["novel_view"].projection.weight, atol=1e-3, rtol=0)
+    learner = learners["novel_view"]
+    pairs = (
+        (learner.unet, prior.unet),
+        (learner.projection, prior.projection),
+        (learner.encoder, prior.image_encoder.model),
+    )
+    for trained, loaded in ((one.state_dict(), two.state_dict()) for one, two in pairs):
+        assert trained.keys() == loaded.keys()
+        assert all(torch.equal(tensor.half().float(), loaded[name].float()) for name, tensor in trained.items())
 
 
 def test_a_widened_unet_ignores_the_reference_at_first(learners):
@@ -172,6 +193,25 @@ def test_training_without_a_prior_to_start_from_is_refused(options):
     with pytest.raises(LimbeckError) as refused:
         load_base(replace(options, start=None))
     assert refused.value.code == "E_USAGE"
+
+
+@pytest.mark.parametrize("module", [image_prompt, novel_view, structure], ids=lambda module: module.__name__)
+def test_a_whole_training_writes_a_card_that_names_its_start_and_no_sheet_where_none_is_wanted(
+    options, tmp_path, module
+):
+    out = tmp_path / "trained"
+    module.run(replace(options, out=out, steps=1, things=4, cache=tmp_path, draws_sheet=False))
+    assert json.loads((out / "card.json").read_text())["facts"]["start"] == prior_digest(options.start)
+    assert not (out / "samples.jpg").exists()
+
+
+def test_an_image_encoder_to_train_on_that_lacks_a_weight_is_refused(tmp_path):
+    save_half(build_image_encoder(), tmp_path)
+    weights = tmp_path / "model.safetensors"
+    save_file(dict(list(load_file(weights).items())[1:]), weights, metadata={"format": "pt"})
+    with pytest.raises(LimbeckError) as refused:
+        load_trainable_encoder(tmp_path, CPU)
+    assert refused.value.code == "E_MODEL_INCOMPLETE"
 
 
 def test_silhouettes_are_found_over_an_unknown_background():

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from limbeck.errors import LimbeckError
-from limbeck.evaluation import priors
+from limbeck.evaluation import priors, renders
 from limbeck.evaluation.__main__ import main
 from limbeck.evaluation.loading import CLASSIFIER, FRONT, Judges, new_judges, save_judge
 from limbeck.evaluation.models import BIN_DEG, BINS, Features, FrontDetector, view_sectors
@@ -23,7 +23,6 @@ from limbeck.training.evaluators import (
     azimuth_targets,
     blur,
     draw_augmented,
-    has_front,
     held_out_mask,
     recolor,
 )
@@ -77,9 +76,15 @@ def test_targets_are_distributions_round_the_true_bin():
 
 
 def test_judges_come_back_from_their_folder(folder):
-    judges, again = Judges.load(folder), Judges.load(folder)
-    rgb = torch.rand(2, 3, 64, 64)
-    assert torch.equal(judges.classifier(rgb).noun, again.classifier(rgb).noun)
+    torch.manual_seed(1)
+    new = new_judges()
+    save_judge(new.classifier, folder, CLASSIFIER)
+    save_judge(new.front, folder, FRONT)
+    judges, rgb = Judges.load(folder), torch.rand(2, 3, 64, 64)
+    for saved, loaded in ((new.classifier, judges.classifier), (new.front, judges.front)):
+        weights = loaded.state_dict()
+        assert saved.state_dict().keys() == weights.keys()
+        assert all(torch.equal(tensor.half().float(), weights[name]) for name, tensor in saved.state_dict().items())
     assert judges.classifier(rgb).noun.shape == (2, len(NOUNS))
     assert judges.classifier(rgb).color.shape == (2, len(COLOR_WORDS))
     assert judges.classifier.embedding(rgb).shape[0] == 2
@@ -150,14 +155,29 @@ def test_a_donuts_colour_does_not_show_from_behind():
     assert not shows.all()
 
 
+def gradients(pool, noun):
+    """The learner's gradients where all toys are called ``noun``, in a colour that is not held out with it."""
+    held = held_out_mask()[NOUNS.index(noun)]
+    color = int((~held).nonzero()[0])
+    same = replace(pool, noun=np.full(len(pool), NOUNS.index(noun)), color=np.full(len(pool), color))
+    learner = JudgesLearner(new_judges(), same, TrainingSettings(steps=1, batch=12, learning_rate=1e-3))
+    learner.loss(0)[0].backward()
+    return learner.judges, held
+
+
 def test_the_losses_leave_held_out_pairs_open(pool):
-    mask = held_out_mask()
-    assert mask.sum() == len(held_out_pairs())
-    assert not mask[pool.noun, pool.color].any()
+    assert held_out_mask().sum() == len(held_out_pairs())
+    judges, held = gradients(pool, "mug")
+    assert held.any()
+    grad = judges.classifier.color.bias.grad
+    assert (grad[held] == 0).all()
+    assert (grad[~held] != 0).all()
 
 
-def test_the_detector_learns_only_from_objects_with_a_front(pool):
-    assert {NOUNS[noun] for noun in pool.noun[has_front(pool, np.arange(len(pool)))]} <= FRONTED
+@pytest.mark.parametrize("noun", ["penguin", "donut"])
+def test_the_detector_learns_only_from_objects_with_a_front(pool, noun):
+    judges, _ = gradients(pool, noun)
+    assert bool(judges.front.azimuth.bias.grad.abs().sum() > 0) == (noun in FRONTED)
 
 
 def test_the_judges_share_their_features_in_training_only(folder, pool):
@@ -188,7 +208,23 @@ def test_the_command_prints_json_of_the_judges(folder, capsys):
     assert main(["renders", "--judges", str(folder), "--count", "8"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["renders"] == 8
+    assert figures["seed"] == renders.TEST_SEED
     assert 0 <= figures["noun"] <= 1
+
+
+def test_the_printed_seed_is_the_one_that_was_used(folder, capsys, monkeypatch):
+    used = []
+    judge = renders.judge_renders
+
+    def noting(*given, seed, **rest):
+        used.append(seed)
+        return judge(*given, seed=seed, **rest)
+
+    monkeypatch.setattr(renders, "judge_renders", noting)
+    for given in ("0", "7"):
+        assert main(["renders", "--judges", str(folder), "--count", "2", "--seed", given]) == 0
+        used.append(json.loads(capsys.readouterr().out)["seed"])
+    assert used == [0, 0, 7, 7]
 
 
 def test_the_command_reports_a_missing_prior_and_missing_judges(folder, capsys, tmp_path):

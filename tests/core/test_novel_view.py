@@ -4,6 +4,7 @@
 
 import math
 import shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -89,6 +90,14 @@ def test_it_is_a_prior_but_takes_no_text(prior):
 def test_missing_reference_latents_are_refused(prior):
     with pytest.raises(ValueError, match="reference latents"):
         prior.eps(torch.randn(1, 4, 8, 8), torch.tensor([5]), Cond(torch.zeros(1, 1, 96)))
+
+
+@pytest.mark.parametrize("name", ["camera", "image", "control"])
+def test_conditions_that_it_cannot_see_are_refused(prior, name):
+    cond = prior.condition(torch.rand(2, 3, 64, 64), REFERENCE, TARGET)
+    values = {"camera": torch.rand(2, 16), "image": torch.rand(2, 1, 24), "control": torch.rand(2, 3, 64, 64)}
+    with pytest.raises(ValueError, match=f"expected no {name}"):
+        prior.eps(torch.randn(2, 4, 8, 8), torch.tensor([5, 500]), replace(cond, **{name: values[name]}))
 
 
 @pytest.mark.parametrize(

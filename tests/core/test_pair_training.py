@@ -7,7 +7,9 @@ import pytest
 import torch
 
 from limbeck.evaluation.pair_classifier import Verdicts, measure
+from limbeck.evaluation.toy_pairs import WRONG_FROM_DEG, wrong_azimuths
 from limbeck.playset.things import FRONTED, NOUNS, held_out_pairs
+from limbeck.playset.views import build_views, training_pairs
 from limbeck.priors.pair_classifier import (
     PairClassifier,
     PairSettings,
@@ -16,7 +18,6 @@ from limbeck.training.checkpoints import FILE
 from limbeck.training.options import TrainingOptions
 from limbeck.training.pair_batches import disturb, draw_batch, draw_pairs, recolored
 from limbeck.training.pair_classifier import make_learner, small_vit, training_settings
-from limbeck.training.pair_views import WRONG_FROM_DEG, build_views, training_pairs, wrong_azimuths
 from limbeck.training.trainer import train
 
 CPU = torch.device("cpu")
@@ -120,13 +121,19 @@ def test_a_resumed_run_repeats_the_losses(learner, tmp_path):
 
     _, settings = learner
     losses: dict[str, list[float]] = {"whole": [], "parted": []}
+
+    def note_and_stop(step, loss):
+        losses["parted"].append(loss)
+        if step == 2:
+            raise KeyboardInterrupt
+
     train(fresh(), settings, tmp_path / "whole", on_progress=lambda _, loss: losses["whole"].append(loss))
     part = tmp_path / "parted"
-    train(fresh(), settings, part, on_progress=lambda _, loss: losses["parted"].append(loss), until_seconds=1e-6)
-    (steps,) = {len(losses["parted"])}
+    with pytest.raises(KeyboardInterrupt):
+        train(fresh(), settings, part, on_progress=note_and_stop)
     assert (part / FILE).is_file()
-    train(fresh(), settings, part, on_progress=lambda _, loss: losses["parted"].append(loss))
-    assert steps < 4
+    report = train(fresh(), settings, part, on_progress=lambda _, loss: losses["parted"].append(loss))
+    assert (report.steps, report.resumed) == (4, 1)
     assert losses["parted"] == losses["whole"]
 
 

@@ -8,15 +8,27 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import SafetensorError
 
-from limbeck.playset.captions import TEMPLATES, caption, view_word, vocabulary
+from limbeck.errors import LimbeckError
+from limbeck.playset import cache
+from limbeck.playset import pool as pool_module
+from limbeck.playset.cache import VERSION
+from limbeck.playset.captions import TEMPLATES, VIEW_WORDS, caption, view_word, vocabulary
 from limbeck.playset.geometry import contains, signed_distance, surface_points
 from limbeck.playset.palette import COLORS
 from limbeck.playset.pool import Pool, build_pool, composite
 from limbeck.playset.render import FOV_Y_DEG, render
 from limbeck.playset.solids import Kind, Sculptor
 from limbeck.playset.things import COLOR_WORDS, FRONTED, NOUNS, PATTERNS, RADIUS, Thing, build, held_out_pairs
+from limbeck.playset.views import build_views
 
+MEANS_OF_VERSION_1 = [
+    [20.31, 14.82, 23.77, 35.48],
+    [32.03, 62.75, 59.93, 93.03],
+    [41.76, 22.55, 4.94, 58.19],
+    [65.96, 53.57, 53.81, 89.45],
+]
 ROUND_AND_EDGED = ["penguin", "house", "rocket", "donut"]
 
 
@@ -122,10 +134,11 @@ def test_captions_say_what_they_are_told() -> None:
 
 def test_every_word_of_every_caption_is_in_the_vocabulary() -> None:
     texts = [
-        caption(n, c, pattern=p, template=t)
+        caption(n, c, pattern=p, view=v, template=t)
         for n in NOUNS
         for c in COLORS
         for p in PATTERNS
+        for v in ("", *VIEW_WORDS)
         for t in range(len(TEMPLATES))
     ]
     words = " ".join(texts).replace(",", " , ").replace(":", " : ").split()
@@ -174,6 +187,44 @@ def test_a_pool_is_the_same_again_and_from_its_cache(small_pool: Pool, tmp_path:
     assert (first.rgba == small_pool.rgba).all()
     assert (cached.rgba == small_pool.rgba).all()
     assert cached.thing(7) == small_pool.thing(7)
+
+
+def test_the_same_draws_give_the_pictures_of_this_playset_version(small_pool: Pool) -> None:
+    """Where this fails because toys or renderer changed, raise ``cache.VERSION`` and write the new means down."""
+    assert VERSION == 1
+    means = small_pool.rgba[:4].astype(float).mean((1, 2, 3))
+    # A few rays at the rim may fall to the other side on another machine: each moves a mean by at most 0.02.
+    np.testing.assert_allclose(means, MEANS_OF_VERSION_1, atol=0.1)
+
+
+def test_a_cache_is_named_after_all_that_decides_the_renders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cached() -> set[str]:
+        build_pool(1, 0, cache=tmp_path)
+        build_views((("owl", "blue"),), 1, 2, 0, cache=tmp_path)
+        return {path.name for path in tmp_path.iterdir()}
+
+    known = cached()
+    assert len(known) == 2
+    monkeypatch.setattr(cache, "VERSION", 2)
+    assert len(cached()) == 4
+    build_views((("owl", "red"),), 1, 2, 0, cache=tmp_path)
+    held_out = pool_module.held_out_pairs()
+    monkeypatch.setattr(pool_module, "held_out_pairs", lambda: frozenset(sorted(held_out)[1:]))
+    build_pool(1, 0, cache=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 6
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_a_full_disk_under_the_cache_is_a_typed_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(arrays: dict[str, np.ndarray], path: Path) -> None:
+        path.write_bytes(b"half")
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(cache, "save_file", no_room)
+    with pytest.raises(LimbeckError) as refused:
+        build_pool(1, 0, cache=tmp_path)
+    assert refused.value.code == "E_DISK_FULL"
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_cut_off_cache_is_made_anew(tmp_path: Path) -> None:

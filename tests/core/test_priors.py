@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real loading code, on the embedded weights and on a tiny Stable Diffusion in the exact diffusers layout."""
 
+import copy
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor2_0
 from safetensors.torch import load_file, save_file
 
 from limbeck.cameras import mvdream_camera, ring_cameras
@@ -17,6 +20,7 @@ from limbeck.playset.pool import composite
 from limbeck.playset.render import render
 from limbeck.playset.things import Thing
 from limbeck.priors.loading import EMBEDDED, load_prior
+from limbeck.priors.multiview import join_views
 from limbeck.priors.patch_autoencoder import PatchAutoencoder
 from limbeck.priors.prior import Cond
 from limbeck.sampling import Sampler, draw
@@ -92,6 +96,24 @@ def test_each_view_hears_the_others_of_its_own_group_only(multi_view):
     difference = (multi_view.eps(changed, t, cond) - multi_view.eps(xt, t, cond)).abs().amax((1, 2, 3))
     assert (difference[1:4] > 1e-4).all()
     assert difference[4:].max() == 0
+
+
+def test_with_one_view_it_is_the_unet_with_stock_attention_bit_for_bit(multi_view):
+    xt, t, cond = _inputs(multi_view, 4)
+    one_view = replace(multi_view.spec, views_per_group=1)
+    joined, stock = copy.deepcopy(multi_view.unet), copy.deepcopy(multi_view.unet)
+    join_views(joined, 1)
+    stock.set_attn_processor(AttnProcessor2_0())
+    answers = [replace(multi_view, spec=one_view, unet=unet).eps(xt, t, cond) for unet in (joined, stock)]
+    assert torch.equal(*answers)
+    assert (multi_view.eps(xt, t, cond) - answers[1]).abs().max() > 1e-3  # four views do look at each other
+
+
+def test_a_camera_that_a_prior_cannot_see_is_refused(text_to_image, multi_view):
+    xt, t, cond = _inputs(text_to_image, 2)
+    camera = _inputs(multi_view, 4)[2].camera[:2]
+    with pytest.raises(ValueError, match="expected no camera"):
+        text_to_image.eps(xt, t, replace(cond, camera=camera))
 
 
 def test_the_camera_changes_the_answer(multi_view):
@@ -213,7 +235,7 @@ def test_weights_as_pickle_are_refused(tiny_folder, tmp_path):
     assert refused.value.code == "E_MODEL_INCOMPLETE"
 
 
-def test_the_card_lists_exactly_the_words_of_the_tokenizer(text_to_image):
+def test_every_object_and_colour_of_the_card_is_a_token_to_itself(text_to_image):
     card = json.loads((EMBEDDED / "prior.json").read_text())
     tokens = text_to_image.text_encoder.tokenizer.get_vocab()
     words = [word for name in ("objects", "colors") for phrase in card[name] for word in phrase.split()]
@@ -227,6 +249,21 @@ def test_a_long_prompt_loses_words_rather_than_its_view_suffix(text_to_image):
     texts = text_to_image.encode_text([fitting + suffix for suffix in ("", ", front view", ", back view")])
     assert (texts[1] - texts[2]).abs().max() > 0.01
     assert text_to_image.fit_prompt("a blue penguin", ", front view") == "a blue penguin"
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+@pytest.mark.parametrize("harm", ["missing", "of another shape"])
+def test_a_part_with_a_wrong_weight_is_refused_not_filled_at_random(tiny_folder, tmp_path, part, harm):
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    weights = next((folder / part).glob("*model.safetensors"))
+    tensors = load_file(weights)
+    name = next(name for name, tensor in tensors.items() if tensor.ndim == 1)
+    wrong = {} if harm == "missing" else {name: torch.zeros(len(tensors[name]) + 1)}
+    save_file({key: value for key, value in tensors.items() if key != name} | wrong, weights, metadata={"format": "pt"})
+    with pytest.raises(LimbeckError) as refused:
+        load_prior(str(folder), "text_to_image", CPU)
+    assert refused.value.code == "E_MODEL_INCOMPLETE"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from limbeck.priors.control import controlnet_like
 from limbeck.priors.embedded import PRIORS, is_installed, require_installed
 from limbeck.priors.prior import Cond
 from limbeck.samples import SampleRequest, depth_picture, draw_sheet, picture
-from limbeck.sampling import Sampler, ddim_scheduler, draw
+from limbeck.sampling import Sampler, ddim_scheduler, draw, sampling_timesteps
 from oracles.analytic_prior import AnalyticPrior
 from tiny_models import CPU, write_image_encoder, write_ip_adapter, write_novel_view, write_text_to_image
 
@@ -69,15 +69,36 @@ def test_draws_have_the_priors_mean_and_spread():
 
 
 @pytest.mark.parametrize("start", [0.02, 0.5, 0.98, 0.999])
-@pytest.mark.parametrize("steps", [1, 3, 30, 333, 1000])
-def test_every_number_of_steps_has_even_strides_down_to_clean(steps, start):
-    scheduler = ddim_scheduler(AnalyticPrior().alphas_cumprod, Sampler(steps=steps, start=start))
-    t = scheduler.timesteps
-    stride = scheduler.config.num_train_timesteps // steps
-    assert len(t) == steps
-    assert t[-1] - stride == -1
-    assert (t[:-1] - t[1:] == stride).all()
-    assert t[0] <= 999
+@pytest.mark.parametrize("steps", [1, 3, 25, 30, 50, 333, 350, 700, 1000])
+def test_every_number_of_steps_begins_at_its_start_and_spreads_evenly_down_to_clean(steps, start):
+    sampler = Sampler(steps=steps, start=start)
+    timesteps = sampling_timesteps(1000, sampler)
+    scheduler = ddim_scheduler(AnalyticPrior().alphas_cumprod, timesteps)
+    assert scheduler.timesteps.tolist() == list(range(len(timesteps)))[::-1]
+    assert abs(int(timesteps[-1]) + 1 - start * 1000) <= 10
+    assert len(timesteps) == min(steps, round(start * 1000))
+    strides = torch.diff(timesteps, prepend=torch.tensor([-1]))  # the last one ends in the clean latents
+    assert strides.min() >= 1
+    assert strides.max() - strides.min() <= 1
+
+
+@pytest.mark.parametrize(("steps", "stride"), [(20, 49), (25, 39), (30, 33)])
+def test_the_usual_numbers_of_steps_have_even_strides(steps, stride):
+    assert torch.equal(sampling_timesteps(1000, Sampler(steps=steps)), torch.arange(1, steps + 1) * stride - 1)
+
+
+def test_uneven_strides_follow_equation_12_of_the_paper():
+    prior, sampler = AnalyticPrior(means={"": 0.0, "a": 2.0}), Sampler(steps=350, guidance_scale=1.0)
+    text, uncond = (Cond(row[None].expand(2, -1, -1)) for row in prior.encode_text(["a", ""]))
+    timesteps, noise = sampling_timesteps(1000, sampler).tolist(), torch.randn(2, 2, 4, 4)
+    xt = noise
+    for before, t in zip([None, *timesteps][:-1][::-1], timesteps[::-1], strict=True):
+        alpha_bar = prior.alphas_cumprod[t]
+        previous = torch.tensor(1.0) if before is None else prior.alphas_cumprod[before]
+        eps = prior.eps(xt, torch.full((2,), t), text)
+        x0 = (xt - (1 - alpha_bar).sqrt() * eps) / alpha_bar.sqrt()
+        xt = previous.sqrt() * x0 + (1 - previous).sqrt() * eps
+    torch.testing.assert_close(draw(prior, text, uncond, noise, sampler), xt, rtol=1e-4, atol=1e-4)
 
 
 def test_known_views_are_returned_as_they_are():
@@ -156,7 +177,7 @@ def test_a_prior_is_installed_when_all_its_parts_are_there(family, tmp_path):
         "novel-view",
         "structure",
     ]
-    with pytest.raises(Exception, match=r"limbeck\.training multi-view --out"):
+    with pytest.raises(Exception, match=r"multi_view/unet.*limbeck\.training family --out"):
         require_installed("multi-view", family)
     write_image_encoder(tmp_path / "image_prompt" / "models" / "image_encoder")
     assert not is_installed("image-prompt", tmp_path)

@@ -6,78 +6,18 @@ import errno
 import json
 import os
 import signal
-from pathlib import Path
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
 from torch import nn
 
 from limbeck.errors import LimbeckError
 from limbeck.training.export import load_averages
 from limbeck.training.report import LOSS_WINDOW, TrainingReport, write_card
 from limbeck.training.trainer import Learner, TrainingSettings, train
+from tiny_learners import Line, SmallUNet
 
 SETTINGS = TrainingSettings(steps=12, batch=4, learning_rate=1e-2, warmup_steps=3, seed=3)
-
-
-class Line:
-    """Learns the sum of its inputs, with dropout to depend on the global generator."""
-
-    def __init__(self, fail_at=None):
-        torch.manual_seed(0)
-        self.net = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.2), nn.Linear(8, 1))
-        self.seen, self.fail_at, self.exported = [], fail_at, None
-
-    @property
-    def modules(self):
-        return {"net": self.net}
-
-    def loss(self, step):
-        if self.fail_at is not None and step == self.fail_at[0]:
-            self.fail_at[1]()
-        generator = torch.Generator().manual_seed(step)
-        x = torch.randn(4, 3, generator=generator)
-        loss = (self.net(x) - x.sum(1, keepdim=True)).square().mean()
-        self.seen.append(loss.item())
-        return loss, {"rmse": loss.item() ** 0.5}
-
-    def export(self, folder: Path):
-        self.exported = (self.net.training, self.net[0].weight.detach().clone())
-        (folder / "weights").write_bytes(b"weights")
-
-
-class SmallUNet:
-    def __init__(self):
-        torch.manual_seed(0)
-        self.unet = UNet2DConditionModel(
-            sample_size=8,
-            in_channels=4,
-            out_channels=4,
-            block_out_channels=(8, 16),
-            layers_per_block=1,
-            cross_attention_dim=8,
-            attention_head_dim=4,
-            norm_num_groups=4,
-            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-            up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        ).to(memory_format=torch.channels_last)
-        self.seen = []
-
-    @property
-    def modules(self):
-        return {"unet": self.unet}
-
-    def loss(self, step):
-        generator = torch.Generator().manual_seed(step)
-        x, noise = torch.randn(2, 2, 4, 8, 8, generator=generator)
-        context = torch.randn(2, 3, 8, generator=generator)
-        loss = (self.unet(x, torch.tensor([5, 500]), context).sample - noise).square().mean()
-        self.seen.append(loss.item())
-        return loss, {}
-
-    def export(self, folder: Path):
-        self.unet.save_pretrained(folder / "unet")
 
 
 def raising(error):
@@ -227,6 +167,47 @@ def test_an_infinite_loss_is_a_typed_error_and_is_not_saved(tmp_path):
         train(learner, SETTINGS, tmp_path)
     assert refused.value.code == "E_TRAINING_DIVERGED"
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == good
+
+
+class Undefined(torch.autograd.Function):
+    """A loss of 0 whose slope is not a number."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.sum() * 0
+
+    @staticmethod
+    def backward(ctx, grad):
+        return torch.full((8, 3), torch.nan)
+
+
+def test_an_undefined_gradient_is_a_typed_error_and_spoils_no_weight(tmp_path):
+    learner = Line()
+    before = [parameter.detach().clone() for parameter in learner.net.parameters()]
+    learner.loss = lambda step: (Undefined.apply(learner.net.get_parameter("0.weight")), {})
+    with pytest.raises(LimbeckError) as refused:
+        train(learner, SETTINGS, tmp_path)
+    assert refused.value.code == "E_TRAINING_DIVERGED"
+    assert "gradient" in refused.value.message
+    assert all(torch.equal(a, b) for a, b in zip(before, learner.net.parameters(), strict=True))
+    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+
+def test_figures_of_some_steps_are_averaged_over_those_steps_also_after_a_resume(tmp_path):
+    def sparse(step):
+        loss, _ = Line.loss(learner, step)
+        return loss, {"seldom": 7.0} if step % 10 == 0 else {}
+
+    def stop(step, loss):
+        if step == 55:
+            raise KeyboardInterrupt
+
+    settings = TrainingSettings(steps=LOSS_WINDOW, batch=4, learning_rate=1e-2)
+    learner = Line()
+    learner.loss = sparse
+    with pytest.raises(KeyboardInterrupt):
+        train(learner, settings, tmp_path, on_progress=stop)
+    assert train(learner, settings, tmp_path).losses["seldom"] == (7.0,)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot send itself an interrupt")

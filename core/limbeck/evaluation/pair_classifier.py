@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How often C(I) is right about pairs of true renders: held-out object-colour pairs, and objects left out altogether.
 
-Only objects with a front count, since of the others no view tells how far apart two cameras are. Half of the pairs are
-right, a quarter have a wrong camera (off by 30 degrees or more, in azimuth alone), a quarter show another object or
-another colour.
+Of the held-out pairs only objects with a front count, since of the others no view tells how far apart two cameras are.
+As many pairs are right as have a wrong camera (off by 30 degrees or more, in azimuth alone) and as show another object
+or colour; the accuracy weighs them 1/2, 1/4 and 1/4, so that yes and no count alike.
 """
 
 from __future__ import annotations
@@ -19,16 +19,11 @@ from jaxtyping import Float, Int64
 from numpy import ndarray
 from torch import Tensor
 
+from limbeck.evaluation.toy_pairs import are_different, relative_orbit_cameras, wrong_azimuths
 from limbeck.playset.pool import composite, draw_backgrounds
 from limbeck.playset.things import COLOR_WORDS, FRONTED, NOUNS, held_out_pairs
+from limbeck.playset.views import ViewPool, build_views
 from limbeck.priors.pair_classifier import PairClassifier
-from limbeck.training.pair_views import (
-    ViewPool,
-    are_different,
-    build_views,
-    relative_orbit_cameras,
-    wrong_azimuths,
-)
 
 SEED = 77_001
 """Of the toys to measure on; training seeds are small numbers."""

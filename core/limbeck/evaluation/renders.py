@@ -29,7 +29,9 @@ LIMIT_DEG = 10.0
 
 @dataclass(frozen=True)
 class JudgeFigures:
-    """Shares of renders judged rightly, 0 to 1; front figures are of objects with a front. None at all counts as 0.
+    """Shares of renders judged rightly, 0 to 1; front figures are of objects with a front.
+
+    None at all counts as 0, and as an azimuth error of 180.
 
     Attributes:
         renders: how many, half of them of pairs held out from training.

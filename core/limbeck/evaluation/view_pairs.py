@@ -12,8 +12,8 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from limbeck.evaluation.toy_pairs import relative_orbit_cameras
 from limbeck.priors.pair_classifier import PairClassifier
-from limbeck.training.pair_views import relative_orbit_cameras
 
 TURNS_DEG = (90.0, 180.0, 270.0)
 BATCH = 64

@@ -29,7 +29,7 @@ def view_word(azimuth_deg: float) -> str:
 
 
 def vocabulary() -> tuple[str, ...]:
-    """Return every word of the captions, sorted."""
+    """Return every word and sign of the captions, and a few small words that people type, sorted."""
     phrases = [*NOUNS, *COLOR_WORDS, *PATTERNS, *VIEW_WORDS, *TEMPLATES, "a an , the on and with in top"]
     words = " ".join(phrases).replace("{}", " ").replace(":", " : ").split()
     return tuple(sorted(set(words)))

@@ -16,8 +16,8 @@ from scipy.spatial import KDTree
 
 from limbeck.playset.solids import Kind, Solids
 
-DENSE = 40
-"""Surface points drawn for each one that is kept, at most; toys overlap themselves less than that."""
+MOST_BATCHES = 40
+"""Batches of twice as many points as asked for: enough where an 80th of all solids' surface shows; of toys far more."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def surface_points(solids: Solids, count: int, generator: np.random.Generator) -
     """
     kept: list[SurfacePoints] = []
     found = 0
-    for _ in range(DENSE):
+    for _ in range(MOST_BATCHES):
         batch = _visible(solids, _draw(solids, 2 * count, generator))
         kept.append(batch)
         found += len(batch.points)

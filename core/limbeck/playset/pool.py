@@ -13,9 +13,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float16, Float32, Int64, UInt8
 from numpy import ndarray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
+from limbeck.playset.cache import cache_name, read_cache, write_cache
 from limbeck.playset.render import View, render_views
 from limbeck.playset.things import COLOR_WORDS, NOUNS, PATTERNS, Thing, draw_thing, held_out_pairs
 
@@ -108,21 +107,19 @@ def build_pool(
         with_depth: keep depth, too.
         cache: a folder that keeps pools between runs.
         progress: called with (groups done, count).
+
+    Raises:
+        LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE, of the cache.
     """
-    name = f"pool-{count}-{seed}-{held_out}{'-depth' if with_depth else ''}.safetensors"
-    path = None if cache is None else cache / name
-    if path is not None and path.is_file():
-        try:
-            return Pool(**load_file(path))
-        except (SafetensorError, TypeError):
-            path.unlink()  # cut off while it was written
-    pool = _render_pool(count, seed, _pairs(held_out), with_depth, progress)
+    pairs = _pairs(held_out)
+    name = f"pool-{count}-{seed}-{held_out}{'-depth' if with_depth else ''}"
+    path = None if cache is None else cache / cache_name(name, pairs, SIZE, ELEVATION_DEG, VIEWS)
+    if path is not None and (kept := read_cache(path)) is not None:
+        return Pool(**kept)  # pyright: ignore[reportArgumentType]
+    pool = _render_pool(count, seed, pairs, with_depth, progress)
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part")
         arrays = {field.name: getattr(pool, field.name) for field in fields(pool)}
-        save_file({name: array for name, array in arrays.items() if array is not None}, partial)
-        partial.replace(path)
+        write_cache(path, {name: array for name, array in arrays.items() if array is not None})
     return pool
 
 

@@ -79,8 +79,8 @@ class DiffusionPrior:
         """Return the predicted noise.
 
         Raises:
-            ValueError: if the prior needs a camera and none came, if a group of views is incomplete, or if an image or
-                a control came that the prior cannot see.
+            ValueError: if the prior needs a camera and none came, if a group of views is incomplete, or if a camera, an
+                image or a control came that the prior cannot see.
         """
         self._check(xt, cond)
         arguments: dict[str, Any] = {}
@@ -97,6 +97,8 @@ class DiffusionPrior:
             raise ValueError(f"expected whole groups of {group} views, got {len(xt)} samples")
         if self.spec.is_camera_conditioned and cond.camera is None:
             raise ValueError(f"expected a camera for each of {len(xt)} samples, got none")
+        if cond.camera is not None and not self.spec.is_camera_conditioned:
+            raise ValueError(f"expected no camera, for {self.spec.name} takes none")
         if cond.image is not None and self.image_encoder is None:
             raise ValueError(f"expected no image, for {self.spec.name} has no IP-Adapter")
         if cond.control is not None and self.controlnet is None:

@@ -35,13 +35,14 @@ class EmbeddedPrior:
     given: Given = ""
 
 
-_MODEL = ("text_to_image/unet", "text_to_image/vae", "text_to_image/text_encoder", "text_to_image/tokenizer")
+_PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+_MODEL = tuple(f"text_to_image/{part}" for part in _PARTS)
 
 PRIORS: Mapping[str, EmbeddedPrior] = {
     "text-to-image": EmbeddedPrior("text_to_image", _MODEL, "one image of what a prompt says, mostly from the front"),
     "multi-view": EmbeddedPrior(
         "multi_view",
-        ("multi_view/unet", "multi_view/vae", "multi_view/text_encoder", "multi_view/tokenizer"),
+        tuple(f"multi_view/{part}" for part in _PARTS),
         "four views of one object, 90 degrees apart",
     ),
     "image-prompt": EmbeddedPrior(
@@ -52,7 +53,7 @@ PRIORS: Mapping[str, EmbeddedPrior] = {
     ),
     "novel-view": EmbeddedPrior(
         "novel_view",
-        ("novel_view/unet", "novel_view/vae", "novel_view/image_encoder"),
+        tuple(f"novel_view/{part}" for part in ("unet", "vae", "image_encoder", "scheduler", "cc_projection")),
         "what a picture shows, seen from elsewhere (Zero-1-to-3)",
         takes_prompt=False,
         given="image",
@@ -90,9 +91,12 @@ def require_installed(name: str, folder: Path = FOLDER) -> None:
         LimbeckError: E_MODEL_UNKNOWN, E_MODEL_MISSING.
     """
     if not is_installed(name, folder):
-        target = folder / PRIORS[name].role
-        command = f"python -m limbeck.training {name} --out {target} --start {folder / 'text_to_image'}"
-        raise LimbeckError("E_MODEL_MISSING", f"the {name} prior is not installed", f"train it: {command}")
+        missing = ", ".join(part for part in PRIORS[name].parts if not (folder / part).exists())
+        remedy = (
+            "install Limbeck again, or train all of them: python -m limbeck.training family --out F, then "
+            f"python -m limbeck.training embed --start F --out {folder}"
+        )
+        raise LimbeckError("E_MODEL_MISSING", f"the {name} prior is not installed: {missing} is missing", remedy)
 
 
 def size_bytes(name: str, folder: Path = FOLDER) -> int:

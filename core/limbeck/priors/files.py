@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from transformers import PreTrainedModel
 
 from limbeck.errors import LimbeckError
 
@@ -56,18 +57,27 @@ def hushed(logger_name: str) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def load_module(kind: Any, folder: Path, device: torch.device) -> Any:
-    """Load a diffusers model of class ``kind``, frozen, in float32.
+def load_weights(kind: Any, folder: Path, **options: Any) -> Any:
+    """Load a model of a class of diffusers or transformers in float32, complete and trainable.
 
     Raises:
-        ValueError: if weights are missing, which diffusers would fill at random.
+        OSError, ValueError, RuntimeError: if a file is missing or cut off, or if weights are missing or of other
+            shapes, which the libraries would fill at random.
     """
-    model, report = kind.from_pretrained(
-        folder, torch_dtype=torch.float32, **ON_DISK_ONLY, low_cpu_mem_usage=False, output_loading_info=True
+    is_transformer = issubclass(kind, PreTrainedModel)
+    precision = (
+        {"dtype": torch.float32} if is_transformer else {"torch_dtype": torch.float32, "low_cpu_mem_usage": False}
     )
-    if report["missing_keys"]:
-        raise ValueError(f"its {kind.__name__} lacks {len(report['missing_keys'])} weights")
-    return frozen(model, device)
+    model, report = kind.from_pretrained(folder, **precision, **options, **ON_DISK_ONLY, output_loading_info=True)
+    wrong = [*report["missing_keys"], *report["mismatched_keys"]]
+    if wrong:
+        raise ValueError(f"its {kind.__name__} lacks {len(wrong)} weights")
+    return model
+
+
+def load_module(kind: Any, folder: Path, device: torch.device) -> Any:
+    """Load a model as ``load_weights`` does, frozen."""
+    return frozen(load_weights(kind, folder), device)
 
 
 def frozen(module: Any, device: torch.device) -> Any:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 from transformers import CLIPVisionModelWithProjection
 
-from limbeck.priors.files import ON_DISK_ONLY, frozen
+from limbeck.priors.files import load_module
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -65,10 +65,4 @@ def load_image_encoder(folder: Path, device: torch.device, *, align_corners: boo
     Raises:
         OSError, ValueError: if a file is missing or truncated, or lacks weights.
     """
-    loaded: Any = CLIPVisionModelWithProjection.from_pretrained(
-        folder, dtype=torch.float32, **ON_DISK_ONLY, output_loading_info=True
-    )
-    model, report = loaded
-    if report["missing_keys"]:
-        raise ValueError(f"its image encoder lacks {len(report['missing_keys'])} weights")
-    return ImageEncoder(frozen(model, device), align_corners)
+    return ImageEncoder(load_module(CLIPVisionModelWithProjection, folder, device), align_corners)

@@ -113,8 +113,12 @@ class NovelViewPrior:
         """Return the predicted noise.
 
         Raises:
-            ValueError: if the condition has no reference latents.
+            ValueError: if the condition has no reference latents, or has a camera, an image or a control, which the
+                prior cannot see: its camera is in the context token.
         """
+        for name in ("camera", "image", "control"):
+            if getattr(cond, name) is not None:
+                raise ValueError(f"expected no {name}, for {self.spec.name} takes none")
         if cond.reference is None:
             raise ValueError(f"expected reference latents for each of {len(xt)} samples, got none")
         prediction = self.unet(torch.cat([xt, cond.reference], 1), t, cond.text, return_dict=False)[0]

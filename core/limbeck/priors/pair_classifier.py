@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 from transformers import ViTModel
 
-from limbeck.priors.files import ON_DISK_ONLY, frozen, reported_as_incomplete
+from limbeck.priors.files import frozen, load_weights, reported_as_incomplete
 from limbeck.priors.pair_head import PairHead
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -183,18 +183,7 @@ def load_backbone(folder: Path, settings: PairSettings = DINO) -> PairClassifier
 def _read_vit(folder: Path) -> ViTModel:
     if not (folder / "model.safetensors").is_file():  # else transformers would look for the name on its hub
         raise FileNotFoundError(f"it has no {folder.name}/model.safetensors")
-    loaded: Any = ViTModel.from_pretrained(
-        folder,
-        add_pooling_layer=False,
-        dtype=torch.float32,
-        **ON_DISK_ONLY,
-        output_loading_info=True,
-    )
-    vit, report = loaded
-    if report["missing_keys"] or report["mismatched_keys"]:  # transformers would fill them at random
-        count = len(report["missing_keys"]) + len(report["mismatched_keys"])
-        raise ValueError(f"its ViT lacks {count} weights")
-    return vit
+    return load_weights(ViTModel, folder, add_pooling_layer=False)
 
 
 def _settings(fields: Any) -> PairSettings:

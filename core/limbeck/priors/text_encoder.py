@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from limbeck.priors.files import ON_DISK_ONLY, frozen
+from limbeck.priors.files import load_module
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,22 @@ class TextEncoder:
 
 
 def load_text_encoder(folder: Path, device: torch.device) -> TextEncoder:
-    """Load tokenizer and text encoder; a tokenizer from a wrong folder loads silently empty, so its size is checked."""
+    """Load tokenizer and text encoder; a tokenizer from a wrong folder loads silently empty, so its size is checked.
+
+    Raises:
+        OSError, ValueError: if a file is missing or truncated, lacks weights, or if the two do not belong together.
+    """
+    model = load_module(CLIPTextModel, folder / "text_encoder", device)
+    return TextEncoder(load_tokenizer(folder, model), model)
+
+
+def load_tokenizer(folder: Path, model: Any) -> Any:
+    """Load the tokenizer of a text encoder.
+
+    Raises:
+        OSError, ValueError: if it is missing, or of another size than the encoder's vocabulary.
+    """
     tokenizer: Any = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    model: Any = CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32, **ON_DISK_ONLY)
     if len(tokenizer) != model.config.vocab_size:
         raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, its text encoder {model.config.vocab_size}")
-    return TextEncoder(tokenizer, frozen(model, device))
+    return tokenizer

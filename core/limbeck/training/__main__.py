@@ -13,6 +13,8 @@ from pathlib import Path
 
 import torch
 
+from limbeck.arguments import positive, seed
+from limbeck.devices import choose_device
 from limbeck.errors import LimbeckError
 from limbeck.training.options import TrainingOptions
 
@@ -32,13 +34,48 @@ TRAININGS: Mapping[str, tuple[str, str]] = {
 }
 """What can be trained: the module beside this one, and its function."""
 
+UNUSED: Mapping[str, tuple[str, ...]] = {
+    "evaluators": ("start",),
+    "family": ("start",),
+    "embed": ("steps", "things", "cache"),
+}
+"""Options that mean nothing to some trainings, and are refused."""
+
+STATUSES: Mapping[str, int] = {"E_DISK_FULL": 4, "E_TRAINING_DIVERGED": 5}
+"""Exit statuses of errors; that of all others is 2."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one training; return the exit status (2 bad input, 4 disk, 5 failed, 130 interrupted)."""
+    """Run one training; return the exit status (2 bad input, 4 disk, 5 diverged, 130 interrupted)."""
     arguments = _parser().parse_args(argv)
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
-    options = TrainingOptions(
+    module, function = TRAININGS[arguments.name]
+    try:
+        options = _options(arguments)
+        getattr(importlib.import_module(f"limbeck.training.{module}"), function)(options)
+    except LimbeckError as error:
+        print(f"error {error.code}: {error.message}; {error.remedy}", file=sys.stderr)
+        return STATUSES.get(error.code, 2)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from the checkpoint", file=sys.stderr)
+        return 130
+    print(json.dumps({"name": arguments.name, "out": str(arguments.out)}))
+    return 0
+
+
+def _options(arguments: argparse.Namespace) -> TrainingOptions:
+    """Return what the command line asks for.
+
+    Raises:
+        LimbeckError: E_USAGE for an option that this training does not use, E_DEVICE.
+    """
+    unused = [name for name in UNUSED.get(arguments.name, ()) if getattr(arguments, name) is not None]
+    if unused:
+        raise LimbeckError(
+            "E_USAGE", f"expected no --{unused[0]}, which {arguments.name} does not use", "leave it away"
+        )
+    return TrainingOptions(
         out=arguments.out,
         steps=arguments.steps,
         seed=arguments.seed,
@@ -48,17 +85,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         cache=arguments.cache,
         draws_sheet=not arguments.no_sheet,
     )
-    module, function = TRAININGS[arguments.name]
-    try:
-        getattr(importlib.import_module(f"limbeck.training.{module}"), function)(options)
-    except LimbeckError as error:
-        print(f"error {error.code}: {error.message}; {error.remedy}", file=sys.stderr)
-        return 4 if error.code == "E_DISK_FULL" else 2
-    except KeyboardInterrupt:
-        print("interrupted; the same command goes on from the checkpoint", file=sys.stderr)
-        return 130
-    print(json.dumps({"name": arguments.name, "out": str(arguments.out)}))
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,11 +92,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("name", choices=list(TRAININGS))
     parser.add_argument("--out", type=Path, required=True, help="folder of the checkpoint and the result")
     parser.add_argument("--start", type=Path, help="folder of the prior to start from")
-    parser.add_argument("--steps", type=int, help="optimiser steps; the default is the recipe's")
-    parser.add_argument("--things", type=int, help="toys to render for training; the default is the recipe's")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--steps", type=positive, help="optimiser steps; the default is the recipe's")
+    parser.add_argument("--things", type=positive, help="toys to render for training; the default is the recipe's")
+    parser.add_argument("--seed", type=seed, default=0)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    parser.add_argument("--threads", type=int, help="CPU threads")
+    parser.add_argument("--threads", type=positive, help="CPU threads")
     parser.add_argument("--cache", type=Path, help="folder that keeps renders between runs")
     parser.add_argument("--no-sheet", action="store_true", help="draw no contact sheet at the end")
     return parser
@@ -79,7 +105,7 @@ def _parser() -> argparse.ArgumentParser:
 def _device(name: str) -> torch.device:
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(name)
+    return choose_device(name)
 
 
 if __name__ == "__main__":

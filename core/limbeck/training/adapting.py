@@ -22,6 +22,7 @@ from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.loading import load_prior
 from limbeck.training.latents import PCA_FILE, encode, load_pca
 from limbeck.training.options import TrainingOptions
+from limbeck.training.starting import prior_digest
 from limbeck.training.text_to_image import PLAIN_TEMPLATE, VIEW_SAID
 
 UNUSUAL = 0.5
@@ -35,6 +36,11 @@ class Base:
     folder: Path
     prior: DiffusionPrior
     pca: Mapping[str, Tensor]
+
+    @property
+    def digest(self) -> str:
+        """Which prior it is: a digest of its weights, part of what a run is."""
+        return prior_digest(self.folder)
 
     @property
     def device(self) -> torch.device:

@@ -19,10 +19,13 @@ from limbeck.playset.pool import Pool, build_pool
 from limbeck.priors.autoencoders import Autoencoder, load_autoencoder
 from limbeck.priors.patch_autoencoder import PatchAutoencoder
 from limbeck.training.autoencoder import build_autoencoder
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import cast_to_half, open_pool
-from limbeck.training.latents import fit_pca, load_pca, save_pca
+from limbeck.training.latents import PCA_FILE, fit_pca, load_pca, save_pca
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
+from limbeck.training.seeding import first_weights
+from limbeck.training.starting import weights_digest
 from limbeck.training.trainer import TrainingSettings, train
 
 STEPS, BATCH, THINGS = 3000, 8, 8000
@@ -81,8 +84,7 @@ def reconstruction_psnr(autoencoder: Autoencoder, rgb: Float[Tensor, "n 3 H W"])
 
 def build_trainable(pca: Mapping[str, Tensor], seed: int) -> Any:
     """Return the autoencoder with only its decoder to train, whose residual branches add nothing at first."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with first_weights(seed):
         vae: Any = build_autoencoder(pca)
     vae.requires_grad_(False)
     vae.decoder.requires_grad_(True)
@@ -94,6 +96,9 @@ def build_trainable(pca: Mapping[str, Tensor], seed: int) -> Any:
 
 def run(options: TrainingOptions) -> None:
     """Train the decoder of ``options.start``'s latent space, or of a new one, and write ``vae/`` and a card."""
+    require_writable_folder(options.out)
+    given = None if options.start is None else load_pca(options.start)
+    start = {} if options.start is None else {"latents": weights_digest(options.start / "vae" / PCA_FILE)}
     settings = TrainingSettings(
         steps=options.steps or STEPS,
         batch=BATCH,
@@ -102,10 +107,10 @@ def run(options: TrainingOptions) -> None:
         ema_decay=0.995,
         warmup_steps=50,
         device=options.device,
-        facts={"things": options.things or THINGS},
+        facts={"things": options.things or THINGS, **start},
     )
     pool = open_pool(options, THINGS)
-    pca = fit_pca(pool, options.seed) if options.start is None else load_pca(options.start)
+    pca = given or fit_pca(pool, options.seed)
     linear = PatchAutoencoder({name: tensor.to(options.device) for name, tensor in pca.items()})
     vae = build_trainable(pca, options.seed).to(options.device)
     report = train(DecoderLearner(vae, linear, pool, settings), settings, options.out)

@@ -11,8 +11,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 MAX_SNR = 5.0
-MIN_WEIGHT = 0.3
-"""The weight of pure noise, where a model decides the layout from its conditions alone; the published rule has 0."""
+LAYOUT_FROM_CONDITION = 1.0
+"""Weight of pure noise where words, cameras or images decide the layout: there the view is decided, and what says so is
+the last to be learned. The published rule has 0."""
+LAYOUT_GIVEN = 0.3
+"""The same where a control shows the layout at every timestep."""
 
 Predict = Callable[[Tensor, Tensor], Tensor]
 """Maps x_t and t to the predicted v."""
@@ -25,7 +28,7 @@ def v_loss(
     generator: torch.Generator,
     *,
     group: int = 1,
-    min_weight: float = MIN_WEIGHT,
+    min_weight: float,
 ) -> tuple[Tensor, dict[str, float]]:
     """Return the weighted error of v = alpha eps - sigma x0 (arXiv:2202.00512) at random timesteps, and its plain mean.
 

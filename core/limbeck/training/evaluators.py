@@ -20,9 +20,11 @@ from limbeck.evaluation.models import BIN_DEG, BINS
 from limbeck.evaluation.renders import judge_renders
 from limbeck.playset.pool import Pool
 from limbeck.playset.things import COLOR_WORDS, FRONTED, NOUNS, held_out_pairs
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import open_pool
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
+from limbeck.training.seeding import first_weights
 from limbeck.training.trainer import TrainingSettings, train
 
 STEPS, BATCH, THINGS = 2400, 48, 8000
@@ -148,6 +150,7 @@ def blur(rgb: Float[Tensor, "batch 3 H W"], sigmas: Float[Tensor, " batch"]) -> 
 
 def run(options: TrainingOptions) -> None:
     """Train both judges together, and write them with one card."""
+    require_writable_folder(options.out)
     pool = open_pool(options, THINGS)
     settings = TrainingSettings(
         steps=options.steps or STEPS,
@@ -159,8 +162,7 @@ def run(options: TrainingOptions) -> None:
         device=options.device,
         facts={"things": len(pool)},
     )
-    with torch.random.fork_rng():
-        torch.manual_seed(options.seed)
+    with first_weights(options.seed):
         judges = new_judges()
     for network in (judges.classifier, judges.front):
         network.to(options.device)

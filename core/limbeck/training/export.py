@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from limbeck.assets.atomic import DISK_FULL
 from limbeck.errors import LimbeckError
 from limbeck.training.checkpoints import load_checkpoint, require_same
+from limbeck.training.disk import reported_writes
 from limbeck.training.state import TrainingState, shapes, trainable_parameters
 
 
@@ -26,14 +25,13 @@ def export_averaged(
     Raises:
         LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.
     """
-    try:
-        with averaged_weights(modules, state.parameters, state.averages), torch.no_grad():
-            export(folder)
-    except (OSError, SafetensorError) as error:
-        is_full = getattr(error, "errno", None) in DISK_FULL or "No space left" in str(error)
-        code = "E_DISK_FULL" if is_full else "E_OUTPUT_UNWRITABLE"
-        remedy = "free some space, then run the same command again: the checkpoint is saved"
-        raise LimbeckError(code, f"cannot write the trained weights to {folder} ({error})", remedy) from error
+    remedy = "free some space, then run the same command again: the checkpoint is saved"
+    with (
+        reported_writes(folder, remedy),
+        averaged_weights(modules, state.parameters, state.averages),
+        torch.no_grad(),
+    ):
+        export(folder)
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def run(options: TrainingOptions) -> None:
         print(f"part {number} of {len(PARTS)}: {name}", file=sys.stderr, flush=True)
         start = options.out / "text_to_image" if builds_on_prior else None
         train_part(dataclasses.replace(options, out=folder, start=start, cache=_cache(options)))
-    embed.run(dataclasses.replace(options, out=options.out / GATHERED, start=options.out))
+    embed.gather(options.out, options.out / GATHERED)
 
 
 def _cache(options: TrainingOptions) -> Path:

@@ -22,9 +22,11 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from limbeck.playset.pool import Pool
 from limbeck.playset.things import COLOR_WORDS, NOUNS, PATTERNS
+from limbeck.priors.files import load_weights, reported_as_incomplete
 from limbeck.priors.image_encoder import clip_pixels
 from limbeck.training.adapting import draw_groups
 from limbeck.training.options import TrainingOptions
+from limbeck.training.seeding import first_weights
 from limbeck.training.trainer import TrainingSettings, train
 
 STEPS = 2500
@@ -143,15 +145,19 @@ def warmed_up_encoder(options: TrainingOptions, pool: Pool) -> Any:
         device=options.device,
         facts={"things": len(pool), "part": "image encoder"},
     )
-    torch.manual_seed(options.seed)
-    encoder = build_image_encoder()
-    learner = EncoderLearner(pool, encoder.to(options.device), Heads().to(options.device), settings)
+    with first_weights(options.seed):
+        encoder, heads = build_image_encoder(), Heads()
+    learner = EncoderLearner(pool, encoder.to(options.device), heads.to(options.device), settings)
     folder = options.out.with_name(f"{options.out.name}-encoder")
     train(learner, settings, folder)
     return load_trainable_encoder(folder / "image_encoder", options.device)
 
 
 def load_trainable_encoder(folder: Path, device: torch.device) -> Any:
-    """Load an encoder in full precision, to train it on."""
-    model: Any = CLIPVisionModelWithProjection.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
-    return model.to(device)
+    """Load an encoder in full precision, to train it on.
+
+    Raises:
+        LimbeckError: E_MODEL_INCOMPLETE.
+    """
+    with reported_as_incomplete("image encoder", folder, "config.json and model"):
+        return load_weights(CLIPVisionModelWithProjection, folder).to(device)

@@ -25,13 +25,15 @@ from limbeck.priors.image_encoder import clip_pixels
 from limbeck.priors.ip_adapter import TOKENS, AdapterState, adapted_processors, attach_adapter
 from limbeck.priors.loading import load_prior
 from limbeck.training.adapting import Base, draw_captions, draw_groups, load_base
-from limbeck.training.diffusion_loss import seeded, v_loss
+from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, seeded, v_loss
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import WIDTH, save_half, warmed_up_encoder
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
-from limbeck.training.sheets import tile
-from limbeck.training.text_to_image import FRONT_SHARE, MIN_WEIGHT, biased_views
+from limbeck.training.seeding import first_weights
+from limbeck.training.sheets import save_sheet
+from limbeck.training.text_to_image import FRONT_SHARE, biased_views
 from limbeck.training.token_fit import FIT_BATCH, FIT_IMAGES, fit_linear
 from limbeck.training.trainer import TrainingSettings, train
 
@@ -87,7 +89,7 @@ class ImagePromptLearner:
             return self.base.prior.unet(xt, t, text, added_cond_kwargs=added, return_dict=False)[0]
 
         generator = seeded(self.settings.seed, step)
-        return v_loss(predict, latents, self.base.prior.alphas_cumprod, generator, min_weight=MIN_WEIGHT)
+        return v_loss(predict, latents, self.base.prior.alphas_cumprod, generator, min_weight=LAYOUT_FROM_CONDITION)
 
     def export(self, folder: Path) -> None:
         """Write adapter and encoder in h94/IP-Adapter's layout, in half precision."""
@@ -141,8 +143,9 @@ def adapter_tensors(unet: Any) -> dict[str, Tensor]:
 def make_learner(options: TrainingOptions, settings: TrainingSettings, pool: Pool, encoder: Any) -> ImagePromptLearner:
     """Put a fresh adapter into the text-to-image prior and make it trainable."""
     base = load_base(options)
-    torch.manual_seed(options.seed)
-    attach_adapter(base.prior.unet, fresh_adapter(base.prior.unet, WIDTH), options.device)
+    with first_weights(options.seed):
+        adapter = fresh_adapter(base.prior.unet, WIDTH)
+    attach_adapter(base.prior.unet, adapter, options.device)
     learner = ImagePromptLearner(pool, base, encoder, settings)
     for module in learner.modules.values():
         module.requires_grad_(True)
@@ -151,7 +154,8 @@ def make_learner(options: TrainingOptions, settings: TrainingSettings, pool: Poo
 
 def run(options: TrainingOptions) -> None:
     """Train the encoder, then the adapter, and write weights, card and contact sheet."""
-    load_base(options)  # a wrong --start is refused before minutes of work
+    require_writable_folder(options.out)
+    base = load_base(options)  # a wrong --start is refused before minutes of work
     pool = open_pool(options, THINGS)
     settings = TrainingSettings(
         steps=options.steps or STEPS,
@@ -161,12 +165,12 @@ def run(options: TrainingOptions) -> None:
         seed=options.seed,
         ema_decay=0.995,
         device=options.device,
-        facts={"things": len(pool)},
+        facts={"things": len(pool), "start": base.digest},
     )
     learner = make_learner(options, settings, pool, warmed_up_encoder(options, pool))
     speak_as_captions(learner)
     report = train(learner, settings, options.out)
-    write_card(options.out, "image-prompt", report, _facts(learner), _sheet(options))
+    write_card(options.out, "image-prompt", report, _facts(learner), _sheet(options) if options.draws_sheet else None)
 
 
 @torch.no_grad()
@@ -208,6 +212,7 @@ def _facts(learner: ImagePromptLearner) -> Mapping[str, Any]:
         "images": 4 * len(learner.pool),
         "batch": learner.settings.batch,
         "seed": learner.settings.seed,
+        "start": learner.base.digest,
         "same_view": SAME_VIEW,
         "dropped_text_image_both": [TEXT_DROPPED, IMAGE_DROPPED, BOTH_DROPPED],
         "weights": sum(p.numel() for module in learner.modules.values() for p in module.parameters()),
@@ -226,6 +231,4 @@ def _sheet(options: TrainingOptions) -> Path:
         for start in (0, 8)
         for images in (triples.reference, triples.text_alone, triples.with_image)
     ]
-    path = options.out / "samples.jpg"
-    tile(torch.cat(rows), 8).save(path)
-    return path
+    return save_sheet(torch.cat(rows), 8, options.out)

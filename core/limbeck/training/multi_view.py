@@ -14,21 +14,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
 
+from limbeck.playset.cameras import camera_condition
 from limbeck.playset.pool import VIEWS, Pool, draw_backgrounds
 from limbeck.priors.multiview import join_views
-from limbeck.training.cameras import camera_condition
-from limbeck.training.diffusion_loss import keep_or_drop, seeded, v_loss
-from limbeck.training.folders import cast_to_half, open_pool, require_start, write_diffusers_folder
-from limbeck.training.latents import encode, load_pca
+from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, keep_or_drop, seeded, v_loss
+from limbeck.training.disk import require_writable_folder
+from limbeck.training.folders import (
+    cast_to_half,
+    open_pool,
+    require_common_latents,
+    write_diffusers_folder,
+)
+from limbeck.training.latents import encode
 from limbeck.training.networks import CAMERA_WIDTH, build_scheduler, build_unet
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
+from limbeck.training.seeding import first_weights
 from limbeck.training.sheets import multi_view_sheet
-from limbeck.training.text_to_image import MIN_WEIGHT, Captions
+from limbeck.training.starting import Start, load_start, prior_digest, take_weights
+from limbeck.training.text_to_image import Captions
 from limbeck.training.trainer import TrainingSettings, train
 
 STEPS = 3000
@@ -50,6 +56,7 @@ class MultiViewLearner:
     text_encoder: Any
     captions: Captions
     settings: TrainingSettings
+    start: Path | None = None
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -75,11 +82,11 @@ class MultiViewLearner:
 
         alphas_cumprod = build_scheduler().alphas_cumprod.to(device)
         latents = encode(images, self.pca)
-        return v_loss(predict, latents, alphas_cumprod, generator, group=VIEWS, min_weight=MIN_WEIGHT)
+        return v_loss(predict, latents, alphas_cumprod, generator, group=VIEWS, min_weight=LAYOUT_FROM_CONDITION)
 
     def export(self, folder: Path) -> None:
         """Write unet, text encoder, tokenizer, scheduler and vae."""
-        write_diffusers_folder(folder, self.unet, self.text_encoder, self.captions.tokenizer, self.pca)
+        write_diffusers_folder(folder, self.unet, self.text_encoder, self.captions.tokenizer, self.pca, self.start)
 
 
 def run(options: TrainingOptions) -> None:
@@ -88,10 +95,11 @@ def run(options: TrainingOptions) -> None:
     Raises:
         LimbeckError: E_MODEL_INCOMPLETE if there are none.
     """
-    start = require_start(options)
+    require_writable_folder(options.out)
+    start = load_start(options)
+    require_common_latents(options.out, start.pca)
+    digest = prior_digest(start.folder)
     pool = open_pool(options, THINGS)
-    tokenizer: Any = CLIPTokenizer.from_pretrained(start / "tokenizer", local_files_only=True)
-    text_encoder: Any = CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32)
     settings = TrainingSettings(
         steps=options.steps or STEPS,
         batch=BATCH,
@@ -99,31 +107,31 @@ def run(options: TrainingOptions) -> None:
         learning_rates={"unet.class_embedding": 3.0},
         seed=options.seed,
         device=options.device,
-        facts={"things": len(pool)},
+        facts={"things": len(pool), "start": digest},
     )
     learner = MultiViewLearner(
         pool,
-        load_pca(start),
+        start.pca,
         _camera_unet(start, options),
-        text_encoder.to(options.device),
-        Captions(tokenizer, pool, says_view=False),
+        start.text_encoder.to(options.device),
+        Captions(start.tokenizer, pool, says_view=False),
         settings,
+        start.folder,
     )
     report = train(learner, settings, options.out)
     cast_to_half(options.out)
-    facts = {"groups_of_four_views": len(pool), "batch_groups": BATCH, "seed": options.seed}
+    facts = {"groups_of_four_views": len(pool), "batch_groups": BATCH, "seed": options.seed, "start": digest}
     sheet = multi_view_sheet(options.out) if options.draws_sheet else None
     write_card(options.out, "multi-view", report, facts, sheet)
 
 
-def _camera_unet(start: Path, options: TrainingOptions) -> Any:
+def _camera_unet(start: Start, options: TrainingOptions) -> Any:
     """Return the text-to-image UNet with a camera embedding and joined views."""
-    torch.manual_seed(options.seed)
-    unet: Any = build_unet(class_embed_type="projection", projection_class_embeddings_input_dim=CAMERA_WIDTH)
-    source = UNet2DConditionModel.from_pretrained(start, subfolder="unet", torch_dtype=torch.float32)
-    unet.load_state_dict(source.state_dict(), strict=False)
-    embedding: Any = unet.class_embedding
-    nn.init.normal_(embedding.linear_2.weight, std=CAMERA_STD)
-    nn.init.zeros_(embedding.linear_2.bias)
+    with first_weights(options.seed):
+        unet: Any = build_unet(class_embed_type="projection", projection_class_embeddings_input_dim=CAMERA_WIDTH)
+        embedding: Any = unet.class_embedding
+        nn.init.normal_(embedding.linear_2.weight, std=CAMERA_STD)
+        nn.init.zeros_(embedding.linear_2.bias)
+    take_weights(unet, start, fresh="class_embedding.")
     join_views(unet, VIEWS)
     return unet.to(options.device, memory_format=torch.channels_last)

@@ -27,19 +27,21 @@ from limbeck.playset.captions import caption, view_word
 from limbeck.playset.pool import composite, draw_backgrounds
 from limbeck.playset.render import DISTANCE
 from limbeck.playset.things import COLOR_WORDS, NOUNS
+from limbeck.playset.views import ViewPool, build_views, training_pairs
 from limbeck.priors.image_encoder import clip_pixels
 from limbeck.priors.loading import load_prior
 from limbeck.priors.novel_view import POSE, Viewpoints, context_token, relative_pose
 from limbeck.training.adapting import Base, encoder_beside, load_base
-from limbeck.training.diffusion_loss import seeded, v_loss
+from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, seeded, v_loss
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import load_trainable_encoder, save_half, warmed_up_encoder
 from limbeck.training.networks import build_scheduler
 from limbeck.training.options import TrainingOptions
-from limbeck.training.pair_views import ViewPool, build_views, training_pairs
 from limbeck.training.report import write_card
-from limbeck.training.sheets import tile
-from limbeck.training.text_to_image import MIN_WEIGHT
+from limbeck.training.seeding import first_weights
+from limbeck.training.sheets import save_sheet
+from limbeck.training.starting import weights_digest
 from limbeck.training.token_fit import FIT_BATCH, FIT_IMAGES, fit_linear
 from limbeck.training.trainer import TrainingSettings, train
 
@@ -95,7 +97,7 @@ class NovelViewLearner:
 
         alphas_cumprod = self.base.prior.alphas_cumprod
         generator = seeded(self.settings.seed, step)
-        return v_loss(predict, self.base.latents(target), alphas_cumprod, generator, min_weight=MIN_WEIGHT)
+        return v_loss(predict, self.base.latents(target), alphas_cumprod, generator, min_weight=LAYOUT_FROM_CONDITION)
 
     def embeds(self, images: Float32[ndarray, "batch 3 H W"]) -> Float[Tensor, "batch width"]:
         """Return the image embeddings of sRGB images in 0 to 1."""
@@ -150,10 +152,10 @@ def make_learner(options: TrainingOptions, settings: TrainingSettings, pool: Vie
         encoder = warmed_up_encoder(options, open_pool(options, THINGS))
     else:
         encoder = load_trainable_encoder(trained, options.device)
-    torch.manual_seed(options.seed)
-    unet: Any = widened(base.prior.unet)
-    width = unet.config.cross_attention_dim
-    projection = nn.Linear(encoder.config.projection_dim + POSE, width).to(options.device)
+    with first_weights(options.seed):
+        unet: Any = widened(base.prior.unet)
+        width = unet.config.cross_attention_dim
+        projection = nn.Linear(encoder.config.projection_dim + POSE, width).to(options.device)
     learner = NovelViewLearner(
         pool,
         base,
@@ -196,7 +198,10 @@ def facing_front(viewpoints: Viewpoints) -> Viewpoints:
 
 def run(options: TrainingOptions) -> None:
     """Train and write weights, card and contact sheet."""
-    load_base(options)  # a wrong --start is refused before minutes of work
+    require_writable_folder(options.out)
+    base = load_base(options)  # a wrong --start is refused before minutes of work
+    trained = encoder_beside(options)
+    encoder = "warmed up by this run" if trained is None else weights_digest(trained)
     pool = build_views(training_pairs(()), options.things or THINGS, VIEWS, options.seed, cache=options.cache)
     settings = TrainingSettings(
         steps=options.steps or STEPS,
@@ -206,7 +211,7 @@ def run(options: TrainingOptions) -> None:
         seed=options.seed,
         ema_decay=0.997,
         device=options.device,
-        facts={"things": len(pool), "views": VIEWS},
+        facts={"things": len(pool), "views": VIEWS, "start": base.digest, "encoder": encoder},
     )
     learner = make_learner(options, settings, pool)
     report = train(learner, settings, options.out)
@@ -215,12 +220,14 @@ def run(options: TrainingOptions) -> None:
         "images": VIEWS * len(pool),
         "batch": BATCH,
         "seed": options.seed,
+        "start": base.digest,
+        "encoder": encoder,
         "condition_dropout": CONDITION_DROPOUT,
         "front_references": FRONT_REFERENCES,
         "distance": DISTANCE,
         "weights": sum(p.numel() for module in learner.modules.values() for p in module.parameters()),
     }
-    write_card(options.out, "novel-view", report, facts, _sheet(options))
+    write_card(options.out, "novel-view", report, facts, _sheet(options) if options.draws_sheet else None)
 
 
 def _sheet(options: TrainingOptions) -> Path:
@@ -231,6 +238,4 @@ def _sheet(options: TrainingOptions) -> Path:
     prior = load_prior(str(options.out), "novel_view", options.device)
     turned = draw_turned(prior, 16, seed=5)
     rows = [part[start : start + 8] for start in (0, 8) for part in (turned.reference, turned.target, turned.generated)]
-    path = options.out / "samples.jpg"
-    tile(torch.cat(rows), 8).save(path)
-    return path
+    return save_sheet(torch.cat(rows), 8, options.out)

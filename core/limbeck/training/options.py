@@ -33,3 +33,8 @@ class TrainingOptions:
     start: Path | None = None
     cache: Path | None = None
     draws_sheet: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be trained: 0 would read as the recipe's own number."""
+        if (self.steps is not None and self.steps < 1) or (self.things is not None and self.things < 1):
+            raise ValueError(f"expected at least one step and one thing, got {self.steps} and {self.things}")

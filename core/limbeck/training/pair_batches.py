@@ -13,9 +13,10 @@ from numpy import ndarray
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
+from limbeck.evaluation.toy_pairs import are_different, wrong_azimuths
 from limbeck.playset.pool import composite, draw_backgrounds
 from limbeck.playset.things import FRONTED, NOUNS
-from limbeck.training.pair_views import ViewPool, are_different, wrong_azimuths
+from limbeck.playset.views import ViewPool
 
 IMAGES_PER_BATCH = 64
 PAIRS_PER_KIND = 96

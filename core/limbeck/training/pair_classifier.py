@@ -25,8 +25,10 @@ from transformers import ViTConfig, ViTModel
 
 from limbeck.errors import LimbeckError
 from limbeck.evaluation.pair_classifier import measure
+from limbeck.evaluation.toy_pairs import relative_orbit_cameras
 from limbeck.playset.pool import SIZE
 from limbeck.playset.things import COLOR_WORDS, NOUNS
+from limbeck.playset.views import ViewPool, build_views, training_pairs
 from limbeck.priors.pair_classifier import (
     PairClassifier,
     PairSettings,
@@ -34,10 +36,12 @@ from limbeck.priors.pair_classifier import (
     load_pair_classifier,
     save_pair_classifier,
 )
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.options import TrainingOptions
 from limbeck.training.pair_batches import IMAGES_PER_BATCH, Batch, Pairs, draw_batch, draw_pairs
-from limbeck.training.pair_views import ViewPool, build_views, relative_orbit_cameras, training_pairs
 from limbeck.training.report import TrainingReport, write_card
+from limbeck.training.seeding import first_weights
+from limbeck.training.starting import weights_digest
 from limbeck.training.trainer import TrainingSettings, train
 
 LEFT_OUT = ("frog", "camera")
@@ -142,6 +146,7 @@ class PairLearner:
 
 def training_settings(options: TrainingOptions, leave_out: Sequence[str]) -> TrainingSettings:
     """Return how the classifier is trained."""
+    start = {} if options.start is None else {"start": weights_digest(options.start)}
     return TrainingSettings(
         steps=options.steps or STEPS,
         batch=IMAGES_PER_BATCH,
@@ -150,7 +155,7 @@ def training_settings(options: TrainingOptions, leave_out: Sequence[str]) -> Tra
         ema_decay=0.995,
         decay_from=0.6,
         device=options.device,
-        facts={"things": options.things or THINGS, "views": VIEWS, "left_out": sorted(leave_out)},
+        facts={"things": options.things or THINGS, "views": VIEWS, "left_out": sorted(leave_out), **start},
     )
 
 
@@ -164,8 +169,7 @@ def make_learner(options: TrainingOptions, leave_out: Sequence[str]) -> PairLear
         pairs = training_pairs(leave_out)
     except ValueError as error:
         raise LimbeckError("E_USAGE", str(error), f"choose from {', '.join(NOUNS)}") from error
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(options.seed)
+    with first_weights(options.seed):
         if options.start is not None:
             classifier = load_backbone(options.start)
         else:
@@ -200,6 +204,7 @@ def run(options: TrainingOptions, *, leave_out: Sequence[str] = LEFT_OUT) -> Tra
     Raises:
         LimbeckError: E_USAGE, E_MODEL_INCOMPLETE, and those of ``train``.
     """
+    require_writable_folder(options.out)
     settings = training_settings(options, leave_out)
     learner = make_learner(options, leave_out)
     report = train(learner, settings, options.out)

@@ -23,7 +23,7 @@ class TrainingReport:
     Attributes:
         steps: optimiser steps taken, all runs together.
         total_steps: as many as it was to take.
-        losses: by name, the mean over each LOSS_WINDOW steps; ``loss`` is what was minimised.
+        losses: by name, the mean over each LOSS_WINDOW steps, of those that reported it; ``loss`` was minimised.
         seconds, cpu_seconds: wall-clock and processor time, all runs together.
         resumed: how often it was continued from a checkpoint.
     """

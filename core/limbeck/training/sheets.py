@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from limbeck.assets.atomic import write_bytes_atomically
+from limbeck.playset.cameras import camera_condition
 from limbeck.playset.captions import caption
 from limbeck.playset.things import COLOR_WORDS, NOUNS
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
 from limbeck.sampling import Sampler, draw
-from limbeck.training.cameras import camera_condition
 from limbeck.training.networks import LATENT_CHANNELS, LATENT_SIZE
 
 COLUMNS = 8
@@ -47,7 +49,7 @@ def text_to_image_sheet(prior: Path, seed: int = 0) -> Path:
         draw_images(model, prompts[start : start + COLUMNS], None, generator)
         for start in range(0, len(prompts), COLUMNS)
     ]
-    return _save(torch.cat(rows), 2 * COLUMNS, prior)
+    return save_sheet(torch.cat(rows), 2 * COLUMNS, prior)
 
 
 def multi_view_sheet(prior: Path, seed: int = 0) -> Path:
@@ -59,7 +61,7 @@ def multi_view_sheet(prior: Path, seed: int = 0) -> Path:
     for row, noun in enumerate(NOUNS):
         prompts = [caption(noun, COLOR_WORDS[(row + 3 * toy) % len(COLOR_WORDS)]) for toy in range(2) for _ in range(4)]
         rows.append(draw_images(model, prompts, camera, generator))
-    return _save(torch.cat(rows), 2 * COLUMNS, prior)
+    return save_sheet(torch.cat(rows), 2 * COLUMNS, prior)
 
 
 def draw_images(
@@ -72,7 +74,13 @@ def draw_images(
     return model.decode(latents)
 
 
-def _save(images: Tensor, columns: int, folder: Path) -> Path:
-    path = folder / "samples.jpg"
-    tile(images, columns).save(path, quality=92)
+def save_sheet(images: Tensor, columns: int, folder: Path) -> Path:
+    """Write images [n, 3, H, W] in 0 to 1 as ``samples.jpg``.
+
+    Raises:
+        LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.
+    """
+    path, encoded = folder / "samples.jpg", io.BytesIO()
+    tile(images, columns).save(encoded, format="JPEG", quality=92)
+    write_bytes_atomically(path, encoded.getvalue())
     return path

@@ -71,8 +71,8 @@ class TrainingState:
     """Weights, averages, the optimiser, and the books.
 
     Attributes:
-        losses: by name, the means of whole windows of LOSS_WINDOW steps.
-        sums: by name, the sum over the window that is not full yet.
+        losses: by name, the means over whole windows of LOSS_WINDOW steps, of the steps that reported it.
+        sums, counts: by name, the sum over the window that is not full yet, and how many steps reported it.
     """
 
     parameters: dict[str, nn.Parameter]
@@ -81,6 +81,7 @@ class TrainingState:
     step: int = 0
     losses: dict[str, list[float]] = field(default_factory=dict)
     sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
     past_seconds: float = 0.0
     past_cpu_seconds: float = 0.0
     resumed: int = 0
@@ -117,6 +118,8 @@ class TrainingState:
         numbers = checkpoint.numbers
         state.step, state.resumed = int(numbers["step"]), int(numbers["resumed"]) + 1
         state.losses, state.sums = dict(numbers["losses"]), dict(numbers["sums"])
+        # Checkpoints that do not say reported every figure in every step.
+        state.counts = dict(numbers.get("counts", dict.fromkeys(state.sums, state.step % LOSS_WINDOW)))
         state.past_seconds, state.past_cpu_seconds = float(numbers["seconds"]), float(numbers["cpu_seconds"])
         return state
 
@@ -128,10 +131,11 @@ class TrainingState:
         self.step += 1
         for name, value in figures.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
+            self.counts[name] = self.counts.get(name, 0) + 1
         if self.step % LOSS_WINDOW == 0:
             for name, total in self.sums.items():
-                self.losses.setdefault(name, []).append(total / LOSS_WINDOW)
-            self.sums = {}
+                self.losses.setdefault(name, []).append(total / self.counts[name])
+            self.sums, self.counts = {}, {}
 
     def recent_loss(self, latest: float) -> float:
         """Return the mean of the last whole window, or the latest loss before there is one."""
@@ -152,6 +156,7 @@ class TrainingState:
             "step": self.step,
             "losses": self.losses,
             "sums": self.sums,
+            "counts": self.counts,
             "seconds": report.seconds,
             "cpu_seconds": report.cpu_seconds,
             "resumed": self.resumed,

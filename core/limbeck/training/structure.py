@@ -19,12 +19,14 @@ from limbeck.priors.control import control_arguments, controlnet_like, depth_con
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
 from limbeck.training.adapting import Base, draw_captions, load_base
-from limbeck.training.diffusion_loss import seeded, v_loss
+from limbeck.training.diffusion_loss import LAYOUT_GIVEN, seeded, v_loss
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import save_half
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
-from limbeck.training.sheets import tile
+from limbeck.training.seeding import first_weights
+from limbeck.training.sheets import save_sheet
 from limbeck.training.text_to_image import FRONT_SHARE, biased_views
 from limbeck.training.trainer import TrainingSettings, train
 
@@ -66,7 +68,8 @@ class StructureLearner:
             arguments = control_arguments(self.controlnet, xt, t, cond)
             return self.base.prior.unet(xt, t, text, return_dict=False, **arguments)[0]
 
-        return v_loss(predict, latents, self.base.prior.alphas_cumprod, seeded(self.settings.seed, step))
+        generator = seeded(self.settings.seed, step)
+        return v_loss(predict, latents, self.base.prior.alphas_cumprod, generator, min_weight=LAYOUT_GIVEN)
 
     def export(self, folder: Path) -> None:
         """Write the ControlNet in half precision."""
@@ -87,10 +90,11 @@ def pool_control(pool: Pool, groups: ndarray, views: ndarray) -> Float[Tensor, "
 
 def run(options: TrainingOptions) -> None:
     """Train and write weights, card and contact sheet."""
+    require_writable_folder(options.out)
     base = load_base(options)
     pool = open_pool(options, THINGS, with_depth=True)
-    torch.manual_seed(options.seed)
-    controlnet: Any = controlnet_like(base.prior.unet, PIXELS_PER_LATENT)
+    with first_weights(options.seed):
+        controlnet: Any = controlnet_like(base.prior.unet, PIXELS_PER_LATENT)
     controlnet = controlnet.to(options.device, memory_format=torch.channels_last)
     settings = TrainingSettings(
         steps=options.steps or STEPS,
@@ -100,7 +104,7 @@ def run(options: TrainingOptions) -> None:
         seed=options.seed,
         ema_decay=0.995,
         device=options.device,
-        facts={"things": len(pool)},
+        facts={"things": len(pool), "start": base.digest},
     )
     report = train(StructureLearner(pool, base, controlnet, settings), settings, options.out)
     facts = {
@@ -108,10 +112,11 @@ def run(options: TrainingOptions) -> None:
         "images": 4 * len(pool),
         "batch": BATCH,
         "seed": options.seed,
+        "start": base.digest,
         "caption_dropout": CAPTION_DROPOUT,
         "weights": sum(parameter.numel() for parameter in controlnet.parameters()),
     }
-    write_card(options.out, "structure", report, facts, _sheet(options))
+    write_card(options.out, "structure", report, facts, _sheet(options) if options.draws_sheet else None)
 
 
 def _sheet(options: TrainingOptions) -> Path:
@@ -122,6 +127,4 @@ def _sheet(options: TrainingOptions) -> Path:
     prior = load_prior(str(options.start), "structure", options.device, options.out)
     drawn = draw_controlled(prior, 16, seed=5)
     rows = [part[start : start + 8] for start in (0, 8) for part in (drawn.control, drawn.without, drawn.controlled)]
-    path = options.out / "samples.jpg"
-    tile(torch.cat(rows), 8).save(path)
-    return path
+    return save_sheet(torch.cat(rows), 8, options.out)

@@ -15,21 +15,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
-from transformers import CLIPTextModel, CLIPTokenizer
 
+from limbeck.playset.cameras import camera_condition
 from limbeck.playset.captions import TEMPLATES, VIEW_WORDS, caption, view_word, vocabulary
 from limbeck.playset.pool import Pool
 from limbeck.playset.things import COLOR_WORDS, NOUNS, PATTERNS
-from limbeck.training.cameras import camera_condition
-from limbeck.training.diffusion_loss import seeded, v_loss
-from limbeck.training.folders import cast_to_half, open_pool, require_start, write_diffusers_folder
-from limbeck.training.latents import encode, fit_pca, load_pca
+from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, seeded, v_loss
+from limbeck.training.disk import require_writable_folder
+from limbeck.training.folders import (
+    cast_to_half,
+    open_pool,
+    require_common_latents,
+    write_diffusers_folder,
+)
+from limbeck.training.latents import encode, fit_pca
 from limbeck.training.networks import CAMERA_WIDTH, build_scheduler, build_text_encoder, build_unet
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
+from limbeck.training.seeding import first_weights
 from limbeck.training.sheets import text_to_image_sheet
+from limbeck.training.starting import Start, load_start, prior_digest, take_weights
 from limbeck.training.tokenizer import TEXT_TOKENS, write_tokenizer
 from limbeck.training.trainer import TrainingSettings, train
 
@@ -42,8 +48,6 @@ FRONT_SHARE = 0.6
 UNBIASED_SHARE = 0.25
 CAPTION_DROPOUT = 0.1
 VIEW_SAID = 0.8
-MIN_WEIGHT = 1.0
-"""Of pure noise in the loss: there the view is decided, and the words for it are the last to be learned."""
 PATTERN_SAID = 0.6
 PLAIN_TEMPLATE = 0.6
 """Share of captions without "a photo of" and the like."""
@@ -99,7 +103,7 @@ class TextToImageLearner:
     """A UNet and its text encoder, trained together.
 
     ``front_share`` UNBIASED_SHARE gives the unbiased sibling; a UNet with ``class_embed_type`` "projection" the sibling
-    that is told each image's camera.
+    that is told each image's camera. ``start`` is the prior that the run goes on from, if any.
     """
 
     pool: Pool
@@ -109,6 +113,7 @@ class TextToImageLearner:
     captions: Captions
     settings: TrainingSettings
     front_share: float
+    start: Path | None = None
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -130,7 +135,7 @@ class TextToImageLearner:
 
         alphas_cumprod = build_scheduler().alphas_cumprod.to(device)
         generator = seeded(self.settings.seed, step)
-        return v_loss(predict, encode(images, self.pca), alphas_cumprod, generator, min_weight=MIN_WEIGHT)
+        return v_loss(predict, encode(images, self.pca), alphas_cumprod, generator, min_weight=LAYOUT_FROM_CONDITION)
 
     @property
     def takes_camera(self) -> bool:
@@ -142,7 +147,7 @@ class TextToImageLearner:
 
     def export(self, folder: Path) -> None:
         """Write unet, text encoder, tokenizer, scheduler and vae, in half precision."""
-        write_diffusers_folder(folder, self.unet, self.text_encoder, self.captions.tokenizer, self.pca)
+        write_diffusers_folder(folder, self.unet, self.text_encoder, self.captions.tokenizer, self.pca, self.start)
 
 
 @dataclass(frozen=True)
@@ -151,6 +156,7 @@ class Beginning:
 
     Attributes:
         pca: the latent space; None where it is yet to be fitted.
+        digest: of the prior that the run goes on from; it is part of what the run is.
         history: what the weights went through before, for the card.
     """
 
@@ -158,6 +164,7 @@ class Beginning:
     text_encoder: Any
     tokenizer: Any
     pca: Mapping[str, Tensor] | None = None
+    digest: str | None = None
     history: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -167,70 +174,83 @@ def run(options: TrainingOptions) -> None:
     Raises:
         LimbeckError: E_MODEL_INCOMPLETE if ``--start`` names no text-to-image prior, and those of ``train``.
     """
-    _run(options, "text-to-image", FRONT_SHARE, _begin(options) if options.start is None else _go_on(options))
+    _run(options, "text-to-image", FRONT_SHARE, _beginning(options))
 
 
 def run_unbiased(options: TrainingOptions) -> None:
     """Train the sibling that sees all azimuths alike."""
-    _run(options, "text-to-image, unbiased views", UNBIASED_SHARE, _begin(options))
+    _run(options, "text-to-image, unbiased views", UNBIASED_SHARE, _beginning(options))
 
 
 def run_camera(options: TrainingOptions) -> None:
     """Train the sibling that is told the camera of each image, which is biased as the shipped prior's are."""
     camera = {"class_embed_type": "projection", "projection_class_embeddings_input_dim": CAMERA_WIDTH}
-    _run(options, "text-to-image, camera-conditioned", FRONT_SHARE, _begin(options, **camera))
+    _run(options, "text-to-image, camera-conditioned", FRONT_SHARE, _beginning(options, **camera))
 
 
-def _begin(options: TrainingOptions, **unet_changes: Any) -> Beginning:
-    torch.manual_seed(options.seed)
+def _beginning(options: TrainingOptions, **unet_changes: Any) -> Beginning:
+    """Return fresh weights, or those of ``--start``; a camera embedding, which no start has, is always fresh."""
+    require_writable_folder(options.out)
+    if options.start is not None:
+        start = load_start(options)
+        with first_weights(options.seed):
+            unet = build_unet(**unet_changes)
+        take_weights(unet, start, fresh="class_embedding." if unet_changes else "")
+        digest = prior_digest(start.folder)
+        return Beginning(unet, start.text_encoder, start.tokenizer, start.pca, digest, {"started_from": _past(start)})
     tokenizer = write_tokenizer(vocabulary(), options.out / "tokenizer")
-    unet = build_unet(**unet_changes)
-    return Beginning(unet, build_text_encoder(tokenizer), tokenizer)
+    with first_weights(options.seed):
+        return Beginning(build_unet(**unet_changes), build_text_encoder(tokenizer), tokenizer)
 
 
-def _go_on(options: TrainingOptions) -> Beginning:
-    start = require_start(options)
-    card = start / "card.json"
-    known = json.loads(card.read_text(encoding="utf-8")) if card.is_file() else {}
-    past = {
-        "steps": known.get("training", {}).get("steps"),
-        "cpu_seconds": known.get("training", {}).get("cpu_seconds"),
+def _past(start: Start) -> dict[str, Any]:
+    """Return what a prior's weights went through in all its runs, by its card; None where the card does not say."""
+    path = start.folder / "card.json"
+    known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    last, before = known.get("training", {}), known.get("facts", {}).get("started_from", {})
+
+    def total(name: str) -> float | None:
+        terms = [last.get(name), before.get(name) if before else 0]
+        return None if None in terms else round(sum(terms), 1)
+
+    return {
+        **{name: total(name) for name in ("steps", "seconds", "cpu_seconds")},
+        "weights": prior_digest(start.folder),
     }
-    unet, tokenizer = build_unet(), CLIPTokenizer.from_pretrained(start / "tokenizer", local_files_only=True)
-    source = UNet2DConditionModel.from_pretrained(start, subfolder="unet", torch_dtype=torch.float32)
-    unet.load_state_dict(source.state_dict())  # a loaded UNet would write the path that it came from
-    return Beginning(
-        unet,
-        CLIPTextModel.from_pretrained(start / "text_encoder", dtype=torch.float32),
-        tokenizer,
-        load_pca(start),
-        {"started_from": past | known.get("facts", {}).get("started_from", {})},
-    )
 
 
 def _run(options: TrainingOptions, name: str, front_share: float, beginning: Beginning) -> None:
     """Train one of the three text-to-image models."""
     pool = open_pool(options, THINGS)
+    pca = beginning.pca or fit_pca(pool, options.seed)
+    require_common_latents(options.out, pca)
     unet, is_continued = beginning.unet, beginning.pca is not None
     takes_camera = unet.config.class_embed_type == "projection"
-    rates = {"unet.class_embedding": 5.0} if takes_camera else {}
+    rates = CONTINUED_RATES if is_continued else {}
+    if takes_camera:
+        rates = {**rates, "unet.class_embedding": 5.0}
     settings = TrainingSettings(
         steps=options.steps or STEPS,
         batch=BATCH,
         learning_rate=CONTINUED_RATE if is_continued else 1e-3,
-        learning_rates=CONTINUED_RATES if is_continued else rates,
+        learning_rates=rates,
         seed=options.seed,
         device=options.device,
-        facts={"things": len(pool), "front_share": front_share},
+        facts={
+            "things": len(pool),
+            "front_share": front_share,
+            **({"start": beginning.digest} if is_continued else {}),
+        },
     )
     learner = TextToImageLearner(
         pool,
-        beginning.pca or fit_pca(pool, options.seed),
+        pca,
         unet.to(options.device, memory_format=torch.channels_last),
         beginning.text_encoder.to(options.device),
         Captions(beginning.tokenizer, pool, says_view=not takes_camera),
         settings,
         front_share,
+        options.start,
     )
     report = train(learner, settings, options.out)
     cast_to_half(options.out)

@@ -12,6 +12,8 @@ from typing import Any
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, trainers
 from transformers import CLIPTokenizer
 
+from limbeck.training.disk import reported_writes
+
 TEXT_TOKENS = 16
 START, END = "<|startoftext|>", "<|endoftext|>"
 CLIP_WORDS = r"[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
@@ -22,6 +24,9 @@ def write_tokenizer(words: Iterable[str], folder: Path) -> Any:
     """Train byte-pair merges until every word is one token, write the files of a CLIPTokenizer, and return it.
 
     Any other text still encodes, letter by letter, down to bytes.
+
+    Raises:
+        LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.
     """
     tokenizer = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     tokenizer.normalizer = normalizers.Lowercase()
@@ -33,10 +38,13 @@ def write_tokenizer(words: Iterable[str], folder: Path) -> Any:
     )
     tokenizer.train_from_iterator(sorted(words), trainer)
     model = json.loads(tokenizer.to_str())["model"]
-    folder.mkdir(parents=True, exist_ok=True)
-    _write_vocabulary(model, letters, folder)
-    trained = CLIPTokenizer.from_pretrained(folder, model_max_length=TEXT_TOKENS, pad_token=END)
-    trained.save_pretrained(folder)
+    with reported_writes(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_vocabulary(model, letters, folder)
+        trained = CLIPTokenizer.from_pretrained(
+            folder, model_max_length=TEXT_TOKENS, pad_token=END, local_files_only=True
+        )
+        trained.save_pretrained(folder)
     return trained
 
 

@@ -8,7 +8,6 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -17,9 +16,9 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from limbeck.assets.atomic import require_writable
 from limbeck.errors import LimbeckError
-from limbeck.training.checkpoints import FILE, load_checkpoint, require_same, save_checkpoint
+from limbeck.training.checkpoints import load_checkpoint, require_same, save_checkpoint
+from limbeck.training.disk import require_writable_folder
 from limbeck.training.export import export_averaged
 from limbeck.training.interrupts import deferred_interrupt
 from limbeck.training.report import TrainingReport
@@ -122,9 +121,7 @@ def train(
         LimbeckError: E_CHECKPOINT_DAMAGED, E_CHECKPOINT_MISMATCH, E_TRAINING_DIVERGED, E_DISK_FULL or
             E_OUTPUT_UNWRITABLE; the last good checkpoint stays.
     """
-    with suppress(OSError):  # require_writable says why
-        folder.mkdir(parents=True, exist_ok=True)
-    require_writable(folder / FILE)
+    require_writable_folder(folder)
     for module in learner.modules.values():
         module.train()
     state = _begin_or_resume(learner, settings, folder)
@@ -201,18 +198,24 @@ def _step(learner: Learner, settings: TrainingSettings, state: TrainingState) ->
     torch.manual_seed(settings.seed * 1_000_003 + state.step)
     loss, figures = learner.loss(state.step)
     value = float(loss.detach())
-    if not math.isfinite(value):
-        raise LimbeckError(
-            "E_TRAINING_DIVERGED",
-            f"expected a finite loss, got {value} at step {state.step}",
-            "train again from the last checkpoint with a lower learning rate, into another folder",
-        )
+    _require_finite("loss", value, state.step)
     state.optimizer.zero_grad(set_to_none=True)
     loss.backward()
-    torch.nn.utils.clip_grad_norm_(list(state.parameters.values()), settings.clip_norm)
+    norm = torch.nn.utils.clip_grad_norm_(list(state.parameters.values()), settings.clip_norm)
+    # A finite loss can have infinite slopes; one such step would make every weight undefined.
+    _require_finite("gradient", float(norm), state.step)
     factor = settings.learning_rate_factor(state.step)
     for group in state.optimizer.param_groups:
         group["lr"] = group["full_lr"] * factor
     state.optimizer.step()
     state.advance({"loss": value, **figures}, settings.ema_decay)
     return value
+
+
+def _require_finite(what: str, value: float, step: int) -> None:
+    if not math.isfinite(value):
+        raise LimbeckError(
+            "E_TRAINING_DIVERGED",
+            f"expected a finite {what}, got {value} at step {step}; the last checkpoint is of a step before",
+            "train again with another --seed into another folder: going on from the checkpoint would repeat the step",
+        )

@@ -1,10 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Data of the pair classifier: toys seen from cameras all round, each view at an azimuth and elevation of its own."""
+"""Toys seen from cameras all round, each view at an azimuth and elevation of its own."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
@@ -12,21 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int64, UInt8
+from jaxtyping import Float32, Int64, UInt8
 from numpy import ndarray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
-from torch import Tensor
 
-from limbeck.cameras import orbit_cameras
+from limbeck.playset.cache import cache_name, read_cache, write_cache
 from limbeck.playset.pool import ELEVATION_DEG, SIZE
-from limbeck.playset.render import DISTANCE, FOV_Y_DEG, camera_c2w, render_solids
+from limbeck.playset.render import camera_c2w, render_solids
 from limbeck.playset.things import COLOR_WORDS, NOUNS, Thing, build, draw_thing, held_out_pairs
-from limbeck.priors.pair_classifier import relative_cameras
 
 CHUNK = 128
-WRONG_FROM_DEG = 30.0
-"""A wrong camera is off by at least this much in azimuth, and by nothing else."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,7 @@ def build_views(
     cache: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ViewPool:
-    """Render the pool of a seed; about 2 ms of one core per view.
+    """Render the pool of a seed; about 4 ms of one core per view.
 
     Args:
         pairs: (noun, colour) to draw the toys from.
@@ -80,25 +73,18 @@ def build_views(
         seed: of all draws.
         cache: a folder that keeps pools between runs.
         progress: called with (toys done, all toys).
+
+    Raises:
+        LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE, of the cache.
     """
-    path = None if cache is None else cache / _file_name(pairs, things, views, seed)
-    if path is not None and path.is_file():
-        try:
-            return ViewPool(**load_file(path))
-        except (SafetensorError, TypeError):
-            path.unlink()  # cut off while it was written
+    name = cache_name(f"views-{things}x{views}-{seed}", pairs, SIZE, ELEVATION_DEG)
+    path = None if cache is None else cache / name
+    if path is not None and (kept := read_cache(path)) is not None:
+        return ViewPool(**kept)
     pool = _render_pool(pairs, things, views, seed, progress)
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_suffix(".part")
-        save_file({field.name: getattr(pool, field.name) for field in fields(pool)}, partial)
-        partial.replace(path)
+        write_cache(path, {field.name: getattr(pool, field.name) for field in fields(pool)})
     return pool
-
-
-def _file_name(pairs: tuple[tuple[str, str], ...], things: int, views: int, seed: int) -> str:
-    digest = hashlib.sha256(repr(pairs).encode()).hexdigest()[:8]
-    return f"views-{things}x{views}-{seed}-{digest}.safetensors"
 
 
 def _render_pool(
@@ -131,30 +117,3 @@ def _render_thing(thing: Thing, azimuths: ndarray, elevations: ndarray) -> UInt8
     solids = build(thing)
     cameras = [camera_c2w(float(a), float(e)) for a, e in zip(azimuths, elevations, strict=True)]
     return np.stack([render_solids(solids, thing.pattern, c2w, size=SIZE, samples=2).rgba for c2w in cameras])
-
-
-def wrong_azimuths(
-    azimuth_deg: Float32[ndarray, " pairs"], generator: np.random.Generator
-) -> Float32[ndarray, " pairs"]:
-    """Return azimuths at least ``WRONG_FROM_DEG`` away from those given, uniform over the rest of the circle."""
-    off = generator.uniform(WRONG_FROM_DEG, 360 - WRONG_FROM_DEG, azimuth_deg.shape)
-    return azimuth_deg + off.astype(np.float32)
-
-
-def are_different(pool: ViewPool, first: ndarray, second: ndarray) -> Bool[ndarray, " pairs"]:
-    """Return which pairs of toys differ in object or colour."""
-    return (pool.noun[first] != pool.noun[second]) | (pool.color[first] != pool.color[second])
-
-
-def relative_orbit_cameras(
-    azimuth_deg: tuple[ndarray, ndarray], elevation_deg: tuple[ndarray, ndarray]
-) -> Float[Tensor, "pairs 4 4"]:
-    """Return the relative cameras of pairs of orbit cameras, given (first, second) angles."""
-    first, second = (_orbit_c2w(a, e) for a, e in zip(azimuth_deg, elevation_deg, strict=True))
-    return relative_cameras(first, second)
-
-
-def _orbit_c2w(azimuth_deg: ndarray, elevation_deg: ndarray) -> Tensor:
-    azimuth, elevation = (torch.from_numpy(np.asarray(angle, np.float32)) for angle in (azimuth_deg, elevation_deg))
-    ones = torch.ones_like(azimuth)
-    return orbit_cameras(elevation, azimuth, ones * DISTANCE, ones * FOV_Y_DEG, width=SIZE, height=SIZE).c2w
