@@ -187,7 +187,7 @@ def speak_as_captions(learner: ImagePromptLearner) -> None:
         views = biased_views(pool, groups, FRONT_SHARE, rng)
         rgb = torch.from_numpy(pool.images(groups, views, rng)).to(base.device)
         embeds.append(learner.encoder(pixel_values=clip_pixels(rgb, rgb.shape[-1])).image_embeds)
-        texts = [full_caption(pool, group, view) for group, view in zip(groups, views, strict=True)]
+        texts = [full_caption(pool, group, view) for group, view in zip(groups.tolist(), views.tolist(), strict=True)]
         tokens.append(base.prior.encode_text(texts).unflatten(1, (TOKENS, -1)).mean(2))
     unet: Any = base.prior.unet
     projection = unet.encoder_hid_proj.image_projection_layers[0]
