@@ -66,7 +66,15 @@ def camera_of(fields: Mapping[str, Any], size: tuple[int, int] = (DEFAULT_PIXELS
 
 
 def _intrinsics(fields: Mapping[str, Any], width: int, height: int) -> tuple[Row3, Row3, Row3]:
-    focal = fields.get("fl_x") or 0.5 * width / math.tan(0.5 * float(fields["camera_angle_x"]))
+    focal = fields.get("fl_x") or 0.5 * width / math.tan(0.5 * _angle(fields["camera_angle_x"]))
     focal_y = fields.get("fl_y") or focal
     cx, cy = fields.get("cx", width / 2), fields.get("cy", height / 2)
     return ((float(focal), 0.0, float(cx)), (0.0, float(focal_y), float(cy)), (0.0, 0.0, 1.0))
+
+
+def _angle(value: Any) -> float:
+    """Return a full angle of view in radians."""
+    angle = float(value)
+    if not 0 < angle < math.pi:
+        raise ValueError(f"camera_angle_x is {value}; an angle of view is more than 0 and less than pi radians")
+    return angle

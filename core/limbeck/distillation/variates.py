@@ -164,9 +164,9 @@ class TrainedScore:
 
     def __post_init__(self) -> None:
         """Refuse what cannot be trained."""
-        if not (1 <= self.rank <= 256 and self.learning_rate >= 0 and 0 <= self.camera_dropout <= 1):
+        if not (1 <= self.rank <= 256 and 0 <= self.learning_rate <= 1 and 0 <= self.camera_dropout <= 1):
             raise ValueError(
-                "expected a rank from 1 to 256, a learning_rate of at least 0 and a camera_dropout from 0 to 1, "
+                "expected a rank from 1 to 256, and a learning_rate and a camera_dropout from 0 to 1, "
                 f"got {self.rank}, {self.learning_rate}, {self.camera_dropout}"
             )
 

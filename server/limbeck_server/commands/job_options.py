@@ -82,9 +82,13 @@ def choose_format(given: str | None, output: Path | None) -> Any:
     """Return the format given, else the one that the output's suffix means, else GLB; JobSpec checks it.
 
     Raises:
-        JobError: E_FORMAT if the suffix means another format than these.
+        JobError: E_FORMAT if the suffix means another format than these, or than the one given.
     """
     suffix = output.suffix.lower().removeprefix(".") if output else ""
+    ending = "ply" if given == "splats" else given
+    if given and suffix in FORMATS and suffix not in (given, ending):
+        message = f"expected a file name that ends in .{ending} for format {given}, got {output}"
+        raise JobError("E_FORMAT", message, "rename it, or choose another --format", field="format")
     if given is None and suffix and suffix not in FORMATS:
         message = f"expected a file name that ends in .glb, .obj or .ply, got {output}"
         raise JobError("E_FORMAT", message, "rename it, or choose with --format", field="format")
