@@ -140,7 +140,7 @@ def test_a_prior_that_is_not_shipped_names_the_command_that_trains_it(capsys, tm
     status, out, _ = _run(capsys, "sample", "structure", "a cat", "-o", tmp_path / "x.png", "--image", image, "--json")
     error = json.loads(out)["error"]
     assert (status, error["code"]) == (2, "E_MODEL_MISSING")
-    assert "python -m limbeck.training structure --out" in error["remedy"]
+    assert "python -m limbeck.training family --out" in error["remedy"]
 
 
 @pytest.mark.parametrize(
