@@ -46,7 +46,7 @@ ENERGY_NAMES = {"classifier": "pair_classifier", "novel_view": "novel_view", "mu
 
 
 def read_energies(value: Any) -> Any:
-    """Read ``multiview:5,classifier:1`` (a name alone has its default weight), or ``none``.
+    """Read ``multiview:5,classifier:1`` (a name alone has the weight that it has, or its default), or ``none``.
 
     Raises:
         ValueError: naming the energies that there are.

@@ -15,8 +15,8 @@ after 600; the default is a quarter of the run, because such a step costs as muc
 The energies; each with its lambda:
     --set energies=multiview:1.25                     C(III), the default: the fewest Janus faces, the least time
     --set energies=classifier:1                       C(I), the recipe jointdreamer-i
-    --set energies=novel_view:1.25                    C(II), jointdreamer-ii
-    --set energies=classifier:1,multiview:1.25        C(I) + C(III), jointdreamer-i-iii
+    --set energies=novel_view:1.25                    C(II), the recipe jointdreamer-ii
+    --set energies=classifier:1,multiview:1.25        C(I) + C(III), the recipe jointdreamer-i-iii
     --set refine=0                                    without the mesh stage
 """
 

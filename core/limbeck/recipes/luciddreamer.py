@@ -7,7 +7,7 @@ the first 1,500 of 5,000 steps, one t per step, prompts interpolated between vie
 Adam does not see it and the regularisers here are weighed against a residual of size one.
 
 Variants:
-    --set guidance.multi_step=on --set variate=noise      the naive objective that ISM simplifies (eq. 8)
+    --set guidance.multi_step=on --set variate=noise      the naive objective (eq. 2), the recipe luciddreamer-naive
     --set perp_neg=on --set guidance.perp_neg.family=luciddreamer
 """
 
