@@ -185,6 +185,27 @@ def test_values_that_are_not_finite_stop_the_run_and_name_step_and_term(family):
     assert state.step == 2
 
 
+@pytest.mark.parametrize("broken", ["the copy's loss", "the gradient"])
+def test_nothing_is_learned_in_a_step_that_diverges(broken, family):
+    """A UNet that answers with NaN while it is trained and else as ever; a regulariser that is infinite."""
+    recipe = _recipe("prolificdreamer")
+    scene = _scene(recipe, family)
+    state = initial_state(recipe, 7, CPU, scene.priors)
+    _advance(state, recipe, scene, 2)
+    if broken == "the gradient":
+        recipe = override(recipe, {"regularisers.opaqueness": 1e39})
+    else:
+        unet = state.trained["0"].prior.unet
+        unet.register_forward_hook(lambda _, __, out: (out[0] * torch.nan,) if torch.is_grad_enabled() else out)
+    before = state_to_tensors(state)
+    with pytest.raises(LimbeckError, match=broken.removeprefix("the copy's ")) as stopped:
+        _advance(state, recipe, scene, 3)
+    assert stopped.value.code == "E_DIVERGED"
+    after = state_to_tensors(state)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before if not key.startswith("generators."))
+
+
 def test_a_run_that_diverges_names_the_last_good_checkpoint(family):
     recipe = override(_recipe("dreamfusion"), {"guidance_scale": "0:10,0.5:10,0.5:1e300"})
     settings = GenerationSettings("a red mug", recipe, prior=family, previews=0, checkpoints=4, device="cpu")
