@@ -14,7 +14,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from limbeck.distillation.guidance import MultiStepSwitch, PerpNegSwitch, Switch
 from limbeck.distillation.references import DrawnImage, DrawnReferences
 from limbeck.distillation.regularisers import Regularisers
-from limbeck.distillation.term import AnyRole, ConsistencySwitch, Energies, Noise, Term, Variate
+from limbeck.distillation.term import AnyRole, ConsistencySwitch, Energies, Noise, Term, Variate, read_energies
 from limbeck.errors import LimbeckError
 from limbeck.representations.densify import DensifySettings
 from limbeck.representations.field.settings import FieldSettings
@@ -184,7 +184,7 @@ def override(recipe: Recipe, overrides: Mapping[str, Any]) -> Recipe:
 
     A key is a path in the printed recipe (``terms.1.guidance.scale``), a field of the first term (``variate``), or one
     of ``SHORT_NAMES``. A part that has kinds can be set by its kind's name: ``variate=uncond``. A part of a list goes
-    with ``none``: ``terms.1=none``.
+    with ``none``: ``terms.1=none``. An energy that ``energies=...`` names again keeps its other settings.
 
     Raises:
         LimbeckError: E_SETTING_UNKNOWN, E_RECIPE_INVALID.
@@ -217,9 +217,23 @@ def _set(plain: dict[str, Any], path: list[str], value: Any, key: str) -> None:
         return
     if isinstance(existing, dict) and "kind" in existing and isinstance(value, str):
         value = {"kind": value}
+    if path[-1] == "energies" and isinstance(value, str):
+        value = _kept(existing, value)
     if path[-1] in _PARTS:
         value = _filled(_PARTS[path[-1]], value)
     node[last] = value
+
+
+def _kept(existing: Any, text: str) -> Any:
+    """Return the energies that a text names, each over the settings of the one of its kind that was there.
+
+    A text that cannot be read stays as it is, for the whole recipe's check to name.
+    """
+    settings = {energy.get("kind"): energy for energy in existing if isinstance(energy, Mapping)}
+    try:
+        return [{**settings.get(energy["kind"], {}), **energy} for energy in read_energies(text)]
+    except ValueError:
+        return text
 
 
 def _is_none(value: Any) -> bool:

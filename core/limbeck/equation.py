@@ -83,8 +83,9 @@ def _energies(term: Term) -> str:
 
 
 def _energy(energy: AnyEnergy) -> str:
+    guided = "" if energy.kind == "pair_classifier" else f" at guidance {_show(energy.guidance_scale)}"
     limit = "" if energy.max_share is None else f" (at most {energy.max_share:g} |r|)"
-    return f"{_show(energy.weight)} dC/dx_t of {ENERGIES[energy.kind]}{limit}"
+    return f"{_show(energy.weight)} dC/dx_t of {ENERGIES[energy.kind]}{guided}{limit}"
 
 
 def _rest(term: Term) -> str:

@@ -20,7 +20,8 @@ import torch
 
 from limbeck import __version__
 from limbeck.assets.mesh import Mesh, ground_point
-from limbeck.assets.texture import require_texture_memory
+from limbeck.assets.simplify import require_budget
+from limbeck.assets.texture import require_texture_memory, require_texture_size
 from limbeck.config import Recipe, recipe_to_plain
 from limbeck.devices import choose_device
 from limbeck.distillation.conditioning import Conditioned
@@ -67,6 +68,9 @@ class GenerationSettings:
         references: the user's pictures: image prompts, and photometric targets at their cameras.
         start: the shape to start from, in the unit ball; None is a ball of fog. With representation=mesh it is what the
             run paints, and the asset has its very vertices and faces.
+
+    Raises:
+        LimbeckError: E_FACES_TOO_FEW, E_TEXTURE_SIZE.
     """
 
     prompt: str
@@ -84,6 +88,11 @@ class GenerationSettings:
     references: tuple[Reference, ...] = ()
     start: Shape | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what would fail only once the shape is made."""
+        require_budget(self.faces)
+        require_texture_size(self.texture_size)
+
 
 def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> Generator[Event, None, None]:
     """Run to the end, yielding what happens on the way; the last event is ``Finished``.
@@ -93,8 +102,9 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
         resume: a checkpoint of the same settings to go on from.
 
     Raises:
-        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_RECIPE_INVALID, E_DEVICE, E_DIVERGED,
-            E_EMPTY, E_OUT_OF_MEMORY.
+        LimbeckError: before any step E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_RECIPE_INVALID, E_DEVICE,
+            E_GSPLAT_MISSING, E_OUT_OF_MEMORY; later E_DIVERGED, E_EMPTY, E_NOT_FINITE, and E_FACES_TOO_FEW where the
+            surface found only breaks in so few faces.
     """
     require_texture_memory(settings.texture_size)
     require_image(settings.recipe, settings.references)

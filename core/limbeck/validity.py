@@ -6,8 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from limbeck.distillation.inversion import DDIMInversion
+from limbeck.distillation.multi_step import MultiStep
 from limbeck.distillation.term import Term
 from limbeck.representations.representation import PENALTIES, Kind
+from limbeck.schedules import as_plain
 
 
 def require_possible(where: str, term: Term) -> None:
@@ -34,7 +37,18 @@ def _broken(term: Term) -> Iterator[str]:
         yield "expected a prior that reads words for perp_neg, got prior=novel_view"
     if term.guidance.perp_neg is not None and term.view_prompts is False:
         yield "expected view_prompts for perp_neg, which tells views apart by their words, got none"
+    if isinstance(term.noise, DDIMInversion) and (walk := term.guidance.multi_step) is not None:
+        yield from _broken_by_grids(term.noise, walk)
     yield from _broken_by_energies(term)
+
+
+def _broken_by_grids(path: DDIMInversion, walk: MultiStep) -> Iterator[str]:
+    """The path up and the walk down cancel term by term only on one grid."""
+    if (path.stride, path.interval) != (walk.stride, walk.interval):
+        yield (
+            "expected guidance.multi_step with the stride and interval of noise=inversion, "
+            f"got {walk.stride}, {as_plain(walk.interval)} and {path.stride}, {as_plain(path.interval)}"
+        )
 
 
 def _broken_by_sector(term: Term) -> Iterator[str]:

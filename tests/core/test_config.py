@@ -221,3 +221,31 @@ def test_the_equation_writes_out_every_part():
         "consistency",
     ):
         assert part in line
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_pulls_on_the_outline_of_a_mesh_that_is_refined(name):
+    used = load_recipe(name).regularisers
+    assert (used.sparsity(1.0), used.opaqueness(1.0)) == (0.0, 0.0)
+    assert used.sparsity(0.999) == pytest.approx(100, abs=0.1)
+
+
+def test_geometry_fades_in_a_field_as_in_gaussians():
+    recipe = load_recipe("jointdreamer")
+    rates, usual = recipe.field.learning_rates, load_recipe("mvdream").field.learning_rates
+    assert rates.densities(0.7) == pytest.approx(usual.densities(0.7), rel=1e-12)
+    assert rates.densities(0.72) == recipe.gaussians.learning_rates.means(0.72) == 1e-6
+    assert rates.color_logits == usual.color_logits
+
+
+@pytest.mark.parametrize("changed", [{"noise.stride": 0.1}, {"guidance.multi_step.interval": 0.05}])
+def test_a_walk_down_on_another_grid_than_the_path_up_is_refused(changed):
+    with pytest.raises(LimbeckError, match=r"expected guidance\.multi_step with the stride and interval of noise="):
+        override(load_recipe("luciddreamer-naive"), changed)
+    both = {"noise.stride": 0.1, "guidance.multi_step.stride": 0.1}
+    assert override(load_recipe("luciddreamer-naive"), both).terms[0].noise.stride == 0.1
+
+
+def test_a_share_of_the_negative_prompt_above_one_is_refused():
+    with pytest.raises(LimbeckError, match="expected negative from 0 to 1, got"):
+        override(load_recipe("dreamfusion"), {"negative": 1.5})

@@ -149,17 +149,6 @@ def test_children_are_independent_and_sum_to_their_point():
     assert (covariance - torch.eye(9, dtype=torch.float64)).abs().max() < 0.04
 
 
-@pytest.mark.parametrize(("scale", "low", "high"), [(1.0, 0.0, 0.95), (1 / 3, 0.0, 0.15)], ids=["prose", "equation 7"])
-def test_the_papers_own_rules_lose_variance(scale, low, high):
-    generator = _generator()
-    n = torch.randn(1, 20_000, generator=generator)
-    z = torch.randn(9, 20_000, generator=generator)
-    children = (z - z.mean(0)) * scale + n / 9
-    one_child, whole_point = children[0].var(), (children.sum(0) / 3).var()
-    assert low < one_child < high
-    assert whole_point == pytest.approx(1 / 9, abs=0.005)
-
-
 def test_a_pixel_with_all_children_of_one_point_shows_its_noise():
     point_noise = torch.randn(2, 4)
     placed = Placed(torch.tensor([3] * 9), torch.arange(9, 18), 18)

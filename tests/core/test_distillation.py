@@ -17,7 +17,7 @@ from limbeck.distillation.variates import BaseScore, InjectedNoise, Unconditiona
 from limbeck.distillation.weighting import weight_of
 from limbeck.priors.prior import Cond, stack_conds
 from limbeck.representations.representation import Rendering
-from limbeck.schedules import constant
+from limbeck.schedules import constant, parse_schedule
 from oracles.analytic_prior import AnalyticPrior
 
 PRIOR = AnalyticPrior(means={"": 0.0, "a": 2.0})
@@ -167,11 +167,25 @@ def test_timesteps_stay_in_their_range_and_shared_ones_are_equal():
     assert 390 < drawn.max() <= 400
 
 
-def test_timesteps_never_leave_the_schedule():
-    everything = Timesteps(t_min=constant(-1.0), t_max=constant(5.0))
-    drawn = everything(0.0, 10_000, 1000, torch.Generator().manual_seed(0))
-    assert drawn.min() >= 1
-    assert drawn.max() <= 999
+def test_timesteps_never_leave_the_priors():
+    everything = Timesteps(t_min=constant(0.0), t_max=constant(1.0))
+    drawn = everything(0.0, 100_000, 1000, torch.Generator().manual_seed(0))
+    assert (drawn.min(), drawn.max()) == (1, 999)
+
+
+@pytest.mark.parametrize(
+    ("t_min", "t_max", "message"),
+    [
+        (0.02, 980, "expected t_max from 0 to 1, .* got .980"),
+        (-1.0, 0.98, "expected t_min from 0 to 1, .* got .-1"),
+        (0.5, 0.4, "expected t_max of at least t_min, got 0.4 and 0.5 at progress 0$"),
+        ([[0, 0.5], [1, 0.1]], [[0, 0.9], [0.5, 0.2]], "got 0.2 and 0.3 at progress 0.5"),
+        (0.3, [[0, 0.9], [0.5, 0.1], [0.5, 0.9]], "got 0.1 and 0.3 at progress 0.5"),
+    ],
+)
+def test_a_range_of_timesteps_that_is_none_is_refused(t_min, t_max, message):
+    with pytest.raises(ValueError, match=message):
+        Timesteps(t_min=parse_schedule(t_min), t_max=parse_schedule(t_max))
 
 
 def test_view_prompts_choose_the_text_by_azimuth():

@@ -7,17 +7,21 @@ from dataclasses import replace
 import pytest
 import torch
 
+from limbeck.distillation.conditioning import condition
 from limbeck.distillation.context import StepContext
 from limbeck.distillation.energies.energy import (
+    Critics,
     Denoised,
     correction,
 )
 from limbeck.distillation.energies.multiview import MultiViewEnergy
 from limbeck.distillation.noise import add_noise
+from limbeck.distillation.residual import Helpers, residual
+from limbeck.distillation.term import Term
 from limbeck.priors.prior import Cond
 from limbeck.representations.representation import Rendering
-from limbeck.schedules import constant
-from oracles.energies import MULTI, all_critics, masked_x0, random_context, random_denoised
+from limbeck.schedules import Schedule, constant
+from oracles.energies import BASE, MULTI, all_critics, masked_x0, random_context, random_denoised
 
 
 @pytest.mark.parametrize("mask", ["latents", "none"])
@@ -47,10 +51,52 @@ def test_the_closed_form_of_c3_is_what_autograd_finds(mask):
 def test_c3_is_the_released_closed_form_once_its_batch_average_is_undone():
     context = random_context()
     denoised = random_denoised(context)
-    released_lambda, views = 5.0, 4
-    ours = correction([MultiViewEnergy()], denoised, all_critics(), context).gradient
-    again = MultiViewEnergy(weight=constant(1.0))(denoised, all_critics(), random_context())
-    torch.testing.assert_close(ours, released_lambda / views * again.gradient)
+    noised, released_lambda, views = denoised.noised, 5.0, 4
+    energy = MultiViewEnergy(guidance_scale=constant(3.0), rescale=0.0)
+    added = -noised.sigma * correction([energy], denoised, all_critics(), context).gradient
+    # eps <- eps + lambda sigma_t (o / alpha_t) (x0 of the term's prior - x0 of the multi-view prior) / B
+    x0_mvd = _guided_x0_of_the_multi_view_prior(noised.t, scale=3.0)
+    x0_sd = (denoised.opacity * noised.xt - noised.sigma * denoised.noise_pred_uncond) / noised.alpha
+    released = released_lambda * noised.sigma * (denoised.opacity / noised.alpha) * (x0_sd - x0_mvd) / views
+    # Float32: a few dozen operations on numbers of this size.
+    torch.testing.assert_close(added, released, atol=1e-6 * released.abs().max().item(), rtol=1e-5)
+
+
+def _guided_x0_of_the_multi_view_prior(t, *, scale, uncond=0.0):
+    """From the definition: MULTI draws its images from N(mean, std^2) of a prompt, 0.7 for "a"."""
+    context = random_context()  # the same draws as the energy's
+    small = torch.nn.functional.interpolate(context.rendering.rgb, (4, 4), mode="bilinear", antialias=True)
+    noised = add_noise(small, torch.randn(small.shape, generator=context.generator), t, MULTI.alphas_cumprod)
+    text, none = (MULTI.eps(noised.xt, t, Cond(torch.full((4, 1, 1), mean))) for mean in (0.7, uncond))
+    x0 = (noised.xt - noised.sigma * (none + scale * (text - none))) / noised.alpha
+    return torch.nn.functional.interpolate(x0, (8, 8), mode="bilinear", align_corners=False)
+
+
+@pytest.mark.parametrize(("share", "uncond"), [(0.0, 0.0), (0.25, -0.1), (1.0, -0.4)])
+def test_the_critic_hears_as_much_of_the_negative_prompt_as_the_term(share, uncond):
+    """Predictions of Gaussians are affine in the mean, so that a mixture of two is that of the mixed mean."""
+    prior = replace(MULTI, means={"": 0.0, "a": 0.7, "ugly": -0.4})
+    critics = Critics(multi_view=condition(prior, "a", "ugly"))
+    context = random_context()
+    denoised = random_denoised(context)
+    energy = MultiViewEnergy(guidance_scale=constant(3.0), rescale=0.0, mask="none")
+    found = energy(denoised, critics, replace(context, negative=share)).gradient
+    target = _guided_x0_of_the_multi_view_prior(denoised.noised.t, scale=3.0, uncond=uncond)
+    expected = (target - denoised.x0_pred()) / denoised.noised.alpha
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+def test_a_negative_prompt_that_has_not_begun_does_not_reach_the_critic():
+    late = Schedule(((0.0, 0.0), (0.6, 0.0), (0.6, 1.0)))  # the context is at 0.5
+    gradients = []
+    for negative_prompt in ("ugly", ""):
+        prior = replace(MULTI, means={"": 0.0, "a": 0.7, "ugly": -0.4})
+        helpers = Helpers(Critics(multi_view=condition(prior, "a", negative_prompt)))
+        context = random_context()
+        term = Term(energies=(MultiViewEnergy(),), negative=late)
+        found = residual(term, condition(BASE, "a", ""), context.rendering.rgb, context, helpers)
+        gradients.append(found.gradient)
+    assert torch.equal(*gradients)
 
 
 def test_a_view_is_pulled_alike_whether_one_object_or_two_are_in_the_step():

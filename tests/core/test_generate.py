@@ -234,3 +234,19 @@ def test_a_refined_run_goes_on_with_its_mesh_and_resumes_in_the_same_bytes():
 
 def test_refine_follows_the_steps():
     assert with_steps(replace(QUICK, steps=100, refine=50), 10).refine == 5
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "code"),
+    [
+        ("faces", 3, "E_FACES_TOO_FEW"),
+        ("faces", -1, "E_FACES_TOO_FEW"),
+        ("texture_size", 15, "E_TEXTURE_SIZE"),
+        ("texture_size", -64, "E_TEXTURE_SIZE"),
+        ("texture_size", 16384, "E_TEXTURE_SIZE"),
+    ],
+)
+def test_what_no_asset_can_have_is_refused_before_the_run(field, value, code):
+    with pytest.raises(LimbeckError, match=f"got {value}") as refused:
+        replace(SETTINGS, **{field: value})
+    assert refused.value.code == code

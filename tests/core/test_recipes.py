@@ -3,6 +3,7 @@
 """Every recipe, a few steps on tiny random priors."""
 
 from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -163,14 +164,19 @@ def test_every_recipe_runs_on_a_field_and_resumes_in_the_same_bits(name, family)
     assert name == "hash grid" or straight[learned].shape == (16, 16, 16)
 
 
-def test_recipes_that_are_different_methods_give_different_results(family):
-    ends = {}
-    for name in ("dreamfusion", "sjc", "csd", "prolificdreamer", "scaledreamer", "luciddreamer"):
-        recipe = _recipe(name)
+@pytest.mark.parametrize("noise", ["gaussian", "inversion"])
+def test_a_variate_alone_makes_another_method(noise, family):
+    """One step, with t, noise, weight and guidance the same; only what is subtracted differs."""
+    kinds = ["noise", "uncond", "base", "base_shifted", "lora", *(["path"] if noise == "inversion" else [])]
+    gradients = {}
+    for variate in kinds:
+        recipe = override(_recipe("dreamfusion"), {"noise": noise, "variate": variate})
         scene = _scene(recipe, family)
         state = initial_state(recipe, 7, CPU, scene.priors)
-        ends[name] = _advance(state, recipe, scene, 2)["parameters.color_logits"].sum().item()
-    assert len(set(ends.values())) == len(ends)
+        gradients[variate] = _advance(state, recipe, scene, 1)["adam.color_logits.exp_avg"]
+    for one, other in combinations(kinds, 2):
+        apart = (gradients[one] - gradients[other]).norm() / gradients[one].norm()
+        assert apart > 1e-3, (one, other, apart)
 
 
 def test_values_that_are_not_finite_stop_the_run_and_name_step_and_term(family):
@@ -183,6 +189,27 @@ def test_values_that_are_not_finite_stop_the_run_and_name_step_and_term(family):
     assert "step 2" in stopped.value.message
     assert "term 1 on the multi_view prior" in stopped.value.message
     assert state.step == 2
+
+
+@pytest.mark.parametrize("broken", ["the copy's loss", "the gradient"])
+def test_nothing_is_learned_in_a_step_that_diverges(broken, family):
+    """A UNet that answers with NaN while it is trained and else as ever; a regulariser that is infinite."""
+    recipe = _recipe("prolificdreamer")
+    scene = _scene(recipe, family)
+    state = initial_state(recipe, 7, CPU, scene.priors)
+    _advance(state, recipe, scene, 2)
+    if broken == "the gradient":
+        recipe = override(recipe, {"regularisers.opaqueness": 1e39})
+    else:
+        unet = state.trained["0"].prior.unet
+        unet.register_forward_hook(lambda _, __, out: (out[0] * torch.nan,) if torch.is_grad_enabled() else out)
+    before = state_to_tensors(state)
+    with pytest.raises(LimbeckError, match=broken.removeprefix("the copy's ")) as stopped:
+        _advance(state, recipe, scene, 3)
+    assert stopped.value.code == "E_DIVERGED"
+    after = state_to_tensors(state)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before if not key.startswith("generators."))
 
 
 def test_a_run_that_diverges_names_the_last_good_checkpoint(family):

@@ -5,16 +5,18 @@
 import json
 import re
 import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 import trimesh
 from click.testing import CliRunner
 
-from limbeck.config import override
+from limbeck.config import override, recipe_to_plain
 from limbeck.equation import equation_of
 from limbeck.errors import LimbeckError
 from limbeck.recipes import CARDS, load_recipe
+from limbeck.recipes.variants import VARIANTS
 from limbeck_server.commands.generate import generate
 from limbeck_server.commands.job_options import job_from_options
 from limbeck_server.commands.recipes import recipes
@@ -64,14 +66,47 @@ def test_what_starts_from_a_shape_is_refused_without_one(line, folder):
 @pytest.mark.parametrize(
     ("name", "base", "changes"),
     [
-        ("isd", "modedreamer", {"terms.1": "none", "weight": 1}),
-        ("jointdreamer-i-iii", "jointdreamer", {"energies": "classifier:1,multiview:1.25"}),
+        ("jointdreamer", "jointdreamer", {"energies": "multiview:1.25"}),
         ("luciddreamer-avatar", "luciddreamer", {"prior": "structure", "control": "start"}),
-        ("gsd-cloud", "gsd", {"noise.points": "start", "prior": "structure", "control": "start"}),
+        (
+            "gsd-cloud",
+            "gsd",
+            {"noise.points": "start", "prior": "structure", "control": "start", "representation": "field"},
+        ),
     ],
 )
 def test_a_variant_is_its_base_with_settings_changed(name, base, changes):
-    assert equation_of(override(load_recipe(base), changes)) == equation_of(load_recipe(name))
+    assert _without_names(override(load_recipe(base), changes)) == _without_names(load_recipe(name))
+
+
+NAMED = re.compile(r"^    (--set .+?) {2,}.*the recipe ([\w-]+)$", re.MULTILINE)
+"""A command in a recipe's docstring that is said to be a recipe of another name."""
+COMMANDS = [
+    (base, *found)
+    for base in ("gsd", "jointdreamer", "luciddreamer", "modedreamer")
+    for found in NAMED.findall(import_module(f"limbeck.recipes.{base}").__doc__ or "")
+]
+
+
+def test_every_variant_is_written_as_a_command_in_its_bases_docstring():
+    assert {name for _, _, name in COMMANDS} == set(VARIANTS)
+
+
+@pytest.mark.parametrize(("base", "command", "name"), COMMANDS)
+def test_a_command_in_a_docstring_is_the_recipe_that_it_says(base, command, name):
+    changes = dict(part.split("=", 1) for part in shlex.split(command) if part != "--set")
+    assert _without_names(override(load_recipe(base), changes)) == _without_names(load_recipe(name))
+
+
+def test_energies_named_again_keep_the_critics_guidance():
+    combined = load_recipe("jointdreamer-i-iii")
+    assert "1.25 dC/dx_t of C(III) at guidance 10 (at most 1 |r|)" in equation_of(combined)[0]
+    fresh = override(load_recipe("luciddreamer"), {"energies": "multiview"})
+    assert "1.25 dC/dx_t of C(III) at guidance 50 (at most 1 |r|)" in equation_of(fresh)[0]
+
+
+def _without_names(recipe):
+    return {key: value for key, value in recipe_to_plain(recipe).items() if key not in ("name", "summary")}
 
 
 def test_show_prints_the_equation_of_a_product():

@@ -114,11 +114,6 @@ def face_area_vectors(
     return np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]) / 2
 
 
-def face_normals(mesh: Mesh) -> Float[ndarray, "faces 3"]:
-    """Return unit outward normals of faces; zero for faces without area."""
-    return _normalized(face_area_vectors(mesh.vertices, mesh.faces))
-
-
 def vertex_normals(mesh: Mesh) -> Float[ndarray, "vertices 3"]:
     """Return unit outward normals of vertices, the area-weighted mean of their faces'.
 

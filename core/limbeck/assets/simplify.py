@@ -34,9 +34,7 @@ def simplify_mesh(mesh: Mesh, faces: int, *, aggressiveness: float = 5.0) -> Mes
     Raises:
         LimbeckError: E_FACES_TOO_FEW if the shape cannot be told in so few faces, or nothing could.
     """
-    if faces < MIN_FACES:
-        message = f"expected a budget of at least {MIN_FACES} faces, those of a tetrahedron, got {faces}"
-        raise LimbeckError("E_FACES_TOO_FEW", message, "ask for more faces")
+    require_budget(faces)
     if len(mesh.faces) <= faces:
         return mesh
     best, target, must_be_closed = None, faces, is_closed(mesh)
@@ -51,6 +49,17 @@ def simplify_mesh(mesh: Mesh, faces: int, *, aggressiveness: float = 5.0) -> Mes
         message = f"expected a surface of {len(mesh.faces)} faces to fit into {faces}, which only breaks it"
         raise LimbeckError("E_FACES_TOO_FEW", message, "ask for more faces")
     return best
+
+
+def require_budget(faces: int) -> None:
+    """Refuse a budget that no closed surface fits into.
+
+    Raises:
+        LimbeckError: E_FACES_TOO_FEW.
+    """
+    if faces < MIN_FACES:
+        message = f"expected a budget of at least {MIN_FACES} faces, those of a tetrahedron, got {faces}"
+        raise LimbeckError("E_FACES_TOO_FEW", message, "ask for more faces")
 
 
 def _collapse(mesh: Mesh, target: int, aggressiveness: float) -> Mesh:

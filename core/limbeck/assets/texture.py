@@ -20,6 +20,8 @@ BYTES_PER_VIEWED_TEXEL = 180
 """For the renders, which stop growing at a texture of ``LARGEST_VIEWED`` pixels. Baking took 0.2, 0.9 and 1.6 GB at
 1024, 2048 and 4096 pixels; these allow 0.3, 1.2 and 2.4."""
 LARGEST_VIEWED = 2048
+SMALLEST, LARGEST = 16, 8192
+"""Pixels along an edge of a texture that can be asked for."""
 MAX_PNG_BYTES = 5_000_000
 JPEG_QUALITY = 92
 
@@ -47,14 +49,27 @@ class Texture:
     def __post_init__(self) -> None:
         """Refuse what no renderer could read."""
         if self.uv_faces.size and not 0 <= self.uv_faces.min() <= self.uv_faces.max() < len(self.uvs):
-            raise ValueError(f"expected uv indices in 0..{len(self.uvs) - 1}")
+            found = f"{self.uv_faces.min()}..{self.uv_faces.max()}"
+            raise ValueError(f"expected uv indices in 0..{len(self.uvs) - 1}, got {found}")
         if not (np.isfinite(self.uvs).all() and self.uvs.min(initial=0) >= 0 and self.uvs.max(initial=0) <= 1):
-            raise ValueError("expected finite uvs in 0..1")
+            found = f"{self.uvs.min()}..{self.uvs.max()}"
+            raise ValueError(f"expected finite uvs in 0..1, got {found}")
 
     @property
     def size(self) -> int:
         """Pixels along an edge."""
         return len(self.base_color_srgb)
+
+
+def require_texture_size(size: int) -> None:
+    """Refuse a size that no texture has.
+
+    Raises:
+        LimbeckError: E_TEXTURE_SIZE.
+    """
+    if size != 0 and not SMALLEST <= size <= LARGEST:
+        message = f"expected a texture_size of {SMALLEST} to {LARGEST} pixels, or 0 for vertex colours, got {size}"
+        raise LimbeckError("E_TEXTURE_SIZE", message, "ask for 1024 pixels, or 0")
 
 
 def require_texture_memory(size: int) -> None:

@@ -30,6 +30,7 @@ class StepContext:
         radius: of the ball that holds the object, in world units.
         pairs: rows of neighbouring views (``Recipe.neighbours_deg``); None without neighbours.
         guide: the shape that the run starts from; None where no part looks at it.
+        negative: share of the negative prompt in the term's unconditional branch, which its critics take over.
         empty_eps: the term's prior with the empty prompt, for noise that is a path of the model itself.
     """
 
@@ -42,4 +43,5 @@ class StepContext:
     radius: float = 1.0
     pairs: Int[Tensor, "pairs 2"] | None = None
     guide: Guide | None = None
+    negative: float = 1.0
     empty_eps: Eps | None = None

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -26,6 +25,7 @@ from limbeck.distillation.views import fit_to, neighbour_pairs, sample_views
 from limbeck.errors import LimbeckError
 from limbeck.framing import Targets
 from limbeck.meshing import free_mesh
+from limbeck.priors.prior import Cond
 from limbeck.representations.representation import Moment, Rendering
 from limbeck.rigs import Rig
 
@@ -79,11 +79,16 @@ class StepReport:
 
 @dataclass(frozen=True)
 class TermLoss:
-    """A term's weighted loss, its residual's magnitude, and how much of its noise views share (``StepReport``)."""
+    """A term's weighted loss, its residual's magnitude, and how much of its noise views share (``StepReport``).
+
+    Attributes:
+        shown: the clean latents and the condition that its trained copy learns from, if it has one.
+    """
 
     loss: Float[Tensor, ""]
     magnitude: float
     shared_noise: float | None = None
+    shown: tuple[Tensor, Cond] | None = None
 
 
 def optimise(state: RunState, recipe: Recipe, scene: Scene) -> Iterator[StepReport]:
@@ -96,7 +101,8 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
     """Run one optimisation step in place.
 
     Raises:
-        LimbeckError: E_DIVERGED, naming the step and the term; ``state`` is then as after the step before.
+        LimbeckError: E_DIVERGED, naming the step and the term. What the run has learned, representation, trained
+            copies and their optimisers, is then as after the step before; random streams have gone on.
     """
     progress = min(state.step / recipe.steps, 1.0)
     set_learning_rates(state, progress)
@@ -112,6 +118,7 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
     state.optimizer.zero_grad(set_to_none=True)
     torch.stack(losses).sum().backward()
     _require_finite_gradients(state, [term.prior for term in recipe.terms])
+    _train_copies(state, recipe.terms, found)
     _finish_step(state, recipe, rendering)
     shared = min((one.shared_noise for one in found if one.shared_noise is not None), default=None)
     return StepReport(state.step, tuple(one.magnitude for one in found), len(state.representation), shared)
@@ -144,14 +151,25 @@ def _term_loss(index: int, term: Term, scene: Scene, context: StepContext, state
     found = residual(term, speaker, latents, context, Helpers(scene.critics, trained))
     if not found.magnitude < EXPLODED:  # also where it is not a number
         raise diverged(state.step, f"term {index} on the {term.prior} prior has a residual of {found.magnitude:.3g}")
-    if trained is not None:
-        cond = trained_cond(speaker, context)
-        loss = trained.fit(latents.detach(), cond, state.generators["trained"], is_shared=term.shares_timestep)
-        if not math.isfinite(loss):
-            raise diverged(state.step, f"the trained variate of term {index} has a loss of {loss}")
+    shown = None if trained is None else (latents.detach(), trained_cond(speaker, context))
     loss = surrogate_loss(latents, found.gradient, views)
     loss = loss if found.depth_loss is None else loss + found.depth_loss
-    return TermLoss(weight * loss, found.magnitude, found.shared_noise)
+    return TermLoss(weight * loss, found.magnitude, found.shared_noise, shown)
+
+
+def _train_copies(state: RunState, terms: Sequence[Term], found: Sequence[TermLoss]) -> None:
+    """Take one step with every trained copy, or with none if the loss of one is not finite."""
+    losses = {}
+    for index, (term, one) in enumerate(zip(terms, found, strict=True)):
+        if one.shown is None:
+            continue
+        copied, generator = state.trained[str(index)], state.generators["trained"]
+        losses[index] = copied.loss(*one.shown, generator, is_shared=term.shares_timestep)
+        if not bool(losses[index].isfinite()):
+            what = f"the trained variate of term {index} has a loss of {float(losses[index].detach())}"
+            raise diverged(state.step, what)
+    for index, loss in losses.items():
+        state.trained[str(index)].step(loss)
 
 
 def _in_sector(context: StepContext, sector_deg: tuple[float, float]) -> StepContext:

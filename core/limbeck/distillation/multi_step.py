@@ -1,15 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Paths between x_0 and x_t, and LucidDreamer's naive objective, which walks one back (arXiv:2311.11284, eq. 8 to 10).
+"""Paths between x_0 and x_t, and LucidDreamer's naive objective, which walks one back.
+
+The numbers of equations are those of the supplement (arXiv:2311.11284); the naive objective is eq. 2.
 
 In y = x / alpha and gamma = sigma / alpha every DDIM step is y_b = y_a + (gamma_b - gamma_a) eps(x_a, a). With the grid
 0 = tau_0 < ... < tau_K = t, inverted up with the empty prompt and walked down to x0~ with the guided one:
 
     x_0 - x0~ = sum_k (gamma_{k+1} - gamma_k) (eps(x~_{k+1}, text) - eps(x_k, empty))
 
-whose term k = K - 1 contains ISM's residual. The walk is said as one noise prediction, eps~ = (y_t - x0~) / gamma_t, so
-that eps~ minus the noise that the inversion injected is (x_0 - x0~) / gamma_t, and a weight of gamma makes it the
-paper's x_0 - x0~.
+whose term k = K - 1 contains ISM's residual (eq. 4); the others are eta_t (eq. 3). The walk is said as one noise
+prediction, eps~ = (y_t - x0~) / gamma_t, so that eps~ minus the noise that the inversion injected is
+(x_0 - x0~) / gamma_t, and a weight of gamma makes it the paper's x_0 - x0~.
 """
 
 from __future__ import annotations

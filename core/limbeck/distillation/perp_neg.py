@@ -3,7 +3,7 @@
 """Perp-Neg: steer away from the wrong views without losing the right one (Armandpour et al., arXiv:2304.04968, eq. 6).
 
 e+ = eps_text - eps_uncond    e_i = eps_negative:i - eps_uncond
-eps = eps_uncond + s (e+ + sum_i w_i (e_i - <e_i, e+> / <e+, e+> e+))        w_i <= 0 but for one of threestudio's
+eps = eps_uncond + s (e+ + sum_i w_i (e_i - <e_i, e+> / <e+, e+> e+))        w_i <= 0
 """
 
 from __future__ import annotations

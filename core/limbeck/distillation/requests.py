@@ -30,6 +30,26 @@ Eps = Callable[[Float[Tensor, "views channels h w"], Int[Tensor, " views"]], Flo
 """A noise prediction as a function of x_t and t, its condition being fixed."""
 
 
+def uncond_branches(share: float, *, has_negative: bool) -> tuple[Branch, ...]:
+    """Return what ``uncond`` is made of: the negative prompt, the empty one, or both to be mixed.
+
+    Args:
+        share: of the negative prompt (``Term.negative``).
+        has_negative: whether it says anything; else it is the empty prompt itself.
+    """
+    if not has_negative or share == 1.0:
+        return ("uncond",)
+    return ("null",) if share == 0.0 else ("uncond", "null")
+
+
+def mix_uncond(noise_preds: dict[Branch, Float[Tensor, "views channels h w"]], share: float) -> None:
+    """Put the unconditional prediction, of whatever ``uncond_branches`` asked for, under ``uncond``, in place."""
+    if "null" not in noise_preds:
+        return
+    null, negative = noise_preds["null"], noise_preds.get("uncond")
+    noise_preds["uncond"] = null if negative is None else share * negative + (1 - share) * null
+
+
 @dataclass(frozen=True)
 class Request:
     """One noise prediction that a term needs."""

@@ -19,7 +19,7 @@ from limbeck.distillation.context import StepContext
 from limbeck.distillation.energies.energy import Critics, Denoised, correction, latent_opacity
 from limbeck.distillation.multi_step import grid_to, walk_down
 from limbeck.distillation.noise import Noised, noised_at
-from limbeck.distillation.requests import Branch, Eps, NoisePreds, Request, predict
+from limbeck.distillation.requests import Branch, Eps, NoisePreds, Request, mix_uncond, predict, uncond_branches
 from limbeck.distillation.term import Term
 from limbeck.distillation.variates import ShiftedBaseScore
 from limbeck.distillation.weighting import weight_of
@@ -72,13 +72,15 @@ class Asker:
     context: StepContext
 
     @property
+    def negative(self) -> float:
+        """Share of the negative prompt in the unconditional branch."""
+        return self.term.negative(self.context.progress)
+
+    @property
     def uncond_branches(self) -> tuple[Branch, ...]:
         """The negative prompt, the empty one, or both to be mixed."""
         has_negative = isinstance(self.speaker, Conditioned) and self.speaker.has_negative
-        share = self.term.negative(self.context.progress)
-        if not has_negative or share == 1.0:
-            return ("uncond",)
-        return ("null",) if share == 0.0 else ("uncond", "null")
+        return uncond_branches(self.negative, has_negative=has_negative)
 
     def cond(self, branch: Branch) -> Cond:
         """Return the condition of one branch."""
@@ -119,10 +121,8 @@ class Asker:
     def _completed(self, found: dict[Branch, Tensor], wanted: dict[Branch, None]) -> dict[Branch, Tensor]:
         if "base" in wanted and "base" not in found:
             found["base"] = found["text"]
-        if "uncond" in wanted and "null" in found:
-            share = self.term.negative(self.context.progress)
-            mixed = found["null"] if "uncond" not in found else share * found["uncond"] + (1 - share) * found["null"]
-            found["uncond"] = mixed
+        if "uncond" in wanted:
+            mix_uncond(found, self.negative)
         return found
 
     def at(self, branch: Branch) -> Eps:
@@ -181,7 +181,8 @@ def residual(
         denoised = Denoised(prior, noised, noise_preds["uncond"], latent_opacity(context.rendering.alpha, h, w))
         factor = term.energy_weight(progress) * noised.sigma
         norms = r.flatten(1).norm(dim=1) / factor.abs().flatten()
-        found = correction(term.energies, denoised, helpers.critics, context, norms)
+        judged = replace(context, negative=asker.negative)
+        found = correction(term.energies, denoised, helpers.critics, judged, norms)
         r, values = r - factor * found.gradient, found.values
     depth_loss = _consistency(term, target, noised, context)
     gradient, magnitude = weight_of(term.weighting, noised) * r, float(r.square().mean().sqrt())

@@ -46,7 +46,7 @@ ENERGY_NAMES = {"classifier": "pair_classifier", "novel_view": "novel_view", "mu
 
 
 def read_energies(value: Any) -> Any:
-    """Read ``multiview:5,classifier:1`` (a name alone has its default weight), or ``none``.
+    """Read ``multiview:5,classifier:1`` (a name alone has the weight that it has, or its default), or ``none``.
 
     Raises:
         ValueError: naming the energies that there are.
@@ -125,10 +125,10 @@ class Term:
         """Refuse a sector that no view can be in, and shares that are none."""
         if self.sector_deg is not None and not 0 < self.sector_deg[1] - self.sector_deg[0] <= 360:
             raise ValueError(f"expected sector_deg as (low, high) up to 360 degrees apart, got {self.sector_deg}")
-        for name in ("negative", "image_scale", "control_scale"):
+        for name, most in (("negative", 1), ("image_scale", 2), ("control_scale", 2)):
             values = [value for _, value in getattr(self, name).points]
-            if not all(0 <= value <= 2 for value in values):
-                raise ValueError(f"expected {name} from 0 to 2, got {values}")
+            if not all(0 <= value <= most for value in values):
+                raise ValueError(f"expected {name} from 0 to {most}, got {values}")
 
     @property
     def needs_orthogonal_views(self) -> bool:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,10 +31,23 @@ class Timesteps:
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
+    def __post_init__(self) -> None:
+        """Refuse what are no fractions, and ranges that are empty at any time."""
+        for name in ("t_min", "t_max"):
+            values = [value for _, value in getattr(self, name).points]
+            if not all(0 <= value <= 1 for value in values):
+                raise ValueError(f"expected {name} from 0 to 1, a fraction of the prior's timesteps, got {values}")
+        # Both are linear in between. A jump has a value on either side; the left one is read just before it.
+        at = {progress for schedule in (self.t_min, self.t_max) for progress, _ in schedule.points}
+        for progress in sorted(at | {math.nextafter(progress, 0.0) for progress in at}):
+            low, high = self.t_min(progress), self.t_max(progress)
+            if high < low - 1e-9:  # what interpolation may round
+                raise ValueError(f"expected t_max of at least t_min, got {high:g} and {low:g} at progress {progress:g}")
+
     def __call__(
         self, progress: float, views: int, num_timesteps: int, generator: torch.Generator
     ) -> Int[Tensor, " views"]:
-        """Draw timesteps in [t_min, t_max] * num_timesteps, both ends included."""
+        """Draw timesteps in [t_min, t_max] * num_timesteps, both ends included, of 1 to num_timesteps - 1."""
         low = self.lowest(progress, num_timesteps)
         high = min(max(round(self.t_max(progress) * num_timesteps), low), num_timesteps - 1)
         drawn = torch.randint(low, high + 1, (1 if self.is_shared else views,), generator=generator)

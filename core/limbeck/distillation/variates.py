@@ -105,7 +105,7 @@ class ShiftedBaseScore:
         t_min: int,
         generator: torch.Generator,
     ) -> Noised:
-        """Noise the latents by the same noise to t + eta (t - t_min) u; views of one timestep share u and stay so."""
+        """Noise the latents by the same noise to t + eta (t - t_min) u; where all views share t they share u."""
         t = noised.t.cpu()
         u = torch.rand(len(t), generator=generator)
         u = u[:1].expand(len(t)) if (t == t[0]).all() else u
@@ -120,7 +120,9 @@ class ShiftedBaseScore:
 
 @dataclass(frozen=True)
 class PathScore:
-    """The empty prompt's score at the path's last point before t: LucidDreamer's ISM (arXiv:2311.11284, eq. 17).
+    """The empty prompt's score at the path's last point before t: LucidDreamer's ISM (arXiv:2311.11284).
+
+    It is eq. 4 of the supplement.
 
     It costs nothing, as DDIM inversion has made it already.
     """

@@ -86,15 +86,15 @@ class TrainedCopy:
         """Return the predicted noise; ``cond.camera`` is needed."""
         return self.prior.schedule.eps(self._answer(xt, t, cond), xt, t)
 
-    def fit(
+    def loss(
         self,
         latents: Float[Tensor, "views channels h w"],
         cond: Cond,
         generator: torch.Generator,
         *,
         is_shared: bool = False,
-    ) -> float:
-        """Take one step of E |eps_psi(x_t, t, camera) - noise|^2 on rendered latents (eq. 10), and return the loss.
+    ) -> Float[Tensor, ""]:
+        """Return E |eps_psi(x_t, t, camera) - noise|^2 on rendered latents (eq. 10), for ``step`` to descend.
 
         A v-model is compared in v, as it was trained.
 
@@ -116,11 +116,13 @@ class TrainedCopy:
         latents = latents.detach()
         target = noise if schedule.prediction_type == "epsilon" else alpha * noise - sigma * latents
         answer = self._answer(alpha * latents + sigma * noise, t, cond)
-        loss = nn.functional.mse_loss(answer, target)
+        return nn.functional.mse_loss(answer, target)
+
+    def step(self, loss: Float[Tensor, ""]) -> None:
+        """Take one step of AdamW down a loss, which the caller has found finite."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
-        return float(loss.detach())
 
     def tensors(self) -> dict[str, Tensor]:
         """Return parameters and AdamW's moments by name."""

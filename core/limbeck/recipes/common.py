@@ -11,7 +11,7 @@ from limbeck.distillation.regularisers import Regularisers
 from limbeck.distillation.term import Term
 from limbeck.distillation.timesteps import Timesteps
 from limbeck.recipes import CARDS
-from limbeck.schedules import constant, linear
+from limbeck.schedules import Schedule, constant, linear
 
 FOUR_VIEWS = Term(
     prior="multi_view",
@@ -26,10 +26,14 @@ sigma^2, without rescale: chosen by eye on a few prompts, where guidance 20 and 
 """
 
 CLEAR_SPACE = Regularisers(
-    sparsity=linear(40.0, 100.0),
-    opaqueness=linear(0.0, 100.0, begin=0.3),
+    sparsity=Schedule(((0.0, 40.0), (1.0, 100.0), (1.0, 0.0))),
+    opaqueness=Schedule(((0.3, 0.0), (1.0, 100.0), (1.0, 0.0))),
 )
-"""Keeps space empty round the object; weights chosen by eye on a few prompts of the embedded priors."""
+"""Keeps space empty round the object; weights chosen by eye on a few prompts of the embedded priors.
+
+Both end with the steps that make the shape: in those of ``refine``, a free mesh is opaque already, and less alpha would
+be a smaller outline.
+"""
 
 
 def from_one_picture(name: str, terms: tuple[Term, ...]) -> Recipe:

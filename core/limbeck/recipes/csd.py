@@ -4,7 +4,7 @@
 
 The paper takes r = eps_text + c2 eps_negative + c3 eps_uncond with c2 from 0 to -1 and c3 from -1 to 0 over half of
 its 10,000 steps: ``negative`` from 0 to 1. Its scale of 1 is 10 here, so that the regularisers keep their
-proportion.
+proportion. Its Perp-Neg is left out; --set perp_neg=on brings it back.
 """
 
 from __future__ import annotations

@@ -6,9 +6,9 @@ The paper's numbers: nine children per point and neighbours 5 degrees apart. It 
 weighs; it starts after a tenth of the run here. Guidance of 100 is 10, as in dreamfusion.
 
 On another row of the table:
-    --set variate=lora --set guidance_scale=7.5      GSD on VSD (ProlificDreamer), the recipe gsd-vsd
-    --set consistency=off                            the noise alone
-    --set noise=gaussian                             the loss alone, which the paper finds to do little
+    --set consistency=off      the noise alone
+    --set noise=gaussian       the loss alone, which the paper finds to do little
+    --set variate=lora --set variate.learning_rate=1e-3 --set guidance_scale=7.5      on VSD, the recipe gsd-vsd
 """
 
 from __future__ import annotations

@@ -7,9 +7,11 @@ point cloud, which its geometry then follows, so that the noise can sit on that 
 field starts from the cloud, and the prior is held to the cloud's depth by a ControlNet, as 3DFuse holds it by its
 sparse depth injector. What a view sees of the noise is still tested against the depth of the field as it is.
 
-    --set variate=lora --set prior=text_to_image      on VSD (a copy of a controlled prior cannot be trained yet)
-    --set prior=text_to_image                         the noise alone sits on the cloud; the prior is free
-    --set representation=gaussians                    Gaussians that start on the cloud
+    --set prior=text_to_image           the noise alone sits on the cloud; the prior is free
+    --set representation=gaussians      Gaussians that start on the cloud
+
+On VSD, with the settings of gsd-vsd; a copy of a controlled prior cannot be trained yet:
+    --set prior=text_to_image --set variate=lora --set variate.learning_rate=1e-3 --set guidance_scale=7.5
 """
 
 from __future__ import annotations

@@ -8,19 +8,24 @@ switches up; the negative prompt begins at step 3,000. Lambda is 5 over a batch 
 view. Guidance of 31 and then 51 is 10 and then 16 here, and the multi-view prior's 50 is 10, which suit small
 priors.
 
-Then the mesh is refined, with guidance 71, x0 rescaled by 0.7 and the energy on again. Here guidance is 23 and the
-free mesh is the extracted one instead of DMTet's. The paper takes 5,000 steps after its 7,000, which is refine=430
-after 600; the default is a quarter of the run, because such a step costs as much as any other.
+Then the mesh is refined, with guidance 71, the guided noise prediction rescaled by 0.7 in each view and the energy on
+again. Here guidance is 23, it is x0 that is rescaled, as MVDream does, and the free mesh is the extracted one instead
+of DMTet's. The paper takes 5,000 steps after its 7,000, which is refine=430 after 600; the default is a quarter of the
+run, because such a step costs as much as any other. A hash grid's features are geometry and colours at once: they do
+not fade.
 
 The energies; each with its lambda:
     --set energies=multiview:1.25                     C(III), the default: the fewest Janus faces, the least time
     --set energies=classifier:1                       C(I), the recipe jointdreamer-i
-    --set energies=novel_view:1.25                    C(II), jointdreamer-ii
-    --set energies=classifier:1,multiview:1.25        C(I) + C(III), jointdreamer-i-iii
+    --set energies=novel_view:1.25                    C(II), the recipe jointdreamer-ii
+    --set energies=classifier:1,multiview:1.25        C(I) + C(III), the recipe jointdreamer-i-iii
     --set refine=0                                    without the mesh stage
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
 
 from limbeck.config import Recipe
 from limbeck.distillation.energies.multiview import MultiViewEnergy
@@ -29,6 +34,7 @@ from limbeck.distillation.term import Term
 from limbeck.distillation.timesteps import Timesteps
 from limbeck.recipes import CARDS
 from limbeck.recipes.common import CLEAR_SPACE
+from limbeck.representations.field.settings import FieldRates, FieldSettings
 from limbeck.representations.gaussians import GaussianSettings, LearningRates
 from limbeck.schedules import Schedule, constant, linear
 
@@ -37,6 +43,8 @@ WARM_UP, ANNEALED, FADED = 600 / 7000, 3000 / 7000, 5000 / 7000
 ENERGY = ((0.0, 0.0), (WARM_UP, 0.0), (WARM_UP, 1.0), (FADED, 1.0), (FADED, 0.0))
 GUIDANCE = ((0.0, 10.0), (FADED, 10.0), (FADED, 16.0))
 REFINE = 150
+Rates = TypeVar("Rates", LearningRates, FieldRates)
+GAUSSIAN_GEOMETRY = ("means", "log_scales", "quats", "opacity_logits")
 
 
 def recipe() -> Recipe:
@@ -47,7 +55,8 @@ def recipe() -> Recipe:
         summary=CARDS["jointdreamer"].summary,
         steps=600,
         refine=REFINE,
-        gaussians=GaussianSettings(learning_rates=_fading()),
+        gaussians=GaussianSettings(learning_rates=_fading(LearningRates(), GAUSSIAN_GEOMETRY)),
+        field=FieldSettings(learning_rates=_fading(FieldRates(), ("densities",))),
         regularisers=CLEAR_SPACE,
         terms=(
             Term(
@@ -68,14 +77,10 @@ def _refined(points: tuple[tuple[float, float], ...], value: float) -> Schedule:
     return Schedule((*points, (1.0, points[-1][1]), (1.0, value)))
 
 
-def _fading() -> LearningRates:
+def _fading(usual: Rates, geometry: tuple[str, ...]) -> Rates:
     """Return the usual learning rates until geometry fades; colours go on."""
-    usual = LearningRates()
-    faded = {
-        name: Schedule((*_points(getattr(usual, name)), (FADED, 1e-6)))
-        for name in ("means", "log_scales", "quats", "opacity_logits")
-    }
-    return LearningRates(color_logits=usual.color_logits, **faded)
+    faded = {name: Schedule((*_points(getattr(usual, name)), (FADED, 1e-6))) for name in geometry}
+    return replace(usual, **faded)
 
 
 def _points(schedule: Schedule) -> tuple[tuple[float, float], ...]:

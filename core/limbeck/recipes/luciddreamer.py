@@ -6,8 +6,8 @@ The released code's numbers: guidance 7.5, delta_S 200, delta_T falling from 100
 the first 1,500 of 5,000 steps, one t per step, prompts interpolated between views. Its factor of 0.1 is left out, as
 Adam does not see it and the regularisers here are weighed against a residual of size one.
 
-Variants:
-    --set guidance.multi_step=on --set variate=noise      the naive objective that ISM simplifies (eq. 8)
+Variants (equations of the supplement):
+    --set guidance.multi_step=on --set variate=noise      the naive objective (eq. 2), the recipe luciddreamer-naive
     --set perp_neg=on --set guidance.perp_neg.family=luciddreamer
 """
 

@@ -8,11 +8,15 @@ sigma^2. The multi-view term is the embedded prior's own, at guidance 10 instead
 picture is the user's, or drawn from the text-to-image prior.
 
 The four control variates, and the methods that two of them are with an image prompt:
-    --set variate=base             ISD, the default
-    --set variate=noise            IP-SDS; the paper also tries guidance 100
-    --set variate=lora             IP-VSD
-    --set variate=base_shifted     with ASD's variate
-The same without the multi-view term (--set terms.1=none) are the recipes isd, ip-sds, ip-vsd and isd-shifted.
+    --set variate=base                                       ISD, the default
+    --set variate=noise                                      IP-SDS; the paper also tries guidance 100
+    --set variate=lora --set variate.learning_rate=1e-3      IP-VSD
+    --set variate=base_shifted                               with ASD's variate
+The same without the multi-view term:
+    --set terms.1=none --set weight=1                                 ISD alone, the recipe isd
+    --set terms.1=none --set weight=1 --set variate=noise             the recipe ip-sds
+    --set terms.1=none --set weight=1 --set variate=base_shifted      the recipe isd-shifted
+    --set terms.1=none --set weight=1 --set variate=lora --set variate.learning_rate=1e-3      the recipe ip-vsd
 """
 
 from __future__ import annotations

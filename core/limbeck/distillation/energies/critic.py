@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,7 +15,7 @@ from torch import Tensor
 from limbeck.distillation.energies.energy import Denoised, EnergyGradient, Mask, fit
 from limbeck.distillation.guidance import ClassifierFreeGuidance, predict_x0
 from limbeck.distillation.noise import add_noise
-from limbeck.distillation.requests import predict_branches
+from limbeck.distillation.requests import Branch, mix_uncond, predict_branches
 from limbeck.priors.prior import Cond, Prior
 
 Space = Literal["latents", "images"]
@@ -27,16 +28,17 @@ class Question:
 
     Attributes:
         prior: the critic.
-        text, uncond: its conditions, by branch.
+        conds: its conditions, by branch: ``text`` and what ``uncond_branches`` says.
+        negative: share of ``uncond`` in the unconditional prediction where ``null`` is asked for as well.
         guidance: of its answer; x0 is rescaled over groups of its ``views_per_group``.
         progress: how far the run is, 0 to 1.
     """
 
     prior: Prior
-    text: Cond
-    uncond: Cond
+    conds: Mapping[Branch, Cond]
     guidance: ClassifierFreeGuidance
     progress: float
+    negative: float = 1.0
 
 
 @torch.no_grad()
@@ -49,7 +51,8 @@ def one_step_x0(
     latents = prior.encode(fit(rgb, size, size))
     noise = torch.randn(latents.shape, generator=generator, dtype=latents.dtype).to(latents.device)
     noised = add_noise(latents, noise, t, prior.alphas_cumprod)
-    noise_preds = predict_branches(prior, noised.xt, t, {"text": question.text, "uncond": question.uncond})
+    noise_preds = predict_branches(prior, noised.xt, t, question.conds)
+    mix_uncond(noise_preds, question.negative)
     guided = question.guidance(noise_preds, noised, question.progress, prior.spec.views_per_group)
     return predict_x0(guided, noised)
 

@@ -4,7 +4,8 @@
 
 C_i = -1/2 |x0_i - sg(x0_i of the multi-view prior)|^2        x0 = (o x_t - sigma_t sg(eps_uncond)) / alpha_t
 
-The multi-view prior encodes the render at its own size and noises it with fresh noise at the same t.
+The multi-view prior encodes the render at its own size and noises it with fresh noise at the same t; its unconditional
+branch has the same share of the negative prompt as the term's (``Term.negative``).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from limbeck.distillation.energies.energy import (
     MaxShare,
 )
 from limbeck.distillation.guidance import ClassifierFreeGuidance
+from limbeck.distillation.requests import uncond_branches
 from limbeck.schedules import Schedule, constant
 
 
@@ -76,10 +78,11 @@ class MultiViewEnergy:
         group = conditioned.prior.spec.views_per_group
         if len(t) % group or (t.view(-1, group) != t.view(-1, group)[:, :1]).any():
             raise ValueError(f"expected whole groups of {group} views that share a timestep, got t = {t.tolist()}")
-        text, uncond = (
-            conditioned.conds(context.cameras, branch, view_prompts=self.view_prompts) for branch in ("text", "uncond")
-        )
+        branches = ("text", *uncond_branches(context.negative, has_negative=conditioned.has_negative))
+        conds = {
+            branch: conditioned.conds(context.cameras, branch, view_prompts=self.view_prompts) for branch in branches
+        }
         guidance = ClassifierFreeGuidance(self.guidance_scale, constant(self.rescale))
-        question = Question(conditioned.prior, text, uncond, guidance, context.progress)
+        question = Question(conditioned.prior, conds, guidance, context.progress, context.negative)
         x0 = one_step_x0(question, context.rendering.rgb.detach(), t, context.generator)
         return attraction(denoised, as_target(x0, conditioned.prior, denoised, self.space), self.mask)

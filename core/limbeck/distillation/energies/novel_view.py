@@ -87,8 +87,7 @@ class NovelViewEnergy:
         text = prior.condition(fit(rgb, size, size), source.to(rgb.device), target.to(rgb.device))
         question = Question(
             prior,
-            text,
-            prior.unconditional(text),
+            {"text": text, "uncond": prior.unconditional(text)},
             ClassifierFreeGuidance(self.guidance_scale, constant(self.rescale)),
             context.progress,
         )
