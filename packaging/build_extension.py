@@ -108,21 +108,26 @@ def build_protocol_wheel(folder: Path) -> Path:
 def fetch_pyzmq(platform: str, python: str, folder: Path, wheels: Path | None) -> None:
     """Let pip put the pyzmq wheel for a platform and a Python version into a folder.
 
+    Of a folder of wheels, pip is asked about each until it says that one fits.
+
     Raises:
         BuildError: if pip finds none.
     """
     tags = [argument for tag in PLATFORM_TAGS[platform] for argument in ("--platform", tag)]
-    source = ["--no-index", "--find-links", str(wheels)] if wheels else []
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--implementation", "cp", "--python-version", python, *tags, *source]
-    outcome = subprocess.run([*command, "--dest", str(folder), PYZMQ], capture_output=True, text=True, check=False)
-    if outcome.returncode:
-        reason = outcome.stderr.strip().splitlines()[-1:] or ["pip gave no reason"]
-        raise BuildError(
-            "E_WHEEL_FETCH",
-            f"no {PYZMQ} wheel for {platform}, Python {python}: {reason[0]}",
-            "check the network, give a folder of wheels with --wheels, or leave the platform out with --platforms",
-        )
+    command += ["--only-binary=:all:", "--implementation", "cp", "--python-version", python, *tags]
+    wanted = sorted(map(str, wheels.glob(f"{PYZMQ.replace('==', '-')}-*.whl"))) if wheels else [PYZMQ]
+    reason = f"{wheels} holds no wheel of it" if wheels else ""
+    for source in wanted:
+        outcome = subprocess.run([*command, "--dest", str(folder), source], capture_output=True, text=True, check=False)
+        if not outcome.returncode:
+            return
+        reason = (outcome.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+    raise BuildError(
+        "E_WHEEL_FETCH",
+        f"no {PYZMQ} wheel for {platform}, Python {python}: {reason}",
+        "check the network, give a folder of wheels with --wheels, or leave the platform out with --platforms",
+    )
 
 
 def manifest_text(template: str, target: Target, platforms: tuple[str, ...], wheels: list[str]) -> str:
@@ -143,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Build the zips of Limbeck's Blender extension.")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the zips go")
     parser.add_argument(
-        "--wheels", type=Path, metavar="DIR", help="take the pyzmq wheels from here, not from the index"
+        "--wheels", type=Path, metavar="DIR", help="take the pyzmq wheels from here, not from the network"
     )
     parser.add_argument("--platforms", default=",".join(PLATFORM_TAGS), help="a comma list, default: %(default)s")
     options = parser.parse_args(arguments)

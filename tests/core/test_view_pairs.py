@@ -38,14 +38,15 @@ def views(azimuth_deg):
 
 def test_true_views_of_one_toy_are_accepted_and_wrong_cameras_refused(classifier, views, azimuth_deg):
     figures = pair_figures(classifier, views, azimuth_deg, np.full(GROUPS, 15.0))
-    assert figures["pair_accuracy"] > 0.8
+    assert figures["pair_accuracy"] > 0.8  # its card has 0.9 and more for these toys; guessing gives 0.5
     assert figures["pair_accuracy"] == pytest.approx(
-        (figures["pair_right_camera"] + figures["pair_wrong_camera"]) / 2, abs=1e-3
+        (figures["pair_right_camera"] + figures["pair_wrong_camera"]) / 2, abs=1e-4
     )
 
 
 def test_views_from_other_cameras_than_those_asked_are_found_out(classifier, views, azimuth_deg):
     elevation = np.full(GROUPS, 15.0)
     right = pair_figures(classifier, views, azimuth_deg, elevation)["pair_right_camera"]
+    # Doubled, each of a quarter, half and three quarters of a turn is another: a no is right for every pair.
     twice_as_far = azimuth_deg + np.arange(VIEWS) * 90.0
     assert pair_figures(classifier, views, twice_as_far, elevation)["pair_right_camera"] < right - 0.3
