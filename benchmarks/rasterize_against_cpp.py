@@ -34,7 +34,8 @@ SOURCE = Path(__file__).with_name("rasterize_cpp.cpp")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-ffast-math", "-shared", "-fPIC", "-pthread")
 SIZES = ((64, 2000), (64, 10000), (128, 10000), (128, 50000), (256, 10000), (256, 50000))
 # Both are float32 (the rival's projection too), and Gaussians at nearly one depth may change places.
-LARGEST_DIFFERENCE = 5e-3
+# The largest seen was 2.6e-4.
+LARGEST_DIFFERENCE = 1e-3
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from limbeck.config import Recipe
 from limbeck.distillation.guidance import ClassifierFreeGuidance
 from limbeck.distillation.references import DrawnImage
@@ -34,6 +37,11 @@ CLEAR_SPACE = Regularisers(
 Both end with the steps that make the shape: in those of ``refine``, a free mesh is opaque already, and less alpha would
 be a smaller outline.
 """
+
+
+def derived(base: Recipe, name: str, **changes: Any) -> Recipe:
+    """Return a recipe that is another one with some fields changed, under the name, paper and summary of its card."""
+    return replace(base, name=name, paper=CARDS[name].paper, summary=CARDS[name].summary, **changes)
 
 
 def from_one_picture(name: str, terms: tuple[Term, ...]) -> Recipe:

@@ -20,18 +20,17 @@ from dataclasses import replace
 
 from limbeck.config import Recipe
 from limbeck.distillation.consistent_noise import ConsistentNoise
-from limbeck.recipes import CARDS, gsd
+from limbeck.recipes import gsd
+from limbeck.recipes.common import derived
 
 
 def recipe() -> Recipe:
     """Return GSD on SDS with noise on a given cloud: r = eps_cfg(x_t, y, depth of the cloud) - noise, w = sigma^2."""
-    (term,) = gsd.recipe().terms
-    card = CARDS["gsd-cloud"]
-    return replace(
-        gsd.recipe(),
-        name="gsd-cloud",
-        paper=card.paper,
-        summary=card.summary,
+    base = gsd.recipe()
+    (term,) = base.terms
+    return derived(
+        base,
+        "gsd-cloud",
         representation="field",
         terms=(replace(term, prior="structure", control="start", noise=ConsistentNoise(points="start")),),
     )

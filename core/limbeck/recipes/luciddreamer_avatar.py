@@ -17,17 +17,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from limbeck.config import Recipe
-from limbeck.recipes import CARDS, luciddreamer
+from limbeck.recipes import luciddreamer
+from limbeck.recipes.common import derived
 
 
 def recipe() -> Recipe:
     """Return ISM: r = eps_cfg(x_t, y, depth of the body) - eps(x_s, s, empty, the same depth), w = sigma / alpha."""
-    (term,) = luciddreamer.recipe().terms
-    card = CARDS["luciddreamer-avatar"]
-    return replace(
-        luciddreamer.recipe(),
-        name="luciddreamer-avatar",
-        paper=card.paper,
-        summary=card.summary,
+    base = luciddreamer.recipe()
+    (term,) = base.terms
+    return derived(
+        base,
+        "luciddreamer-avatar",
         terms=(replace(term, prior="structure", control="start"),),
     )
