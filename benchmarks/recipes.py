@@ -207,7 +207,7 @@ def _run_and_count(argv: Sequence[str]) -> None:
 
     from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel  # noqa: PLC0415
 
-    from limbeck.distillation import loop  # noqa: PLC0415
+    from limbeck.optimisation import loop  # noqa: PLC0415
     from limbeck_server.cli import main as command_line  # noqa: PLC0415
 
     counts = {"passes": 0, "samples": 0, "optimising_seconds": 0.0}

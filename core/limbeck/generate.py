@@ -26,20 +26,20 @@ from limbeck.config import Recipe, recipe_to_plain
 from limbeck.devices import choose_device
 from limbeck.distillation.conditioning import Conditioned
 from limbeck.distillation.guide import guide_from
-from limbeck.distillation.loop import Scene, StepReport, optimise
 from limbeck.distillation.references import PosedImages, draw_references
-from limbeck.distillation.state import RunState, initial_state, state_from_tensors, state_to_tensors
 from limbeck.errors import LimbeckError
 from limbeck.events import Asset, Checkpoint, Event, Finished, Preview, Progress, Warned
 from limbeck.framing import Reference
 from limbeck.image_use import chosen_prompt, image_warnings, require_image
 from limbeck.meshing import final_mesh, placed, placed_cloud, preview_mesh
 from limbeck.models import Cast, Spoken, load_cast
+from limbeck.optimisation.initial import require_start
+from limbeck.optimisation.loop import Scene, StepReport, optimise
+from limbeck.optimisation.state import RunState, initial_state, state_from_tensors, state_to_tensors
 from limbeck.priors.licence import weights_licence
 from limbeck.priors.prior import Role
 from limbeck.prompts import unknown_words
 from limbeck.randomness import seeded_generators
-from limbeck.representations.choose import require_start
 from limbeck.representations.rasterize import is_compiled, warm_up
 from limbeck.representations.shape import Shape
 from limbeck.rigs import Placement, Rig, rig_to_plain

@@ -17,10 +17,10 @@ from limbeck.distillation.energies.energy import Critics, ReferenceView
 from limbeck.distillation.references import PosedImages, border_color, draw_image, front_camera, front_fov_y_deg
 from limbeck.distillation.term import AnyRole, TermRole
 from limbeck.distillation.view_conditioning import condition_on_view
-from limbeck.distillation.views import fit_to
 from limbeck.errors import LimbeckError
 from limbeck.framing import Reference, Targets, framed, targets, viewpoint_of
 from limbeck.image_use import chosen_prompt, require_image
+from limbeck.optimisation.views import fit_to
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.embedded import PRIORS, require_installed
 from limbeck.priors.loading import load_prior, prior_folder

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from limbeck.assets.contact_sheet import tile, to_uint8
 from limbeck.cameras import Cameras, distance_for, mvdream_camera, ring_cameras
+from limbeck.distillation.sampling import Sampler, draw
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.embedded import find
 from limbeck.priors.loading import load_prior
 from limbeck.priors.novel_view import NovelViewPrior, Viewpoints
 from limbeck.priors.prior import AdaptedRole, Cond, PriorSpec, Role
-from limbeck.sampling import Sampler, draw
 
 ELEVATION_DEG = 15.0
 FOV_Y_DEG, EXTENT = (45.0, 45.0), (1.1, 1.1)

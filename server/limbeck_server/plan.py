@@ -13,8 +13,8 @@ from limbeck.config import Recipe, override, recipe_from_plain
 from limbeck.errors import LimbeckError
 from limbeck.generate import GenerationSettings, with_steps
 from limbeck.image_use import require_image
+from limbeck.optimisation.initial import require_start
 from limbeck.recipes import load_recipe
-from limbeck.representations.choose import require_start
 from limbeck.representations.shape import Shape, read_shape
 from limbeck.rigs import CameraListRig, OrbitRig, Placement, Rig
 from limbeck_protocol.job import JobSpec

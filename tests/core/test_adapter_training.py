@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the trainings of image prompt, novel view and structure promise, on random pictures and tiny models."""
 
+import copy
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from diffusers.models.attention_processor import AttnProcessor2_0
 from safetensors.torch import load_file, save_file
 
 from limbeck.errors import LimbeckError
@@ -19,7 +22,7 @@ from limbeck.playset.views import ViewPool
 from limbeck.priors.control import controlnet_like
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
-from limbeck.training import image_prompt, novel_view, structure
+from limbeck.training import image_prompt, novel_view, novel_view_start, structure
 from limbeck.training.adapting import draw_captions, load_base
 from limbeck.training.image_encoder import (
     EncoderLearner,
@@ -29,13 +32,15 @@ from limbeck.training.image_encoder import (
     relative_stretch,
     save_half,
 )
-from limbeck.training.latents import save_pca
+from limbeck.training.latents import PCA_FILE, save_pca
+from limbeck.training.networks import build_unet
 from limbeck.training.options import TrainingOptions
 from limbeck.training.starting import prior_digest
 from limbeck.training.trainer import TrainingSettings
 from tiny_models import CPU, write_text_to_image
 
 GROUPS = 12
+CAMERAS = {"class_embed_type": "projection", "projection_class_embeddings_input_dim": 16}
 SETTINGS = TrainingSettings(steps=2, batch=4, learning_rate=1e-3)
 
 
@@ -43,8 +48,17 @@ SETTINGS = TrainingSettings(steps=2, batch=4, learning_rate=1e-3)
 def options(tmp_path_factory):
     root = tmp_path_factory.mktemp("family")
     start = write_text_to_image(root / "text_to_image", in_channels=8, out_channels=8, sample_size=16)
-    save_pca({"encoder.weight": torch.randn(8, 3, 4, 4) * 0.1, "encoder.bias": torch.zeros(8)}, start / "vae")
+    turning = write_text_to_image(root / "multi_view", in_channels=8, out_channels=8, sample_size=16, **CAMERAS)
+    pca = {"encoder.weight": torch.randn(8, 3, 4, 4) * 0.1, "encoder.bias": torch.zeros(8)}
+    for folder in (start, turning):
+        save_pca(pca, folder / "vae")
     return TrainingOptions(out=root / "out", start=start)
+
+
+@pytest.fixture(scope="module")
+def turning(options):
+    """The options of what starts from the multi-view prior."""
+    return replace(options, start=options.start.with_name("multi_view"))
 
 
 @pytest.fixture(scope="module")
@@ -65,17 +79,17 @@ def pool():
 
 
 @pytest.fixture(scope="module")
-def learners(options, pool):
+def learners(options, turning, pool):
     """Build one of each kind, as ``run`` does."""
     encoder = build_image_encoder()
     views = ViewPool(pool.rgba, pool.noun, pool.color, pool.azimuth_deg, pool.elevation_deg)
-    base = load_base(options)
-    wide = novel_view.widened(base.prior.unet)
+    base, cameras = load_base(options), load_base(turning, "multi_view")
+    wide = novel_view.widened(cameras.prior.unet)
     return {
         "image_encoder": EncoderLearner(pool, build_image_encoder(), Heads(), SETTINGS),
         "image_prompt": image_prompt.make_learner(options, SETTINGS, pool, encoder),
         "novel_view": novel_view.NovelViewLearner(
-            views, base, wide, torch.nn.Linear(96 + 4, 96), build_image_encoder(), SETTINGS
+            views, cameras, wide, torch.nn.Linear(96 + 4, 96), build_image_encoder(), SETTINGS
         ),
         "structure": structure.StructureLearner(pool, base, controlnet_like(base.prior.unet, 4), SETTINGS),
     }
@@ -159,12 +173,46 @@ def test_an_exported_novel_view_prior_loads_as_it_was(learners, tmp_path):
         assert all(torch.equal(tensor.half().float(), loaded[name].float()) for name, tensor in trained.items())
 
 
-def test_a_widened_unet_ignores_the_reference_at_first(learners):
+def test_a_widened_unet_is_the_multi_view_one_of_one_view_without_camera_and_ignores_the_reference(learners):
     base, wide = learners["novel_view"].base.prior.unet, learners["novel_view"].unet
     xt, t, token = torch.randn(2, 8, 16, 16), torch.tensor([5, 800]), torch.randn(2, 1, 96)
     joined = torch.cat([xt, torch.randn_like(xt)], 1)
-    expected = base(xt, t, token, return_dict=False)[0]
+    alone = copy.deepcopy(base)
+    alone.set_attn_processor(AttnProcessor2_0())
+    for parameter in (alone.class_embedding.linear_2.weight, alone.class_embedding.linear_2.bias):
+        parameter.data.zero_()
+    expected = alone(xt, t, token, class_labels=torch.randn(2, 16), return_dict=False)[0]
     torch.testing.assert_close(wide(joined, t, token, return_dict=False)[0], expected, atol=1e-4, rtol=1e-4)
+
+
+def test_the_token_takes_the_place_of_caption_and_camera():
+    """Of a teacher whose embeddings are as large as a trained one's; words follow from the picture here."""
+    torch.manual_seed(0)
+    teacher = build_unet(class_embed_type="projection", projection_class_embeddings_input_dim=16)
+    wide = novel_view_start.widened(teacher)
+    azimuth = torch.rand(512) * 2 * torch.pi
+    pose = torch.stack([torch.zeros(512), azimuth.sin(), azimuth.cos(), torch.zeros(512)], 1)
+    embeds = torch.randn(512, 8)
+    words = (embeds @ torch.randn(8, 96))[:, None].expand(-1, 5, -1)
+    lesson = novel_view_start.Lesson(embeds, pose, words, pose @ torch.randn(4, 16))
+    projection = torch.nn.Linear(8 + 4, 96)
+    left = novel_view_start.teach_token(projection, wide, teacher, lesson, torch.Generator().manual_seed(0))
+    assert left < 0.25
+    with torch.no_grad():
+        token = novel_view.context_token(projection, embeds, pose)
+        mirrored = novel_view.context_token(projection, embeds, pose * torch.tensor([1.0, -1.0, 1.0, 1.0]))
+        wanted = teacher.add_embedding(words) + teacher.class_embedding(lesson.camera)
+        error, error_mirrored = ((wide.add_embedding(said) - wanted).square().mean() for said in (token, mirrored))
+    assert error < 0.5 * error_mirrored
+
+
+def test_a_prior_whose_text_is_not_beside_the_time_is_refused(turning, tmp_path):
+    bare = tmp_path / "bare"
+    write_text_to_image(bare, in_channels=8, out_channels=8, sample_size=16, addition_embed_type=None, **CAMERAS)
+    shutil.copy(turning.start / "vae" / PCA_FILE, bare / "vae" / PCA_FILE)
+    with pytest.raises(LimbeckError, match="addition_embed_type") as refused:
+        novel_view.run(replace(turning, start=bare, out=tmp_path / "out"))
+    assert refused.value.code == "E_MODEL_INCOMPLETE"
 
 
 def test_captions_of_the_image_prompt_never_name_the_pattern(pool):
@@ -197,8 +245,9 @@ def test_training_without_a_prior_to_start_from_is_refused(options):
 
 @pytest.mark.parametrize("module", [image_prompt, novel_view, structure], ids=lambda module: module.__name__)
 def test_a_whole_training_writes_a_card_that_names_its_start_and_no_sheet_where_none_is_wanted(
-    options, tmp_path, module
+    options, turning, tmp_path, module
 ):
+    options = turning if module is novel_view else options
     out = tmp_path / "trained"
     module.run(replace(options, out=out, steps=1, things=4, cache=tmp_path, draws_sheet=False))
     assert json.loads((out / "card.json").read_text())["facts"]["start"] == prior_digest(options.start)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from limbeck.cameras import ring_cameras
-from limbeck.distillation.state import initial_state, state_from_tensors, state_to_tensors
+from limbeck.optimisation.state import initial_state, state_from_tensors, state_to_tensors
 from limbeck.recipes import load_recipe
 from limbeck.representations.densify import (
     DensifySettings,

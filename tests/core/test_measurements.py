@@ -9,14 +9,15 @@ import pytest
 import torch
 from torch import nn
 
+from limbeck.distillation.sampling import Sampler
 from limbeck.evaluation import image_prompt, novel_view, priors, structure
 from limbeck.evaluation.loading import Judges, new_judges
 from limbeck.evaluation.silhouettes import intersection_over_union, silhouette
 from limbeck.playset.captions import VIEW_WORDS
+from limbeck.playset.render import render_many
 from limbeck.playset.things import COLOR_WORDS, FRONTED, NOUNS, held_out_pairs
 from limbeck.priors.loading import load_prior
 from limbeck.priors.pair_classifier import load_pair_classifier
-from limbeck.sampling import Sampler
 from limbeck.training.evaluators import azimuth_targets
 from tiny_models import CPU
 from tiny_priors import write_family
@@ -163,19 +164,38 @@ def test_novel_view_figures_compare_with_the_true_view_and_the_input(family, mon
 
     def measured(generated):
         monkeypatch.setattr(novel_view, "draw_turned", lambda *_, **__: replace(turned, generated=generated))
-        return novel_view.measure(prior, pairs=4)
+        figures = novel_view.measure(prior, pairs=4)
+        assert figures["pairs"] == 4
+        assert figures["references_front"] == figures["references_any"]  # of the same views
+        return figures["references_any"]
 
     perfect, lazy, drawn = (measured(images) for images in (turned.target, turned.reference, turned.generated))
     assert perfect["color_error_generated"] == 0.0
     assert perfect["iou_generated"] > 0.85  # a silhouette is told by colour: grey parts are lost
     assert lazy["color_error_generated"] == lazy["color_error_input_unchanged"] > 0
     for figures in (perfect, lazy, drawn):
-        assert figures["pairs"] == 4
         assert figures["iou_input_unchanged"] == pytest.approx(float(unchanged.mean()), abs=5e-5)
     behind = torch.full((4, 3), novel_view.BACKGROUND)
     generated = intersection_over_union(silhouette(turned.generated, behind), turned.is_target)
     assert drawn["iou_generated"] == pytest.approx(float(generated.mean()), abs=5e-5)
     assert drawn["better_share"] == float((generated > unchanged).float().mean())
+
+
+@pytest.mark.parametrize("within", novel_view.REFERENCES.values())
+def test_references_are_seen_from_as_far_round_the_front_as_asked(family, monkeypatch, within):
+    seen = []
+
+    def noted(toys, azimuths, elevations):
+        seen.append(np.asarray(azimuths))
+        return render_many(toys, azimuths, elevations)
+
+    monkeypatch.setattr(novel_view, "render_many", noted)
+    novel_view.draw_turned(load(family, "novel_view"), 8, seed=0, within_deg=within)
+    references, targets = seen
+    assert 0.5 * within < np.abs(references).max() <= within
+    apart = (targets - references) % 360
+    assert apart.min() >= 30
+    assert apart.max() <= 330
 
 
 def test_structure_figures_compare_silhouettes_with_the_map(family, monkeypatch):

@@ -15,6 +15,7 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from safetensors.torch import load_file, save_file
 
 from limbeck.cameras import mvdream_camera, ring_cameras
+from limbeck.distillation.sampling import Sampler, draw
 from limbeck.errors import LimbeckError
 from limbeck.playset.pool import composite
 from limbeck.playset.render import render
@@ -23,7 +24,6 @@ from limbeck.priors.loading import EMBEDDED, load_prior
 from limbeck.priors.multiview import join_views
 from limbeck.priors.patch_autoencoder import PatchAutoencoder
 from limbeck.priors.prior import Cond
-from limbeck.sampling import Sampler, draw
 
 CPU = torch.device("cpu")
 

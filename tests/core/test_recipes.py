@@ -15,15 +15,15 @@ from limbeck.cameras import ring_cameras
 from limbeck.config import override
 from limbeck.distillation.conditioning import condition
 from limbeck.distillation.guide import guide_from
-from limbeck.distillation.loop import Scene, optimise
 from limbeck.distillation.references import draw_references
 from limbeck.distillation.requests import Request, predict, predict_branches
-from limbeck.distillation.state import initial_state, state_from_tensors, state_to_tensors
 from limbeck.errors import LimbeckError
 from limbeck.events import Checkpoint, Progress
 from limbeck.framing import Reference
 from limbeck.generate import GenerationSettings, generate
 from limbeck.models import Spoken, load_cast
+from limbeck.optimisation.loop import Scene, optimise
+from limbeck.optimisation.state import initial_state, state_from_tensors, state_to_tensors
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
 from limbeck.recipes import CARDS, load_recipe

@@ -5,8 +5,8 @@ import torch
 
 from limbeck.distillation.conditioning import condition
 from limbeck.distillation.references import DrawnReferences, draw_references, photometric_loss
+from limbeck.distillation.sampling import Sampler
 from limbeck.priors.loading import load_prior
-from limbeck.sampling import Sampler
 
 CPU = torch.device("cpu")
 

@@ -10,11 +10,11 @@ import torch
 from diffusers import UNet2DConditionModel
 from PIL import Image
 
+from limbeck.distillation.sampling import Sampler, ddim_scheduler, draw, sampling_timesteps
 from limbeck.priors.control import controlnet_like
 from limbeck.priors.embedded import PRIORS, is_installed, require_installed
 from limbeck.priors.prior import Cond
 from limbeck.samples import SampleRequest, depth_picture, draw_sheet, picture
-from limbeck.sampling import Sampler, ddim_scheduler, draw, sampling_timesteps
 from oracles.analytic_prior import AnalyticPrior
 from tiny_models import CPU, write_image_encoder, write_ip_adapter, write_novel_view, write_text_to_image
 

@@ -16,9 +16,9 @@ from torch import Tensor
 from limbeck.cameras import Cameras, distance_for, ring_cameras
 from limbeck.distillation.conditioning import Conditioned
 from limbeck.distillation.requests import Branch
+from limbeck.distillation.sampling import Sampler, draw
 from limbeck.framing import Targets
 from limbeck.priors.prior import PriorSpec, Role
-from limbeck.sampling import Sampler, draw
 from limbeck.schedules import Schedule, constant
 
 

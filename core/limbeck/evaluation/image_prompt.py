@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
+from limbeck.distillation.sampling import Sampler, draw
 from limbeck.evaluation.toys import held_out_toys, is_unusual, over
 from limbeck.playset.captions import caption
 from limbeck.playset.pool import draw_backgrounds
@@ -25,7 +26,6 @@ from limbeck.playset.render import render_many
 from limbeck.playset.things import Thing
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.prior import Cond
-from limbeck.sampling import Sampler, draw
 
 Embed = Callable[[Tensor], Tensor]
 """Maps images [n, 3, H, W], sRGB in 0 to 1, to embeddings [n, width]."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,18 +13,20 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from limbeck.distillation.sampling import Sampler, draw
 from limbeck.evaluation.silhouettes import intersection_over_union, silhouette
 from limbeck.evaluation.toys import held_out_toys, over
 from limbeck.playset.render import DISTANCE, View, render_many
 from limbeck.playset.things import Thing
 from limbeck.priors.novel_view import NovelViewPrior, Viewpoints
-from limbeck.sampling import Sampler, draw
 
 BATCH = 25
 SAMPLER = Sampler(steps=25, guidance_scale=3.0)
 BACKGROUND = 0.4
 """A grey that few parts of the toys have."""
 TURN_DEG = (30.0, 330.0)
+REFERENCES: Mapping[str, float] = {"front": 20.0, "any": 180.0}
+"""From how far round the front references are seen, in degrees: as users' pictures mostly are, and from all sides."""
 
 
 @dataclass(frozen=True)
@@ -41,15 +44,20 @@ class Turned:
 def measure(prior: NovelViewPrior, *, pairs: int = 100, seed: int = 0) -> dict[str, Any]:
     """Return mean silhouette IoU with the true view: of the generated one, and of the reference returned unchanged.
 
-    The colour error is the root mean square difference from the true render, for both.
+    For references from the front and from all sides (``REFERENCES``). The colour error is the root mean square
+    difference from the true render, for both.
     """
-    turned = draw_turned(prior, pairs, seed=seed)
-    behind = torch.full((pairs, 3), BACKGROUND, device=turned.generated.device)
+    turned = {name: draw_turned(prior, pairs, seed=seed, within_deg=within) for name, within in REFERENCES.items()}
+    return {"pairs": pairs, **{f"references_{name}": compare(found) for name, found in turned.items()}}
+
+
+def compare(turned: Turned) -> dict[str, float | None]:
+    """Return what generated views and unchanged references have in common with the true views."""
+    behind = torch.full((len(turned.toys), 3), BACKGROUND, device=turned.generated.device)
     generated = intersection_over_union(silhouette(turned.generated, behind), turned.is_target)
     unchanged = intersection_over_union(turned.is_reference, turned.is_target)
     has_front = torch.tensor([toy.has_front for toy in turned.toys], device=generated.device)
     return {
-        "pairs": pairs,
         "iou_generated": _mean(generated),
         "iou_input_unchanged": _mean(unchanged),
         "better_share": _mean(generated > unchanged),
@@ -68,11 +76,14 @@ def _color_error(images: Tensor, truth: Tensor) -> Tensor:
     return (images - truth).square().mean((1, 2, 3)).sqrt()
 
 
-def draw_turned(prior: NovelViewPrior, pairs: int, *, seed: int) -> Turned:
-    """Render held-out toys from two cameras, 30 degrees apart or more, and draw the second view from the first."""
+def draw_turned(prior: NovelViewPrior, pairs: int, *, seed: int, within_deg: float = 180.0) -> Turned:
+    """Render held-out toys from two cameras, 30 degrees apart or more, and draw the second view from the first.
+
+    The first camera is within ``within_deg`` of the front.
+    """
     rng, device = np.random.default_rng((seed, 2)), prior.alphas_cumprod.device
     toys = held_out_toys(pairs, seed)
-    azimuths = rng.uniform(-180, 180, pairs)
+    azimuths = rng.uniform(-within_deg, within_deg, pairs)
     turned = azimuths + rng.uniform(*TURN_DEG, pairs)
     angles = [(azimuth, rng.uniform(0, 30, pairs)) for azimuth in (azimuths, turned)]
     first, second = (render_many(toys, list(azimuth), list(elevation)) for azimuth, elevation in angles)

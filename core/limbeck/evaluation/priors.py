@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from limbeck.distillation.sampling import Sampler, draw
 from limbeck.evaluation.loading import Judges
 from limbeck.evaluation.view_pairs import pair_figures
 from limbeck.playset.cameras import camera_condition
@@ -21,7 +22,6 @@ from limbeck.playset.things import COLOR_WORDS, FRONTED, NOUNS, held_out_pairs
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.pair_classifier import PairClassifier
 from limbeck.priors.prior import Cond
-from limbeck.sampling import Sampler, draw
 
 BATCH = 24
 SAMPLER = Sampler(steps=25, guidance_scale=4.0)

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from limbeck.distillation.sampling import Sampler, draw
 from limbeck.evaluation.silhouettes import intersection_over_union, silhouette
 from limbeck.evaluation.toys import held_out_toys
 from limbeck.playset.captions import caption, view_word
@@ -20,7 +21,6 @@ from limbeck.playset.things import Thing
 from limbeck.priors.control import depth_control
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.prior import Cond
-from limbeck.sampling import Sampler, draw
 
 BATCH = 25
 SAMPLER = Sampler(steps=25, guidance_scale=4.0)

@@ -20,6 +20,7 @@ from limbeck.playset.pool import Pool
 from limbeck.playset.things import COLOR_WORDS, NOUNS, PATTERNS
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.loading import load_prior
+from limbeck.priors.prior import Role
 from limbeck.training.latents import PCA_FILE, encode, load_pca
 from limbeck.training.options import TrainingOptions
 from limbeck.training.starting import prior_digest
@@ -31,7 +32,7 @@ UNUSUAL = 0.5
 
 @dataclass(frozen=True)
 class Base:
-    """The frozen text-to-image prior, with the patch PCA that its autoencoder was made of (a much faster encoder)."""
+    """The frozen prior to build on, with the patch PCA that its autoencoder was made of (a much faster encoder)."""
 
     folder: Path
     prior: DiffusionPrior
@@ -52,17 +53,17 @@ class Base:
         return encode(torch.from_numpy(images).to(self.device), self.pca)
 
 
-def load_base(options: TrainingOptions) -> Base:
-    """Load what ``--start`` names.
+def load_base(options: TrainingOptions, role: Role = "text_to_image") -> Base:
+    """Load the prior that ``--start`` names, of this role.
 
     Raises:
         LimbeckError: E_USAGE without one, E_MODEL_UNKNOWN or E_MODEL_INCOMPLETE for a wrong one.
     """
     if options.start is None:
-        raise LimbeckError("E_USAGE", "expected the text-to-image prior to build on", "give its folder as --start")
-    prior = load_prior(str(options.start), "text_to_image", options.device)
+        raise LimbeckError("E_USAGE", f"expected the {role} prior to build on", "give its folder as --start")
+    prior = load_prior(str(options.start), role, options.device)
     if not (options.start / "vae" / PCA_FILE).is_file():
-        remedy = "train it by python -m limbeck.training text-to-image"
+        remedy = f"train it by python -m limbeck.training {role.replace('_', '-')}"
         raise LimbeckError("E_MODEL_INCOMPLETE", f"expected vae/{PCA_FILE} in {options.start.name!r}", remedy)
     prior.unet.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     pca = {name: tensor.float() for name, tensor in load_pca(options.start).items()}

@@ -28,17 +28,17 @@ from limbeck.training.options import TrainingOptions
 
 Training = Callable[[TrainingOptions], object]
 
-PARTS: Mapping[str, tuple[Training, bool]] = {
-    "autoencoder": (decoder.run, False),
-    "text_to_image": (text_to_image.run, False),
-    "multi_view": (multi_view.run, True),
-    "evaluators": (evaluators.run, False),
-    "image_prompt": (image_prompt.run, True),
-    "pair_classifier": (pair_classifier.run, False),
-    "novel_view": (novel_view.run, True),
-    "structure": (structure.run, True),
+PARTS: Mapping[str, tuple[Training, str]] = {
+    "autoencoder": (decoder.run, ""),
+    "text_to_image": (text_to_image.run, ""),
+    "multi_view": (multi_view.run, "text_to_image"),
+    "evaluators": (evaluators.run, ""),
+    "image_prompt": (image_prompt.run, "text_to_image"),
+    "pair_classifier": (pair_classifier.run, ""),
+    "novel_view": (novel_view.run, "multi_view"),
+    "structure": (structure.run, "text_to_image"),
 }
-"""In the order of the work: how each is trained, and whether it starts from the text-to-image prior."""
+"""In the order of the work: how each is trained, and which part it starts from, if any."""
 
 GATHERED = "embedded"
 
@@ -49,12 +49,12 @@ def run(options: TrainingOptions) -> None:
     Raises:
         LimbeckError: those of the parts; what was trained before stays.
     """
-    for number, (name, (train_part, builds_on_prior)) in enumerate(PARTS.items(), 1):
+    for number, (name, (train_part, start_part)) in enumerate(PARTS.items(), 1):
         folder = options.out / name
         if (folder / "card.json").is_file():
             continue
         print(f"part {number} of {len(PARTS)}: {name}", file=sys.stderr, flush=True)
-        start = options.out / "text_to_image" if builds_on_prior else None
+        start = options.out / start_part if start_part else None
         train_part(dataclasses.replace(options, out=folder, start=start, cache=_cache(options)))
     embed.gather(options.out, options.out / GATHERED)
 

@@ -1,14 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Train the novel-view prior in Zero-1-to-3's layout (arXiv:2303.11328), from the text-to-image prior's weights.
+"""Train the novel-view prior in Zero-1-to-3's layout (arXiv:2303.11328), from the multi-view prior's weights.
 
 Its UNet takes the reference's latents beside the noisy ones, so it has twice the channels; those for the reference
-start at zero. The context is one token made of the image embedding and the relative pose.
+start at zero. The context is one token made of the image embedding and the relative pose (``novel_view_start.py``).
 """
 
 from __future__ import annotations
 
-import dataclasses
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,13 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from limbeck.playset.captions import caption, view_word
+from limbeck.playset.cameras import camera_condition
+from limbeck.playset.captions import caption
 from limbeck.playset.pool import composite, draw_backgrounds
 from limbeck.playset.render import DISTANCE
 from limbeck.playset.things import COLOR_WORDS, NOUNS
@@ -31,41 +30,52 @@ from limbeck.playset.views import ViewPool, build_views, training_pairs
 from limbeck.priors.image_encoder import clip_pixels
 from limbeck.priors.loading import load_prior
 from limbeck.priors.novel_view import POSE, Viewpoints, context_token, relative_pose
+from limbeck.schedules import Schedule, as_plain
 from limbeck.training.adapting import Base, encoder_beside, load_base
 from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, seeded, v_loss
 from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import open_pool
 from limbeck.training.image_encoder import load_trainable_encoder, save_half, warmed_up_encoder
 from limbeck.training.networks import build_scheduler
+from limbeck.training.novel_view_start import FIT_BATCH, Lesson, require_text_embedding, teach_token, widened
 from limbeck.training.options import TrainingOptions
 from limbeck.training.report import write_card
 from limbeck.training.seeding import first_weights
 from limbeck.training.sheets import save_sheet
 from limbeck.training.starting import weights_digest
-from limbeck.training.token_fit import FIT_BATCH, FIT_IMAGES, fit_linear
 from limbeck.training.trainer import TrainingSettings, train
 
-FRONT_REFERENCES = 0.5
-"""Share of references that are the view nearest to the front, as a user's picture mostly is.
+LATENTS_HIDDEN = Schedule(((0.0, 1.0), (0.1, 1.0), (0.4, 0.25)))
+"""Share of samples whose UNet sees the reference by the token alone, over the run, so that the token stays understood.
+
+With the reference's latents beside the noise from the start, the UNet learns within hundreds of steps to blur them over
+all poses.
+"""
+FRONT_REFERENCES = Schedule(((0.0, 1.0), (0.6, 1.0), (1.0, 0.7)))
+"""Share of references that show a toy from the front, within ``FRONT_DEG``, as a user's picture mostly does.
 
 From references of any azimuth neither the relative pose alone nor the reference alone says anything about the view to
 draw, so that no small change of the weights lowers the loss.
 """
-POSE_GAIN = 2.0
-"""On the pose's fitted weights: the words' three sectors are told by a sine and a cosine, which halves their effect."""
-STEPS = 10_000
+FRONT_DEG = 20.0
+FIT_IMAGES = 4096
+"""How many pairs of views the token is fitted on before the training."""
+STEPS = 7000
 BATCH = 16
 THINGS = 8000
 VIEWS = 4
 CONDITION_DROPOUT = 0.1
-RATES: Mapping[str, float] = {"image_encoder": 0.15, "unet.conv_in": 2.0, "projection": 1.5}
-"""Factors of the learning rate. At 1e-3 the loss rose from 0.21 to 0.24 in the first 200 steps; at 4e-4 for
-3,000 steps it obeyed the pose but still drew the wrong object now and then."""
+RATES: Mapping[str, float] = {"image_encoder": 0.15, "unet.conv_in": 2.0}
+"""Factors of the learning rate."""
 
 
 @dataclass(frozen=True)
 class NovelViewLearner:
-    """A UNet with twice the channels, the projection of image and pose, and the image encoder."""
+    """A UNet with twice the channels, the projection of image and pose, and the image encoder.
+
+    Attributes:
+        base: the multi-view prior, frozen.
+    """
 
     pool: ViewPool
     base: Base
@@ -82,8 +92,8 @@ class NovelViewLearner:
     def loss(self, step: int) -> tuple[Tensor, dict[str, float]]:
         """Return the v-prediction loss of one batch: a view of a toy, given another over the same background."""
         rng, count = np.random.default_rng((self.settings.seed, 6, step)), self.settings.batch
-        things = rng.integers(len(self.pool), size=count)
-        first, second = draw_view_pairs(self.pool.azimuth_deg[things], rng)
+        progress = step / self.settings.steps
+        things, first, second = draw_pairs(self.pool, count, FRONT_REFERENCES(progress), rng)
         behind = draw_backgrounds(count, rng)
         reference, target = (composite(self.pool.rgba[things, views], behind) for views in (first, second))
         pose = relative_pose(*(self.viewpoints(things, views) for views in (first, second)))
@@ -91,7 +101,8 @@ class NovelViewLearner:
         embeds = self.embeds(reference)
         token = context_token(self.projection, embeds, pose.to(embeds)) * kept[:, None, None]
         unscaled = self.base.latents(reference) / self.base.prior.autoencoder.scaling_factor
-        beside = unscaled * kept[:, None, None, None]
+        is_shown = torch.from_numpy(rng.random(count) >= LATENTS_HIDDEN(progress)).to(kept)
+        beside = unscaled * (kept * is_shown)[:, None, None, None]
 
         def predict(xt: Tensor, t: Tensor) -> Tensor:
             return self.unet(torch.cat([xt, beside], 1), t, token, return_dict=False)[0]
@@ -112,7 +123,7 @@ class NovelViewLearner:
         return Viewpoints(torch.from_numpy(elevation), torch.from_numpy(azimuth), distance)
 
     def export(self, folder: Path) -> None:
-        """Write everything in half precision, and a copy of the text-to-image prior's autoencoder."""
+        """Write everything in half precision, and a copy of the multi-view prior's autoencoder."""
         save_half(self.unet, folder / "unet")
         save_half(self.encoder, folder / "image_encoder")
         build_scheduler().save_pretrained(folder / "scheduler")
@@ -123,91 +134,71 @@ class NovelViewLearner:
         shutil.copytree(self.base.folder / "vae", folder / "vae", dirs_exist_ok=True)
 
 
-def draw_view_pairs(
-    azimuth_deg: Float32[ndarray, "toys views"], rng: np.random.Generator
-) -> tuple[Int64[ndarray, " toys"], Int64[ndarray, " toys"]]:
-    """Return a reference and another view of each toy; ``FRONT_REFERENCES`` of the former are its most frontal one."""
-    off_front = np.abs((azimuth_deg + 180) % 360 - 180)
-    is_front = rng.random(len(azimuth_deg)) < FRONT_REFERENCES
-    order = rng.permuted(np.tile(np.arange(azimuth_deg.shape[1]), (len(azimuth_deg), 1)), axis=1)
-    first = np.where(is_front, off_front.argmin(1), order[:, 0])
-    return first, np.where(order[:, 0] == first, order[:, 1], order[:, 0])
+def draw_pairs(
+    pool: ViewPool, count: int, front_share: float, rng: np.random.Generator
+) -> tuple[Int64[ndarray, " count"], Int64[ndarray, " count"], Int64[ndarray, " count"]]:
+    """Return toys, a reference view of each and another; ``front_share`` of the references are from the front.
 
-
-def widened(unet: Any) -> UNet2DConditionModel:
-    """Return a copy of a UNet that takes as many channels more as it gives; at first it ignores them."""
-    config = {name: value for name, value in unet.config.items() if not name.startswith("_")}
-    wide = UNet2DConditionModel(**(config | {"in_channels": 2 * config["out_channels"]}))
-    tensors = unet.state_dict()
-    weight = tensors["conv_in.weight"]
-    tensors["conv_in.weight"] = torch.cat([weight, torch.zeros_like(weight)], 1)
-    wide.load_state_dict(tensors)
-    return wide
+    Where no toy has a view within ``FRONT_DEG`` of it, the most frontal view of all is the front.
+    """
+    off_front = np.abs((pool.azimuth_deg + 180) % 360 - 180)
+    frontal = np.flatnonzero(off_front.min(1) <= max(FRONT_DEG, off_front.min()))
+    is_front = rng.random(count) < front_share
+    things = np.where(is_front, rng.choice(frontal, count), rng.integers(len(pool), size=count))
+    order = rng.permuted(np.tile(np.arange(pool.azimuth_deg.shape[1]), (count, 1)), axis=1)
+    first = np.where(is_front, off_front[things].argmin(1), order[:, 0])
+    return things, first, np.where(order[:, 0] == first, order[:, 1], order[:, 0])
 
 
 def make_learner(options: TrainingOptions, settings: TrainingSettings, pool: ViewPool) -> NovelViewLearner:
-    """Widen the text-to-image prior's UNet; the encoder is the image prompt's where it lies beside it."""
-    base = load_base(options)
+    """Widen the multi-view prior's UNet and teach it the token; the encoder is the image prompt's if beside it."""
+    base = load_base(options, "multi_view")
     trained = encoder_beside(options)
     if trained is None:
         encoder = warmed_up_encoder(options, open_pool(options, THINGS))
     else:
         encoder = load_trainable_encoder(trained, options.device)
     with first_weights(options.seed):
-        unet: Any = widened(base.prior.unet)
-        width = unet.config.cross_attention_dim
-        projection = nn.Linear(encoder.config.projection_dim + POSE, width).to(options.device)
-    learner = NovelViewLearner(
-        pool,
-        base,
-        unet.to(options.device, memory_format=torch.channels_last),
-        projection,
-        encoder,
-        settings,
-    )
-    speak_as_captions(learner)
+        unet: Any = widened(base.prior.unet).to(options.device, memory_format=torch.channels_last)
+        projection = nn.Linear(encoder.config.projection_dim + POSE, unet.config.cross_attention_dim).to(options.device)
+    learner = NovelViewLearner(pool, base, unet, projection, encoder, settings)
+    teach_token(projection, unet, base.prior.unet, draw_lesson(learner), seeded(options.seed, 0))
     return learner
 
 
 @torch.no_grad()
-def speak_as_captions(learner: NovelViewLearner) -> None:
-    """Fit the token to the mean text token of the caption of the view to draw, by ridge regression.
-
-    Each reference counts as seen from the very front, else its azimuth would dilute the weights of the pose.
-    The UNet then understands the token from the first step: the mean of a caption's tokens draws its object in 6 of 10
-    pictures and its view in 7. From a random start, whatever the size of its weights, the UNet learned to ignore it.
-    """
+def draw_lesson(learner: NovelViewLearner) -> Lesson:
+    """Draw references from the front, other views of the same toys, and what the multi-view prior is told of those."""
     pool, rng = learner.pool, np.random.default_rng((learner.settings.seed, 7))
-    inputs, tokens = [], []
+    device = learner.base.device
+    parts = []
     for _ in range(0, FIT_IMAGES, FIT_BATCH):
-        things = rng.integers(len(pool), size=FIT_BATCH)
-        first, second = draw_view_pairs(pool.azimuth_deg[things], rng)
+        things, first, second = draw_pairs(pool, FIT_BATCH, 1.0, rng)
         rgb = composite(pool.rgba[things, first], draw_backgrounds(FIT_BATCH, rng))
-        pose = relative_pose(facing_front(learner.viewpoints(things, first)), learner.viewpoints(things, second))
-        inputs.append(torch.cat([learner.embeds(rgb), pose.to(learner.base.device)], 1))
-        words = zip(pool.noun[things], pool.color[things], pool.azimuth_deg[things, second], strict=True)
-        texts = [caption(NOUNS[noun], COLOR_WORDS[color], view=view_word(float(turn))) for noun, color, turn in words]
-        tokens.append(learner.base.prior.encode_text(texts).mean(1))
-    fit_linear(learner.projection, torch.cat(inputs), torch.cat(tokens))
-    learner.projection.weight[:, -POSE:] *= POSE_GAIN
-
-
-def facing_front(viewpoints: Viewpoints) -> Viewpoints:
-    """Return the same viewpoints at azimuth 0."""
-    return dataclasses.replace(viewpoints, azimuth_deg=torch.zeros_like(viewpoints.azimuth_deg))
+        words = zip(pool.noun[things], pool.color[things], strict=True)
+        parts.append(
+            (
+                learner.embeds(rgb),
+                relative_pose(learner.viewpoints(things, first), learner.viewpoints(things, second)).to(device),
+                learner.base.prior.encode_text([caption(NOUNS[noun], COLOR_WORDS[color]) for noun, color in words]),
+                camera_condition(pool.azimuth_deg[things, second], pool.elevation_deg[things, second]).to(device),
+            )
+        )
+    return Lesson(*(torch.cat(column) for column in zip(*parts, strict=True)))
 
 
 def run(options: TrainingOptions) -> None:
     """Train and write weights, card and contact sheet."""
     require_writable_folder(options.out)
-    base = load_base(options)  # a wrong --start is refused before minutes of work
+    base = load_base(options, "multi_view")  # a wrong --start is refused before minutes of work
+    require_text_embedding(base.prior.unet, base.folder)
     trained = encoder_beside(options)
     encoder = "warmed up by this run" if trained is None else weights_digest(trained)
     pool = build_views(training_pairs(()), options.things or THINGS, VIEWS, options.seed, cache=options.cache)
     settings = TrainingSettings(
         steps=options.steps or STEPS,
         batch=BATCH,
-        learning_rate=7e-4,
+        learning_rate=5e-4,
         learning_rates=RATES,
         seed=options.seed,
         ema_decay=0.997,
@@ -224,7 +215,9 @@ def run(options: TrainingOptions) -> None:
         "start": base.digest,
         "encoder": encoder,
         "condition_dropout": CONDITION_DROPOUT,
-        "front_references": FRONT_REFERENCES,
+        "latents_hidden": as_plain(LATENTS_HIDDEN),
+        "front_references": as_plain(FRONT_REFERENCES),
+        "front_deg": FRONT_DEG,
         "distance": DISTANCE,
         "weights": sum(p.numel() for module in learner.modules.values() for p in module.parameters()),
     }

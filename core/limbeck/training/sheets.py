@@ -13,13 +13,13 @@ from PIL import Image
 from torch import Tensor
 
 from limbeck.assets.atomic import write_bytes_atomically
+from limbeck.distillation.sampling import Sampler, draw
 from limbeck.playset.cameras import camera_condition
 from limbeck.playset.captions import caption
 from limbeck.playset.things import COLOR_WORDS, NOUNS
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
-from limbeck.sampling import Sampler, draw
 from limbeck.training.networks import LATENT_CHANNELS, LATENT_SIZE
 
 COLUMNS = 8

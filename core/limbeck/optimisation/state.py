@@ -15,10 +15,10 @@ from limbeck.distillation.conditioning import Speaker
 from limbeck.distillation.term import TermRole
 from limbeck.distillation.variates import TrainedScore
 from limbeck.errors import LimbeckError
+from limbeck.optimisation.initial import initial_representation, restored_representation
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.lora import TrainedCopy, TrainingRule
 from limbeck.randomness import generator_states, restored_generators, seeded_generators
-from limbeck.representations.choose import initial_representation, restored_representation
 from limbeck.representations.representation import Representation
 from limbeck.representations.shape import Shape
 

@@ -19,12 +19,12 @@ from limbeck.distillation.energies.energy import Critics
 from limbeck.distillation.guide import Guide
 from limbeck.distillation.references import PosedImages, photometric_loss, target_loss
 from limbeck.distillation.residual import Helpers, residual, surrogate_loss, trained_cond
-from limbeck.distillation.state import RunState, make_optimizer, set_learning_rates
 from limbeck.distillation.term import Term, TermRole
-from limbeck.distillation.views import fit_to, neighbour_pairs, sample_views
 from limbeck.errors import LimbeckError
 from limbeck.framing import Targets
 from limbeck.meshing import free_mesh
+from limbeck.optimisation.state import RunState, make_optimizer, set_learning_rates
+from limbeck.optimisation.views import fit_to, neighbour_pairs, sample_views
 from limbeck.priors.prior import Cond
 from limbeck.representations.representation import Moment, Rendering
 from limbeck.rigs import Rig
