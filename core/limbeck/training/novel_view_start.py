@@ -70,10 +70,11 @@ def require_text_embedding(unet: Any, folder: Path) -> None:
     Raises:
         LimbeckError: E_MODEL_INCOMPLETE.
     """
-    if unet.config.addition_embed_type != "text":
+    kind = unet.config.addition_embed_type
+    if kind != "text":
         raise LimbeckError(
             "E_MODEL_INCOMPLETE",
-            f"expected a UNet with addition_embed_type 'text' in {folder.name!r}, got {unet.config.addition_embed_type!r}",
+            f"expected a UNet with addition_embed_type 'text' in {folder.name!r}, got {kind!r}",
             "start from a prior that python -m limbeck.training multi-view has trained",
         )
 
