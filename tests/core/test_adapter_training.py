@@ -254,6 +254,28 @@ def test_a_whole_training_writes_a_card_that_names_its_start_and_no_sheet_where_
     assert not (out / "samples.jpg").exists()
 
 
+def test_a_trained_novel_view_prior_is_taken_up_again(turning, pool, tmp_path):
+    first = replace(turning, out=tmp_path / "first", steps=1, things=4, cache=tmp_path, draws_sheet=False)
+    novel_view.run(first)
+    further = replace(first, start=first.out, out=tmp_path / "further")
+    views = ViewPool(pool.rgba, pool.noun, pool.color, pool.azimuth_deg, pool.elevation_deg)
+    learner = novel_view.further_learner(further, SETTINGS, views)
+    saved = load_prior(str(first.out), "novel_view", CPU)
+    pairs = (
+        (learner.unet, saved.unet),
+        (learner.projection, saved.projection),
+        (learner.encoder, saved.image_encoder.model),
+    )
+    for taken, was in pairs:
+        assert all(torch.equal(tensor, was.state_dict()[name]) for name, tensor in taken.state_dict().items())
+    learner.loss(0)[0].backward()
+    assert learner.projection.weight.grad.abs().max() > 0
+    novel_view.run(further)
+    card = json.loads((further.out / "card.json").read_text())
+    assert card["facts"]["start"] == prior_digest(first.out)
+    assert card["facts"]["latents_hidden"] == novel_view.LATENTS_HIDDEN(1.0)
+
+
 def test_an_image_encoder_to_train_on_that_lacks_a_weight_is_refused(tmp_path):
     save_half(build_image_encoder(), tmp_path)
     weights = tmp_path / "model.safetensors"

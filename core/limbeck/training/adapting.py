@@ -20,6 +20,7 @@ from limbeck.playset.pool import Pool
 from limbeck.playset.things import COLOR_WORDS, NOUNS, PATTERNS
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.loading import load_prior
+from limbeck.priors.novel_view import NovelViewPrior
 from limbeck.priors.prior import Role
 from limbeck.training.latents import PCA_FILE, encode, load_pca
 from limbeck.training.options import TrainingOptions
@@ -31,11 +32,11 @@ UNUSUAL = 0.5
 
 
 @dataclass(frozen=True)
-class Base:
-    """The frozen prior to build on, with the patch PCA that its autoencoder was made of (a much faster encoder)."""
+class LatentBase:
+    """A frozen prior to build on, with the patch PCA that its autoencoder was made of (a much faster encoder)."""
 
     folder: Path
-    prior: DiffusionPrior
+    prior: DiffusionPrior | NovelViewPrior
     pca: Mapping[str, Tensor]
 
     @property
@@ -53,6 +54,13 @@ class Base:
         return encode(torch.from_numpy(images).to(self.device), self.pca)
 
 
+@dataclass(frozen=True)
+class Base(LatentBase):
+    """One that takes text."""
+
+    prior: DiffusionPrior
+
+
 def load_base(options: TrainingOptions, role: Role = "text_to_image") -> Base:
     """Load the prior that ``--start`` names, of this role.
 
@@ -62,12 +70,20 @@ def load_base(options: TrainingOptions, role: Role = "text_to_image") -> Base:
     if options.start is None:
         raise LimbeckError("E_USAGE", f"expected the {role} prior to build on", "give its folder as --start")
     prior = load_prior(str(options.start), role, options.device)
-    if not (options.start / "vae" / PCA_FILE).is_file():
-        remedy = f"train it by python -m limbeck.training {role.replace('_', '-')}"
-        raise LimbeckError("E_MODEL_INCOMPLETE", f"expected vae/{PCA_FILE} in {options.start.name!r}", remedy)
     prior.unet.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    pca = {name: tensor.float() for name, tensor in load_pca(options.start).items()}
-    return Base(options.start, prior, pca)
+    return Base(options.start, prior, read_pca(options.start, role))
+
+
+def read_pca(folder: Path, role: str) -> Mapping[str, Tensor]:
+    """Return the patch PCA of a prior's autoencoder, in full precision.
+
+    Raises:
+        LimbeckError: E_MODEL_INCOMPLETE if its folder has none.
+    """
+    if not (folder / "vae" / PCA_FILE).is_file():
+        remedy = f"train it by python -m limbeck.training {role.replace('_', '-')}"
+        raise LimbeckError("E_MODEL_INCOMPLETE", f"expected vae/{PCA_FILE} in {folder.name!r}", remedy)
+    return {name: tensor.float() for name, tensor in load_pca(folder).items()}
 
 
 def draw_groups(pool: Pool, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,7 @@ start at zero. The context is one token made of the image embedding and the rela
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float, Float32, Int64
 from numpy import ndarray
 from safetensors.torch import save_file
@@ -27,11 +29,12 @@ from limbeck.playset.pool import composite, draw_backgrounds
 from limbeck.playset.render import DISTANCE
 from limbeck.playset.things import COLOR_WORDS, NOUNS
 from limbeck.playset.views import ViewPool, build_views, training_pairs
+from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.image_encoder import clip_pixels
 from limbeck.priors.loading import load_prior
-from limbeck.priors.novel_view import POSE, Viewpoints, context_token, relative_pose
-from limbeck.schedules import Schedule, as_plain
-from limbeck.training.adapting import Base, encoder_beside, load_base
+from limbeck.priors.novel_view import POSE, NovelViewPrior, Viewpoints, context_token, relative_pose
+from limbeck.schedules import Schedule, as_plain, constant
+from limbeck.training.adapting import Base, LatentBase, encoder_beside, load_base, read_pca
 from limbeck.training.diffusion_loss import LAYOUT_FROM_CONDITION, seeded, v_loss
 from limbeck.training.disk import require_writable_folder
 from limbeck.training.folders import open_pool
@@ -60,6 +63,7 @@ draw, so that no small change of the weights lowers the loss.
 FRONT_DEG = 20.0
 FIT_IMAGES = 4096
 """How many pairs of views the token is fitted on before the training."""
+PROJECTION = "cc_projection"
 STEPS = 7000
 BATCH = 16
 THINGS = 8000
@@ -74,15 +78,19 @@ class NovelViewLearner:
     """A UNet with twice the channels, the projection of image and pose, and the image encoder.
 
     Attributes:
-        base: the multi-view prior, frozen.
+        base: the prior that it started from, frozen.
+        latents_hidden: share of samples whose UNet sees the reference by the token alone, over the run.
+        front_references: share of references that show a toy from the front, over the run.
     """
 
     pool: ViewPool
-    base: Base
+    base: LatentBase
     unet: Any
     projection: nn.Linear
     encoder: Any
     settings: TrainingSettings
+    latents_hidden: Schedule = LATENTS_HIDDEN
+    front_references: Schedule = FRONT_REFERENCES
 
     @property
     def modules(self) -> dict[str, nn.Module]:
@@ -93,7 +101,7 @@ class NovelViewLearner:
         """Return the v-prediction loss of one batch: a view of a toy, given another over the same background."""
         rng, count = np.random.default_rng((self.settings.seed, 6, step)), self.settings.batch
         progress = step / self.settings.steps
-        things, first, second = draw_pairs(self.pool, count, FRONT_REFERENCES(progress), rng)
+        things, first, second = draw_pairs(self.pool, count, self.front_references(progress), rng)
         behind = draw_backgrounds(count, rng)
         reference, target = (composite(self.pool.rgba[things, views], behind) for views in (first, second))
         pose = relative_pose(*(self.viewpoints(things, views) for views in (first, second)))
@@ -101,7 +109,7 @@ class NovelViewLearner:
         embeds = self.embeds(reference)
         token = context_token(self.projection, embeds, pose.to(embeds)) * kept[:, None, None]
         unscaled = self.base.latents(reference) / self.base.prior.autoencoder.scaling_factor
-        is_shown = torch.from_numpy(rng.random(count) >= LATENTS_HIDDEN(progress)).to(kept)
+        is_shown = torch.from_numpy(rng.random(count) >= self.latents_hidden(progress)).to(kept)
         beside = unscaled * (kept * is_shown)[:, None, None, None]
 
         def predict(xt: Tensor, t: Tensor) -> Tensor:
@@ -123,13 +131,13 @@ class NovelViewLearner:
         return Viewpoints(torch.from_numpy(elevation), torch.from_numpy(azimuth), distance)
 
     def export(self, folder: Path) -> None:
-        """Write everything in half precision, and a copy of the multi-view prior's autoencoder."""
+        """Write everything in half precision, and a copy of the start's autoencoder."""
         save_half(self.unet, folder / "unet")
         save_half(self.encoder, folder / "image_encoder")
         build_scheduler().save_pretrained(folder / "scheduler")
-        (folder / "cc_projection").mkdir(exist_ok=True)
+        (folder / PROJECTION).mkdir(exist_ok=True)
         tensors = {name: tensor.detach().half().contiguous() for name, tensor in self.projection.state_dict().items()}
-        path = folder / "cc_projection" / "diffusion_pytorch_model.safetensors"
+        path = folder / PROJECTION / "diffusion_pytorch_model.safetensors"
         save_file(tensors, path, metadata={"format": "pt"})
         shutil.copytree(self.base.folder / "vae", folder / "vae", dirs_exist_ok=True)
 
@@ -162,12 +170,41 @@ def make_learner(options: TrainingOptions, settings: TrainingSettings, pool: Vie
         unet: Any = widened(base.prior.unet).to(options.device, memory_format=torch.channels_last)
         projection = nn.Linear(encoder.config.projection_dim + POSE, unet.config.cross_attention_dim).to(options.device)
     learner = NovelViewLearner(pool, base, unet, projection, encoder, settings)
-    teach_token(projection, unet, base.prior.unet, draw_lesson(learner), seeded(options.seed, 0))
+    lesson = draw_lesson(learner, base.prior)
+    teach_token(projection, unet, base.prior.unet, lesson, seeded(options.seed, 0))
     return learner
 
 
+def further_learner(options: TrainingOptions, settings: TrainingSettings, pool: ViewPool) -> NovelViewLearner:
+    """Take up a novel-view prior that was trained before, with the shares at which its training ended."""
+    base = _load_trained(options)
+    with first_weights(options.seed):
+        unet: Any = UNet2DConditionModel(**{k: v for k, v in base.prior.unet.config.items() if not k.startswith("_")})
+        unet.load_state_dict(base.prior.unet.state_dict())
+    return NovelViewLearner(
+        pool,
+        base,
+        unet.to(options.device, memory_format=torch.channels_last),
+        copy.deepcopy(base.prior.projection).requires_grad_(True),
+        load_trainable_encoder(base.folder / "image_encoder", options.device),
+        settings,
+        constant(LATENTS_HIDDEN(1.0)),
+        constant(FRONT_REFERENCES(1.0)),
+    )
+
+
+@dataclass(frozen=True)
+class _Trained(LatentBase):
+    prior: NovelViewPrior
+
+
+def _load_trained(options: TrainingOptions) -> _Trained:
+    prior = load_prior(str(options.start), "novel_view", options.device)
+    return _Trained(Path(options.start or ""), prior, read_pca(Path(options.start or ""), "novel_view"))
+
+
 @torch.no_grad()
-def draw_lesson(learner: NovelViewLearner) -> Lesson:
+def draw_lesson(learner: NovelViewLearner, teacher: DiffusionPrior) -> Lesson:
     """Draw references from the front, other views of the same toys, and what the multi-view prior is told of those."""
     pool, rng = learner.pool, np.random.default_rng((learner.settings.seed, 7))
     device = learner.base.device
@@ -180,7 +217,7 @@ def draw_lesson(learner: NovelViewLearner) -> Lesson:
             (
                 learner.embeds(rgb),
                 relative_pose(learner.viewpoints(things, first), learner.viewpoints(things, second)).to(device),
-                learner.base.prior.encode_text([caption(NOUNS[noun], COLOR_WORDS[color]) for noun, color in words]),
+                teacher.encode_text([caption(NOUNS[noun], COLOR_WORDS[color]) for noun, color in words]),
                 camera_condition(pool.azimuth_deg[things, second], pool.elevation_deg[things, second]).to(device),
             )
         )
@@ -190,9 +227,11 @@ def draw_lesson(learner: NovelViewLearner) -> Lesson:
 def run(options: TrainingOptions) -> None:
     """Train and write weights, card and contact sheet."""
     require_writable_folder(options.out)
-    base = load_base(options, "multi_view")  # a wrong --start is refused before minutes of work
-    require_text_embedding(base.prior.unet, base.folder)
-    trained = encoder_beside(options)
+    goes_on = options.start is not None and (options.start / PROJECTION).is_dir()
+    base = _load_trained(options) if goes_on else load_base(options, "multi_view")  # refused before minutes of work
+    if isinstance(base, Base):
+        require_text_embedding(base.prior.unet, base.folder)
+    trained = base.folder / "image_encoder" if goes_on else encoder_beside(options)
     encoder = "warmed up by this run" if trained is None else weights_digest(trained)
     pool = build_views(training_pairs(()), options.things or THINGS, VIEWS, options.seed, cache=options.cache)
     settings = TrainingSettings(
@@ -205,7 +244,7 @@ def run(options: TrainingOptions) -> None:
         device=options.device,
         facts={"things": len(pool), "views": VIEWS, "start": base.digest, "encoder": encoder},
     )
-    learner = make_learner(options, settings, pool)
+    learner = (further_learner if goes_on else make_learner)(options, settings, pool)
     report = train(learner, settings, options.out)
     facts = {
         "toys": len(pool),
@@ -215,8 +254,8 @@ def run(options: TrainingOptions) -> None:
         "start": base.digest,
         "encoder": encoder,
         "condition_dropout": CONDITION_DROPOUT,
-        "latents_hidden": as_plain(LATENTS_HIDDEN),
-        "front_references": as_plain(FRONT_REFERENCES),
+        "latents_hidden": as_plain(learner.latents_hidden),
+        "front_references": as_plain(learner.front_references),
         "front_deg": FRONT_DEG,
         "distance": DISTANCE,
         "weights": sum(p.numel() for module in learner.modules.values() for p in module.parameters()),

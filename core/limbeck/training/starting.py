@@ -80,8 +80,8 @@ def take_weights(unet: Any, start: Start, *, fresh: str = "") -> None:
 
 
 def prior_digest(folder: Path) -> str:
-    """Return a digest of a prior's UNet and text encoder, to tell whether a run started from the same one."""
-    return weights_digest(*(folder / part for part in PARTS))
+    """Return a digest of a prior's UNet and text encoder, if any, to tell whether a run started from the same one."""
+    return weights_digest(*(folder / part for part in PARTS if (folder / part).is_dir()))
 
 
 def weights_digest(*places: Path) -> str:
