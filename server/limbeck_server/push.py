@@ -19,7 +19,10 @@ def push_news(parts: Parts, now: float) -> None:
     """Queue the news of all sessions; nothing but events for a client that does not keep up."""
     for session in parts.sessions:
         for job_id, watch in list(session.watches.items()):
-            job = parts.board.get(job_id)
+            if not parts.board.has(job_id):  # forgotten, because history is full
+                del session.watches[job_id]
+                continue
+            job = parts.board.told(job_id)
             push_events(session, watch, job)
             if job.has_ended and watch.told == len(job.events):
                 del session.watches[job_id]

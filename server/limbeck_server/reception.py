@@ -20,7 +20,8 @@ from limbeck_protocol.messages import Bye, Failure, Hello, Welcome
 from limbeck_protocol.typed import from_plain
 from limbeck_server.parts import Parts
 from limbeck_server.push import push_news
-from limbeck_server.requests import HANDLERS, REMEMBERED, Reply
+from limbeck_server.replies import Reply
+from limbeck_server.requests import HANDLERS, REMEMBERED
 from limbeck_server.sessions import Session
 from limbeck_server.transport import Sent, receive, send
 

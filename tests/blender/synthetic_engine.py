@@ -15,7 +15,7 @@ import numpy as np
 from limbeck.assets.gltf import write_glb
 from limbeck.assets.mesh import Mesh
 from limbeck_protocol.job import JobSpec
-from limbeck_server.engine import EngineEvent, EngineFinished, EnginePreview, EngineProgress
+from limbeck_server.engine import Controls, EngineEvent, EngineFinished, EnginePreview, EngineProgress
 
 SERVE = (sys.executable, "-m", "limbeck_server", "serve", "--engine", "blender.synthetic_engine:synthetic_engine")
 DEFAULT_STEPS = 8
@@ -30,7 +30,7 @@ class FailOnPurposeError(Exception):
     remedy = "use another prompt"
 
 
-def synthetic_engine(job: JobSpec, folder: Path) -> Generator[EngineEvent, None, None]:
+def synthetic_engine(job: JobSpec, folder: Path, _controls: Controls) -> Generator[EngineEvent, None, None]:
     """Form the bird; the prompt "fail" fails half-way."""
     steps = job.steps or DEFAULT_STEPS
     yield EngineProgress("loading", 0, 0)

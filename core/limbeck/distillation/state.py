@@ -113,6 +113,22 @@ def state_to_tensors(state: RunState) -> dict[str, Tensor]:
     return {name: tensor.detach().clone().cpu().contiguous() for name, tensor in tensors.items()}
 
 
+def restored_state(
+    tensors: Mapping[str, Tensor], recipe: Recipe, device: torch.device, priors: Speakers | None = None
+) -> RunState:
+    """Restore a state that may have been saved under another recipe.
+
+    Raises:
+        LimbeckError: E_CHECKPOINT_MISMATCH if the recipe's run has other parameters.
+    """
+    try:
+        return state_from_tensors(tensors, recipe, device, priors)
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        message = f"the checkpoint does not fit the recipe: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+        remedy = "keep the representation, the trained variates and the prior of the run that it comes from"
+        raise LimbeckError("E_CHECKPOINT_MISMATCH", message[:500], remedy) from error
+
+
 def state_from_tensors(
     tensors: Mapping[str, Tensor], recipe: Recipe, device: torch.device, priors: Speakers | None = None
 ) -> RunState:

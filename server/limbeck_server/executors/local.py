@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -34,8 +36,8 @@ class WorkerOrders:
 class LocalWorker:
     """One worker process."""
 
-    def __init__(self, orders: WorkerOrders, log_file: Path) -> None:
-        """Start the process.
+    def __init__(self, orders: WorkerOrders, log_file: Path, environment: Mapping[str, str]) -> None:
+        """Start the process; ``environment`` is added to this one's.
 
         Raises:
             OSError: if it cannot be started.
@@ -48,6 +50,7 @@ class LocalWorker:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "limbeck_server.worker"],
                 stdin=subprocess.PIPE,
+                env={**os.environ, **environment},
                 stdout=log,
                 stderr=log,
                 # Ctrl-C is the server's business
