@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 BUSY_INTERVAL_S = 0.05
 IDLE_INTERVAL_S = 0.25
 UNLINKED_INTERVAL_S = 1.0
-_CANCELLABLE = ("submitted", "queued", "starting", "running", "finalizing")
+_UNDER_WAY = ("queued", "starting", "running", "finalizing", "pausing", "paused", "interrupted")
+_CANCELLABLE = ("submitted", *_UNDER_WAY)
 
 
 class SceneError(Exception):
@@ -175,7 +176,7 @@ class Session:
                 file = self._downloads / f"{job.id}.glb"
                 self._requests |= {self.link.client.fetch(job.id, file)}
                 self.job = replace(job, phase="downloading")
-            case "queued" | "starting" | "running" | "finalizing" if job.phase != "cancelling":
+            case state if state in _UNDER_WAY and job.phase != "cancelling":
                 self.job = replace(job, phase=event.state, step=event.step, steps=event.steps)
 
     def _deliver(self) -> None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import cast
@@ -126,7 +126,7 @@ def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: 
                 require_installed(name)
     root = prior_folder(source)
     loaded = [role for role in roles if role != "text_to_image" or "image_prompt" not in roles]
-    keys = {role: (str(root), newest_change_ns(root), role, str(device)) for role in loaded}
+    keys: dict[AnyRole, Hashable] = {role: (str(root), newest_change_ns(root), role, str(device)) for role in loaded}
     shelf.keep_only(keys.values())
     models: dict[AnyRole, Model] = {
         role: shelf.get(key, partial(_load_role, role, source, device)) for role, key in keys.items()

@@ -209,6 +209,12 @@ class Member:
             self.rest()
         return None
 
+    def condemn(self, reason: str) -> None:
+        """End the process because it cannot be talked to; ``tick`` finds it dead, and the job goes to another."""
+        if self._life is not None:
+            self._life.verdict = reason
+            self._life.process.kill()
+
     def stop(self) -> None:
         """End the process at once."""
         if self._life is not None:

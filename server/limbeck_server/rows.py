@@ -58,8 +58,8 @@ def update_job(connection: sqlite3.Connection, before: Job, after: Job) -> None:
 def load_jobs(connection: sqlite3.Connection) -> Iterator[Job]:
     """Yield all jobs, oldest first."""
     events: dict[str, list[JobEvent]] = defaultdict(list)
-    for job, event in connection.execute("SELECT job, event FROM events ORDER BY job, seq"):
-        events[job].append(from_plain(JobEvent, _object(event)))
+    for job_id, event in connection.execute("SELECT job, event FROM events ORDER BY job, seq"):
+        events[job_id].append(from_plain(JobEvent, _object(event)))
     assets, checkpoints = _load_artifacts(connection)
     for row in connection.execute(f"SELECT {', '.join(COLUMNS)} FROM jobs ORDER BY id"):  # noqa: S608
         plain: dict[str, Any] = dict(zip(COLUMNS, row, strict=True))

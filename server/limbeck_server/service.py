@@ -134,6 +134,7 @@ def _hear_workers(parts: Parts, socket: zmq.Socket[bytes], now: float) -> None:
         if received is None:
             return
         peer, frames = received
+        member = None
         try:
             packet = decode_packet(frames)
             message = read_message(packet, FROM_WORKER)
@@ -144,6 +145,8 @@ def _hear_workers(parts: Parts, socket: zmq.Socket[bytes], now: float) -> None:
             log.warning("worker message dropped", extra={"code": error.code, "reason": error.message})
         except Exception:  # a bug in one job must not end the others
             log.exception("worker message failed")
+            if member is not None:
+                member.condemn("was ended because the server failed on what it said")
 
 
 def _make_parts(settings: ServerSettings, sockets: Sockets) -> Parts:

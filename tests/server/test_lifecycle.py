@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A job's life on a real server with the synthetic engine: paused, resumed, forked, finished early, killed, revived."""
 
+import hashlib
 import os
 import signal
 from collections.abc import Iterator
@@ -156,8 +157,6 @@ def test_a_fork_goes_on_from_a_checkpoint_with_other_settings(client: Client, tm
     fork = descend(client, client.fork(job, {"seed": 9, "steps": step + 4, "overrides": {"a": 1}}, key=key))
     assert fork != job
     assert end_of(client, fork).state == "succeeded"
-    import hashlib
-
     state = trace(0, step)
     for _ in range(4):
         state = hashlib.sha256(state + (9).to_bytes(8, "little")).digest()
@@ -181,14 +180,8 @@ def test_a_failed_job_is_tried_again_from_its_checkpoint_or_from_the_start(clien
 
 def test_requests_that_do_not_fit_a_jobs_state_are_refused(client: Client) -> None:
     done, _ = run_job(client, JobSpec("a penguin", steps=1))
-    for request in (
-        client.pause(done),
-        client.resume(done),
-        client.finish(done),
-        client.retry(done),
-        client.move(done),
-    ):
-        assert refusal(client, request) == "E_BAD_STATE"
+    for ask in (client.pause, client.resume, client.finish, client.retry, client.move):
+        assert refusal(client, ask(done)) == "E_BAD_STATE"
     assert refusal(client, client.fork(done, {})) == "E_NOT_FOUND", "it has no checkpoint"
     running = begin(client, JobSpec("trace", steps=1000), step=8)
     assert refusal(client, client.fork(running, {"references": []})) == "E_SCHEMA"
@@ -208,9 +201,8 @@ def test_priority_and_place_decide_who_is_next(client: Client) -> None:
     client.move(c, to="first")
     client.move(a, priority=-1)
     first(client, JobChanged)
-    urgent = pump_until(client, lambda e, r=client.submit(JobSpec("u"), priority=5): getattr(e, "request", None) == r)[
-        -1
-    ].job
+    client.submit(JobSpec("urgent"), priority=5)
+    urgent = first(client, Submitted).job
     client.top()
     busy = first(client, Busyness)
     assert ([line.job for line in busy.queue], busy.waiting) == ([urgent, c, b, a], 4)

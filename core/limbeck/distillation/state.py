@@ -122,11 +122,18 @@ def restored_state(
         LimbeckError: E_CHECKPOINT_MISMATCH if the recipe's run has other parameters.
     """
     try:
-        return state_from_tensors(tensors, recipe, device, priors)
+        state = state_from_tensors(tensors, recipe, device, priors)
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
-        message = f"the checkpoint does not fit the recipe: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
-        remedy = "keep the representation, the trained variates and the prior of the run that it comes from"
-        raise LimbeckError("E_CHECKPOINT_MISMATCH", message[:500], remedy) from error
+        raise _mismatch(f"{type(error).__name__}: {str(error).partition(chr(10))[0][:300]}") from error
+    expected = ("mesh",) if recipe.refine and state.step >= recipe.steps else (recipe.representation,)
+    if state.representation.kind not in expected:
+        raise _mismatch(f"expected {expected[0]}, got {state.representation.kind}")
+    return state
+
+
+def _mismatch(what: str) -> LimbeckError:
+    remedy = "keep the representation, the trained variates and the prior of the run that it comes from"
+    return LimbeckError("E_CHECKPOINT_MISMATCH", f"the checkpoint does not fit the recipe: {what}", remedy)
 
 
 def state_from_tensors(
