@@ -91,10 +91,9 @@ def finishing(job: Job) -> Job:
     if job.has_ended or job.wish == "cancel":
         remedy = f"go on from it with: limbeck retry {job.id}" if job.has_ended else "try again in a moment"
         raise bad_state(f"expected a job that has begun, got one that is {_doing(job)}", remedy)
-    if not job.is_at_work and not job.checkpoints:
-        raise bad_state(
-            "expected a job that has begun, got one that never ran", f"end it with: limbeck cancel {job.id}"
-        )
+    if job.state not in ("running", "pausing") and not job.checkpoints:
+        message = f"expected a job that has begun, got one that is {job.state} and has no checkpoint"
+        raise bad_state(message, f"wait until it runs, or end it with: limbeck cancel {job.id}")
     job = replace(job, wish="finish")
     return in_queue(job) if job.state == "paused" else job
 

@@ -9,12 +9,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from limbeck_server.files import make_folder
 
 MAX_LOG_BYTES = 5_000_000
+KILL_WAIT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,10 @@ class LocalWorker:
         self._process.terminate()
 
     def kill(self) -> None:
-        """End it, and wait until it has ended."""
+        """End it, and wait a moment for that: a process that hangs in a driver must not hang the server."""
         self._process.kill()
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(KILL_WAIT_S)
         if self._process.stdin is not None:
             self._process.stdin.close()
 
