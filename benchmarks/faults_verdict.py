@@ -13,7 +13,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from faults_load import Load, Wanted
+from faults_load import ENDS, Load
 from faults_parts import CHECKPOINT_S, STEP_S, Recorder
 
 from limbeck_server.database import FILE_NAME
@@ -33,27 +33,11 @@ def verdict(
         stories = stories_of(database)
         summaries = dict(database.execute("SELECT id, summary FROM jobs WHERE state = 'succeeded'").fetchall())
         (integrity,) = database.execute("PRAGMA integrity_check").fetchone()
-    lost = [job for job in load.acknowledged if job not in states]
+    wrong = [job for job, text in summaries.items() if not is_right(folder, job, json.loads(text), load)]
     faults = {
-        "acknowledged_jobs_lost": len(lost),
-        "jobs_not_ended": sum(states.get(job) not in ("succeeded", "failed", "cancelled") for job in load.acknowledged),
-        "jobs_failed": sum(state == "failed" for state in states.values()),
-        "cancelled_unasked": sum(state == "cancelled" and job not in load.cancelled for job, state in states.items()),
-        "jobs_nobody_asked_for": len(states.keys() - load.acknowledged.keys()),
-        "ended_twice": sum(ends(story) > 1 for story in stories.values()),
-        "wrong_assets": sum(
-            not is_right(folder, job, json.loads(summary), load.acknowledged[job])
-            for job, summary in summaries.items()
-            if job in load.acknowledged
-        ),
-        "event_gaps_in_store": sum([seq for seq, _ in s] != list(range(1, len(s) + 1)) for s in stories.values()),
-        "event_gaps_heard": sum(gaps([seq for seq, _ in seen.events]) for seen in recorder.seen.values()),
-        "events_heard_twice": sum(len(s.events) - len({seq for seq, _ in s.events}) for s in recorder.seen.values()),
-        "events_heard_otherwise": sum(
-            [(seq, event.state) for seq, event in recorder.seen[job].events] != story
-            for job, story in stories.items()
-            if job in load.acknowledged
-        ),
+        **job_faults(load, states, stories),
+        **event_faults(load, recorder, stories),
+        "wrong_assets": len(wrong),
         "requests_refused": len(load.refused),
         "database_damaged": int(integrity != "ok"),
     }
@@ -73,6 +57,30 @@ def verdict(
     }
 
 
+def job_faults(load: Load, states: dict[str, str], stories: dict[str, list[tuple[int, str]]]) -> dict[str, int]:
+    """Return what is wrong with the jobs."""
+    return {
+        "acknowledged_jobs_lost": sum(job not in states for job in load.acknowledged),
+        "jobs_not_ended": sum(states.get(job) not in ENDS for job in load.acknowledged),
+        "jobs_failed": sum(state == "failed" for state in states.values()),
+        "cancelled_unasked": sum(state == "cancelled" and job not in load.cancelled for job, state in states.items()),
+        "jobs_nobody_asked_for": len(states.keys() - load.acknowledged.keys()),
+        "ended_twice": sum(sum(state in ENDS for _, state in story) > 1 for story in stories.values()),
+    }
+
+
+def event_faults(load: Load, recorder: Recorder, stories: dict[str, list[tuple[int, str]]]) -> dict[str, int]:
+    """Return what is wrong with the events, in the store and as they were heard."""
+    heard = {job: [(seq, event.state) for seq, event in seen.events] for job, seen in recorder.seen.items()}
+    numbers = {job: [seq for seq, _ in events] for job, events in heard.items()}
+    return {
+        "event_gaps_in_store": sum([seq for seq, _ in s] != list(range(1, len(s) + 1)) for s in stories.values()),
+        "event_gaps_heard": sum(gaps(seqs) for seqs in numbers.values()),
+        "events_heard_twice": sum(len(seqs) - len(set(seqs)) for seqs in numbers.values()),
+        "stories_heard_otherwise": sum(heard.get(job) != stories.get(job) for job in load.acknowledged),
+    }
+
+
 def stories_of(database: sqlite3.Connection) -> dict[str, list[tuple[int, str]]]:
     """Return each job's events as (number, state)."""
     stories: dict[str, list[tuple[int, str]]] = {}
@@ -81,23 +89,21 @@ def stories_of(database: sqlite3.Connection) -> dict[str, list[tuple[int, str]]]
     return stories
 
 
-def ends(story: list[tuple[int, str]]) -> int:
-    """Return how often a job has ended."""
-    return sum(state in ("succeeded", "failed", "cancelled") for _, state in story)
-
-
 def gaps(seqs: list[int]) -> int:
     """Return how many numbers are missing."""
     return len(set(range(1, max(seqs, default=0) + 1)) - set(seqs))
 
 
-def is_right(folder: Path, job: str, summary: dict[str, Any], wanted: Wanted) -> bool:
+def is_right(folder: Path, job: str, summary: dict[str, Any], load: Load) -> bool:
     """Say whether a job's asset is what its steps make, neither one more nor one less."""
-    done = summary["done"]
+    wanted = load.acknowledged.get(job)
+    if wanted is None:
+        return False
     state = bytes(32)
-    for _ in range(done):
+    for _ in range(summary["done"]):
         state = hashlib.sha256(state + wanted.seed.to_bytes(8, "little")).digest()
-    return done <= wanted.steps and (folder / "data" / "jobs" / job / "asset.glb").read_bytes() == state
+    asset = (folder / "data" / "jobs" / job / "asset.glb").read_bytes()
+    return summary["done"] <= wanted.steps and asset == state
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:

@@ -21,7 +21,7 @@ from limbeck.assets.export import write_asset
 from limbeck.assets.turntable import save_turntable
 from limbeck.controls import Controls as RunControls
 from limbeck.errors import LimbeckError
-from limbeck.events import Checkpoint, Finished, Preview, Progress, Warned
+from limbeck.events import Checkpoint, Event, Finished, Preview, Progress, Warned
 from limbeck.generate import GenerationSettings, generate
 from limbeck.shelf import Shelf
 from limbeck_protocol.job import JobSpec
@@ -78,13 +78,9 @@ def run(
         LimbeckError: whatever ``plan``, ``generate`` and ``write_asset`` raise.
     """
     quiet_libraries()
-    controls = controls or Controls()
     settings = plan(job)
-    resume = None if controls.resume is None else _read_checkpoint(controls.resume)
-    shelf = controls.kept.setdefault("shelf", Shelf())
-    wanted = RunControls(controls.wants_checkpoint, controls.wants_finish, shelf)
     first_preview_seconds: float | None = None
-    with closing(generate(settings, resume, wanted)) as events:
+    with closing(_begin(settings, controls or Controls())) as events:
         for event in events:
             match event:
                 case Progress():
@@ -103,6 +99,13 @@ def run(
                     yield EngineFinished(
                         output, _summary(job, settings, event, output, started_at, first_preview_seconds)
                     )
+
+
+def _begin(settings: GenerationSettings, controls: Controls) -> Generator[Event, None, None]:
+    """Begin the run, or go on with it, with the models that are still loaded."""
+    resume = None if controls.resume is None else _read_checkpoint(controls.resume)
+    shelf = controls.kept.setdefault("shelf", Shelf())
+    return generate(settings, resume, RunControls(controls.wants_checkpoint, controls.wants_finish, shelf))
 
 
 def _checkpoint(event: Checkpoint) -> EngineCheckpoint:

@@ -22,6 +22,7 @@ from limbeck_protocol.client import (
     JobChanged,
     JobProgress,
     PreviewMesh,
+    RequestFailed,
     Status,
 )
 from limbeck_protocol.envelope import write_message
@@ -108,6 +109,28 @@ def test_a_server_that_stops_goes_on_where_it_was(tmp_path: Path) -> None:
             client.fetch(job_id, tmp_path / "a.glb")
             first(client, Downloaded)
     assert (tmp_path / "a.glb").read_bytes() == trace(2, 20)
+
+
+def test_a_server_that_stops_takes_no_more_jobs_and_a_second_signal_does_not_wait(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server, connected(server) as client:
+        job_id = submit(client, JobSpec("a stubborn penguin"))
+        client.watch(job_id)
+        pump_until(client, lambda e: isinstance(e, JobChanged) and e.state == "running")
+        server.process.send_signal(signal.SIGTERM)
+
+        def state() -> str:
+            client.status()
+            return first(client, Status).server.state
+
+        wait_until(lambda: state() == "draining")
+        client.submit(JobSpec("another"))
+        assert first(client, RequestFailed).error.code == "E_DRAINING"
+        server.stop(signal.SIGTERM)
+        assert server.process.returncode == -signal.SIGTERM
+    with running_server(tmp_path) as server, connected(server) as client:
+        client.watch(job_id)
+        [*_, event] = pump_until(client, lambda e: isinstance(e, JobChanged) and e.state == "interrupted")
+        assert event.error.code == "E_SERVER_STOPPED"
 
 
 def test_a_second_server_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
