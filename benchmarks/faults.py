@@ -50,7 +50,7 @@ def run(folder: Path, kills: int, seconds: float, rng: random.Random) -> dict:
     server.start()
     load, recorder = Load(server, rng), Recorder(server)
     answered: list[float] = []
-    resumed: list[float] = []
+    resumed: dict[str, list[float]] = {"server": [], "worker": []}
     victims = {"server": 0, "worker": 0}
     deadline = time.monotonic() + seconds
     try:
@@ -67,7 +67,7 @@ def run(folder: Path, kills: int, seconds: float, rng: random.Random) -> dict:
                     wait_for(load.is_ready, lambda: load.turn(0.0, recorder), PATIENCE_S)
                     answered.append(time.monotonic() - killed_at)
                 wait_for(recorder.has_progress_since_kill, lambda: load.turn(0.0, recorder), PATIENCE_S)
-                resumed.append(time.monotonic() - killed_at)
+                resumed[victim].append(time.monotonic() - killed_at)
         load.is_closing = True
         wait_for(lambda: load.has_ended(recorder), lambda: load.turn(0.02, recorder), 10 * PATIENCE_S)
     finally:

@@ -26,7 +26,6 @@ from limbeck_protocol.messages import Failure, Hello, JobEvent, JobWatch, Pong, 
 ENGINE_FOLDER = Path(__file__).parents[1] / "tests" / "server"
 CHECKPOINT_S = 0.25
 STEP_S = 0.02
-ASK_AGAIN_S = 2.0
 CODE = """
 import sys
 from pathlib import Path
@@ -112,7 +111,7 @@ class Recorder:
         self._socket: zmq.Socket[bytes] | None = None
         self._connected_to = ""
         self._is_welcome = False
-        self._asked: dict[str, float] = {}
+        self._asked: set[str] = set()
         self._killed_at = 0.0
         self._progress_at = 0.0
         self.seen: dict[str, Seen] = defaultdict(Seen)
@@ -133,10 +132,9 @@ class Recorder:
             self._connect(endpoint)
         if self._socket is None:
             return
-        now = time.monotonic()
         for job in jobs if self._is_welcome else ():
-            if now - self._asked.get(job, 0.0) > ASK_AGAIN_S and not self._has_ended(job):
-                self._asked[job] = now if job not in self._asked else now + 1e9  # one watch lasts for a session
+            if job not in self._asked and not self._has_ended(job):  # twice would be answered twice
+                self._asked.add(job)
                 self._send(JobWatch(job, self.seen[job].last, previews=False))
         while self._socket.poll(0):
             self._hear(self._socket.recv_multipart())

@@ -8,7 +8,7 @@ import hashlib
 import json
 import sqlite3
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ def verdict(
     recorder: Recorder,
     victims: dict[str, int],
     answered: Sequence[float],
-    resumed: Sequence[float],
+    resumed: Mapping[str, Sequence[float]],
 ) -> dict[str, Any]:
     """Return the figures; ``passed`` says whether nothing was lost."""
     with closing(sqlite3.connect(folder / "data" / FILE_NAME)) as database:
@@ -50,7 +50,7 @@ def verdict(
         "events": sum(map(len, stories.values())),
         **faults,
         "server_answers_again_s": spread(answered),
-        "work_goes_on_s": spread(resumed),
+        "work_goes_on_s": {victim: spread(values) for victim, values in resumed.items()},
         "checkpoint_every_s": CHECKPOINT_S,
         "work_lost_s": spread([s for s in lost_s if s > 0]),
         "refusals": load.refused[:5],

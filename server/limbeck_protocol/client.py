@@ -221,7 +221,7 @@ class Client:
         socket.setsockopt(zmq.RCVHWM, 32)
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_FRAME_BYTES)
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 5000)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 400)  # a server that was restarted is found within half a second
         socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
         try:
