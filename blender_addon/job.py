@@ -11,7 +11,18 @@ if TYPE_CHECKING:
     from limbeck_protocol.job import JobSpec
 
 Phase = Literal[
-    "waiting", "submitted", "queued", "starting", "running", "finalizing", "downloading", "importing", "cancelling"
+    "waiting",
+    "submitted",
+    "queued",
+    "starting",
+    "running",
+    "finalizing",
+    "pausing",
+    "paused",
+    "interrupted",
+    "downloading",
+    "importing",
+    "cancelling",
 ]
 STAGES = {
     "loading": "Loading",
@@ -27,6 +38,9 @@ PHASES: dict[Phase, str] = {
     "starting": "Starting",
     "running": "Running",
     "finalizing": "Finishing",
+    "pausing": "Pausing",
+    "paused": "Paused on the server",
+    "interrupted": "Interrupted, goes on soon",
     "downloading": "Downloading the asset",
     "importing": "The asset waits for Object Mode",
     "cancelling": "Cancelling",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 BUSY_INTERVAL_S = 0.05
 IDLE_INTERVAL_S = 0.25
 UNLINKED_INTERVAL_S = 1.0
-_CANCELLABLE = ("submitted", "queued", "starting", "running", "finalizing")
+_CANCELLABLE = ("submitted", "queued", "starting", "running", "finalizing", "pausing", "paused", "interrupted")
 
 
 class SceneError(Exception):
@@ -175,7 +175,9 @@ class Session:
                 file = self._downloads / f"{job.id}.glb"
                 self._requests |= {self.link.client.fetch(job.id, file)}
                 self.job = replace(job, phase="downloading")
-            case "queued" | "starting" | "running" | "finalizing" if job.phase != "cancelling":
+            case "queued" | "starting" | "running" | "finalizing" | "pausing" | "paused" | "interrupted" if (
+                job.phase != "cancelling"
+            ):
                 self.job = replace(job, phase=event.state, step=event.step, steps=event.steps)
 
     def _deliver(self) -> None:

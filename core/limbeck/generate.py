@@ -23,6 +23,7 @@ from limbeck.assets.mesh import Mesh, ground_point
 from limbeck.assets.simplify import require_budget
 from limbeck.assets.texture import require_texture_memory, require_texture_size
 from limbeck.config import Recipe, recipe_to_plain
+from limbeck.controls import Controls
 from limbeck.devices import choose_device
 from limbeck.distillation.conditioning import Conditioned
 from limbeck.distillation.guide import guide_from
@@ -35,7 +36,7 @@ from limbeck.meshing import final_mesh, placed, placed_cloud, preview_mesh
 from limbeck.models import Cast, Spoken, load_cast
 from limbeck.optimisation.initial import require_start
 from limbeck.optimisation.loop import Scene, StepReport, optimise
-from limbeck.optimisation.state import RunState, initial_state, state_from_tensors, state_to_tensors
+from limbeck.optimisation.state import RunState, initial_state, restored_state, state_to_tensors
 from limbeck.priors.licence import weights_licence
 from limbeck.priors.prior import Role
 from limbeck.prompts import unknown_words
@@ -94,17 +95,21 @@ class GenerationSettings:
         require_texture_size(self.texture_size)
 
 
-def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> Generator[Event, None, None]:
+def generate(
+    settings: GenerationSettings, resume: Checkpoint | None = None, controls: Controls | None = None
+) -> Generator[Event, None, None]:
     """Run to the end, yielding what happens on the way; the last event is ``Finished``.
 
     Args:
         settings: the run.
-        resume: a checkpoint of the same settings to go on from.
+        resume: a checkpoint to go on from: of the same settings for the same result, or of others that make
+            parameters of the same names and shapes.
+        controls: what is wanted on the way, such as checkpoints at certain times, or an early end.
 
     Raises:
         LimbeckError: before any step E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_RECIPE_INVALID, E_DEVICE,
-            E_GSPLAT_MISSING, E_OUT_OF_MEMORY; later E_DIVERGED, E_EMPTY, E_NOT_FINITE, and E_FACES_TOO_FEW where the
-            surface found only breaks in so few faces.
+            E_GSPLAT_MISSING, E_OUT_OF_MEMORY, E_CHECKPOINT_MISMATCH; later E_DIVERGED, E_EMPTY, E_NOT_FINITE, and
+            E_FACES_TOO_FEW where the surface found only breaks in so few faces.
     """
     require_texture_memory(settings.texture_size)
     require_image(settings.recipe, settings.references)
@@ -112,7 +117,8 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
     device = choose_device(settings.device)
     recipe = settings.recipe
     yield Progress("loading", 0, 0, f"the {settings.prior} prior")
-    models = _load(settings, device)
+    controls = controls or Controls()
+    models = _load(settings, device, controls)
     yield from _prompt_warnings(settings, models)
     yield from image_warnings(settings.recipe, settings.references)
     if not is_compiled(device):
@@ -121,17 +127,18 @@ def generate(settings: GenerationSettings, resume: Checkpoint | None = None) -> 
     state = initial_state(recipe, settings.seed, device, models.speakers, settings.start)
     references = _draw_references(state, settings, models, device)
     if resume is not None:
-        state = state_from_tensors(resume.tensors, recipe, device, models.speakers)
+        state = restored_state(resume.tensors, recipe, device, models.speakers)
     guide = guide_from(settings.start, device) if settings.start and recipe.start_setting else None
     held_to = (models.picture, models.targets)
     scene = Scene(settings.rig or recipe.rig, models.speakers, references, device, models.critics, *held_to, guide)
-    yield from _optimise(state, settings, scene)
+    yield from _optimise(state, settings, scene, controls)
     yield Progress("extracting", 0, 0, "the mesh and its texture" if settings.texture_size else "the mesh")
     mesh = _final_mesh(state, settings, models)
     if settings.texture_size and mesh.texture is None:
         yield Warned("W_NO_TEXTURE", "the surface could not be laid flat: the asset has vertex colours only")
     cloud = placed_cloud(state.representation.cloud(), settings.placement)
-    yield Finished(Asset(mesh, cloud, _metadata(settings, models) | {"pivot": _pivot(mesh, settings)}))
+    stopped = {"stopped_at_step": state.step} if state.step < recipe.all_steps else {}
+    yield Finished(Asset(mesh, cloud, _metadata(settings, models) | {"pivot": _pivot(mesh, settings)} | stopped))
 
 
 def _locked(settings: GenerationSettings) -> Mesh | None:
@@ -154,10 +161,10 @@ def _final_mesh(state: RunState, settings: GenerationSettings, models: Cast) -> 
     return placed(mesh, settings.placement)
 
 
-def _load(settings: GenerationSettings, device: torch.device) -> Cast:
+def _load(settings: GenerationSettings, device: torch.device, controls: Controls) -> Cast:
     spoken = Spoken(settings.prompt, settings.negative_prompt, settings.references)
     drawing = seeded_generators(settings.seed)["image"]
-    return load_cast(settings.recipe, settings.prior, spoken, drawing, device)
+    return load_cast(settings.recipe, settings.prior, spoken, drawing, device, controls.shelf)
 
 
 def _draw_references(
@@ -195,13 +202,16 @@ def _prompt_warnings(settings: GenerationSettings, models: Cast) -> Iterator[War
         yield Warned("W_UNKNOWN_WORDS", message)
 
 
-def _optimise(state: RunState, settings: GenerationSettings, scene: Scene) -> Iterator[Event]:
+def _optimise(state: RunState, settings: GenerationSettings, scene: Scene, controls: Controls) -> Iterator[Event]:
     recipe = settings.recipe
     yield Progress("optimising", state.step, recipe.all_steps)
     checkpoint: int | None = None
     is_warned = False
     reports = optimise(state, recipe, scene)
-    while (report := _next_report(reports, checkpoint)) is not None:
+    while not (state.step and controls.wants_finish()):
+        report = _next_report(reports, checkpoint)
+        if report is None:
+            return
         if not is_warned and report.shared_noise is not None and report.shared_noise < LEAST_SHARED_NOISE:
             is_warned = True
             yield _noise_warning(report.shared_noise)
@@ -211,7 +221,8 @@ def _optimise(state: RunState, settings: GenerationSettings, scene: Scene) -> It
             mesh = preview_mesh(state.representation)
             if not mesh.is_empty:
                 yield Preview(report.step, placed(mesh, settings.placement))
-        if _is_nth(report.step, recipe.all_steps, settings.checkpoints):
+        is_nth = _is_nth(report.step, recipe.all_steps, settings.checkpoints)
+        if controls.wants_checkpoint(report.step, recipe.all_steps) or is_nth:
             checkpoint = report.step
             yield Checkpoint(report.step, state_to_tensors(state))
 

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import torch
@@ -27,6 +28,7 @@ from limbeck.priors.loading import load_prior, prior_folder
 from limbeck.priors.novel_view import NovelViewPrior, Viewpoints
 from limbeck.priors.pair_classifier import PairClassifier, load_pair_classifier
 from limbeck.priors.prior import AdaptedRole, Prior, PriorSpec, Role
+from limbeck.shelf import Shelf, newest_change_ns
 
 FRONT_ELEVATION_DEG = 15.0
 """From where a picture without a camera is taken to be seen."""
@@ -71,7 +73,14 @@ class Cast:
         return speaker
 
 
-def load_cast(recipe: Recipe, source: str, spoken: Spoken, generator: torch.Generator, device: torch.device) -> Cast:
+def load_cast(
+    recipe: Recipe,
+    source: str,
+    spoken: Spoken,
+    generator: torch.Generator,
+    device: torch.device,
+    shelf: Shelf | None = None,
+) -> Cast:
     """Load all models of a recipe and tell them what the run says.
 
     Args:
@@ -80,12 +89,13 @@ def load_cast(recipe: Recipe, source: str, spoken: Spoken, generator: torch.Gene
         spoken: the prompt and the image; the image is drawn where the recipe says how and none came.
         generator: CPU generator of the drawn image.
         device: where to compute.
+        shelf: models that an earlier run has loaded; it gets those of this one.
 
     Raises:
         LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_RECIPE_INVALID.
     """
     require_image(recipe, spoken.references)
-    models = _load(recipe.roles, source, device)
+    models = _load(recipe.roles, source, device, shelf or Shelf())
     _require_one_latent_space(recipe, models)
     speakers: dict[TermRole, Speaker] = {
         cast("TermRole", role): condition(model, spoken.prompt, spoken.negative_prompt)
@@ -108,23 +118,30 @@ def load_cast(recipe: Recipe, source: str, spoken: Spoken, generator: torch.Gene
     return Cast(speakers, _critics(recipe, models, speakers, view), picture, held_to)
 
 
-def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device) -> dict[AnyRole, Model]:
+def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: Shelf) -> dict[AnyRole, Model]:
     """Load each role; a text-to-image model with an adapter also serves as the one without, its gate closed."""
     if source == "embedded":
         for name, embedded in PRIORS.items():
             if embedded.role in roles:
                 require_installed(name)
-    models: dict[AnyRole, Model] = {}
-    for role in roles:
-        if role == "pair_classifier":
-            models[role] = load_pair_classifier(prior_folder(source) / role, device)
-        elif role == "novel_view":
-            models[role] = load_prior(source, "novel_view", device)
-        elif role != "text_to_image" or "image_prompt" not in roles:
-            models[role] = load_prior(source, cast("Role | AdaptedRole", role), device)
+    root = prior_folder(source)
+    loaded = [role for role in roles if role != "text_to_image" or "image_prompt" not in roles]
+    keys: dict[AnyRole, Hashable] = {role: (str(root), newest_change_ns(root), role, str(device)) for role in loaded}
+    shelf.keep_only(keys.values())
+    models: dict[AnyRole, Model] = {
+        role: shelf.get(key, partial(_load_role, role, source, device)) for role, key in keys.items()
+    }
     if "text_to_image" in roles and "image_prompt" in models:
         models["text_to_image"] = models["image_prompt"]
     return models
+
+
+def _load_role(role: AnyRole, source: str, device: torch.device) -> Model:
+    if role == "pair_classifier":
+        return load_pair_classifier(prior_folder(source) / role, device)
+    if role == "novel_view":
+        return load_prior(source, "novel_view", device)
+    return load_prior(source, cast("Role | AdaptedRole", role), device)
 
 
 def _reference_view(

@@ -8,16 +8,19 @@ The only file here that needs pyzmq.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
+from limbeck_protocol import job_messages as j
 from limbeck_protocol.connection import Endpoint
 from limbeck_protocol.conversation import ConnectionState, Conversation
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.events import (
+    Busyness,
     ClientEvent,
     Connected,
     Disconnected,
@@ -25,17 +28,19 @@ from limbeck_protocol.events import (
     JobChanged,
     JobProgress,
     JobWarning,
+    LogText,
     PreviewMesh,
     RequestFailed,
     Status,
     Submitted,
 )
-from limbeck_protocol.ids import is_token
+from limbeck_protocol.ids import is_token, new_ulid
 from limbeck_protocol.job import JobSpec
 from limbeck_protocol.limits import MAX_FRAMES, MAX_MESSAGE_FRAME_BYTES
 from limbeck_protocol.messages import Welcome
 
 __all__ = [
+    "Busyness",
     "Client",
     "ClientEvent",
     "Connected",
@@ -45,6 +50,7 @@ __all__ = [
     "JobChanged",
     "JobProgress",
     "JobWarning",
+    "LogText",
     "PreviewMesh",
     "RequestFailed",
     "Status",
@@ -129,21 +135,61 @@ class Client:
         """Give back events that the caller has not looked at; the next ``pump`` returns them first."""
         self._conversation.put_back(events)
 
-    def submit(self, job: JobSpec, key: str | None = None) -> str:
+    def submit(self, job: JobSpec, key: str | None = None, priority: int | None = None) -> str:
         """Submit a job, after uploading the blobs that it holds. Leads to Submitted or RequestFailed.
 
         Args:
             job: its blobs must hold their data.
             key: the same key submits the same job once, however often it is sent; None takes the request's id.
+            priority: jobs of higher priority go first.
 
         Raises:
             JobError: if the description is too large or a blob's content is not at hand.
         """
-        return self._conversation.submit(job, key)
+        return self._conversation.submit(job, key, priority)
 
-    def cancel(self, job_id: str) -> str:
-        """Cancel a job. Leads to JobChanged with the state now, later to JobChanged with cancelled if watched."""
-        return self._conversation.cancel(job_id)
+    def cancel(self, job_id: str, attempt: int | None = None) -> str:
+        """Cancel a job, or only one attempt at it. Leads to JobChanged, later with cancelled if it is watched."""
+        return self._conversation.cancel(job_id, attempt)
+
+    def pause(self, job_id: str) -> str:
+        """Let a job write a checkpoint and free its device. Leads to JobChanged, later with paused if watched."""
+        return self._conversation.change(j.JobPause(job_id))
+
+    def resume(self, job_id: str) -> str:
+        """Put a paused job back in the queue. Leads to JobChanged."""
+        return self._conversation.change(j.JobResume(job_id))
+
+    def finish(self, job_id: str) -> str:
+        """Stop a job's optimisation and make its asset of what there is. Leads to JobChanged."""
+        return self._conversation.change(j.JobFinish(job_id))
+
+    def move(self, job_id: str, *, priority: int | None = None, to: str = "") -> str:
+        """Give a waiting job another priority, or the ``first`` or ``last`` place of its own. Leads to JobChanged."""
+        return self._conversation.change(j.JobMove(job_id, priority, to))
+
+    def retry(self, job_id: str, key: str | None = None, *, from_start: bool = False) -> str:
+        """Submit a failed or cancelled job again, from its newest checkpoint if it has one. Leads to Submitted."""
+        return self._conversation.descend(j.JobRetry(job_id, key or new_ulid(), from_start))
+
+    def fork(self, job_id: str, changes: Mapping[str, Any], *, step: int | None = None, key: str | None = None) -> str:
+        """Submit a job that goes on from another's checkpoint, with other settings. Leads to Submitted.
+
+        Args:
+            job_id: the other job.
+            changes: fields of the job description as JSON values; ``overrides`` are added to those that there are.
+            step: of the checkpoint; None is the newest.
+            key: as for ``submit``.
+        """
+        return self._conversation.descend(j.JobFork(job_id, key or new_ulid(), step, dict(changes)))
+
+    def log(self, job_id: str) -> str:
+        """Ask for a job's log. Leads to LogText."""
+        return self._conversation.log(job_id)
+
+    def top(self) -> str:
+        """Ask what the server is doing. Leads to Busyness."""
+        return self._conversation.top()
 
     def status(self, job_id: str | None = None) -> str:
         """Ask for the server's state and its newest jobs, or one job. Leads to Status."""
@@ -175,7 +221,7 @@ class Client:
         socket.setsockopt(zmq.RCVHWM, 32)
         socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_FRAME_BYTES)
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 5000)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 400)  # a server that was restarted is found within half a second
         socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
         try:

@@ -12,12 +12,33 @@ from limbeck_protocol import MAJOR, MINOR
 from limbeck_protocol.downloads import Download
 from limbeck_protocol.envelope import SERVER_MESSAGES, read_message
 from limbeck_protocol.errors import ProtocolError, error_from_dict
-from limbeck_protocol.events import ClientEvent, Connected, Disconnected, JobProgress, RequestFailed, Status
+from limbeck_protocol.events import (
+    Busyness,
+    ClientEvent,
+    Connected,
+    Disconnected,
+    JobProgress,
+    LogText,
+    RequestFailed,
+    Status,
+    Submitted,
+)
 from limbeck_protocol.exchange import Exchange
 from limbeck_protocol.frames import Frame, Packet, decode_packet
 from limbeck_protocol.job import JobSpec
+from limbeck_protocol.job_messages import JobLog, JobLogReply, Top, TopReply
 from limbeck_protocol.limits import LIVENESS_S, PING_INTERVAL_S
-from limbeck_protocol.messages import Bye, Hello, JobCancel, JobSnapshot, Ping, StatusReply, StatusRequest, Welcome
+from limbeck_protocol.messages import (
+    Bye,
+    Hello,
+    JobAccepted,
+    JobCancel,
+    JobSnapshot,
+    Ping,
+    StatusReply,
+    StatusRequest,
+    Welcome,
+)
 from limbeck_protocol.uploads import Submission
 from limbeck_protocol.watches import Watches, changed_job
 
@@ -107,18 +128,47 @@ class Conversation:
             self.exchange.lose()
             self._events.append(Disconnected(str(error)))
 
-    def submit(self, job: JobSpec, key: str | None) -> str:
+    def submit(self, job: JobSpec, key: str | None, priority: int | None = None) -> str:
         """Begin to submit a job and return the request's id."""
-        return Submission(self.exchange, self._events.append, job, key).request
+        return Submission(self.exchange, self._events.append, job, key, priority).request
 
-    def cancel(self, job: str) -> str:
-        """Ask for a job to be cancelled."""
-        return self._ask(JobCancel(job), lambda _request, answer: changed_job(answer), JobSnapshot)
+    def cancel(self, job: str, attempt: int | None = None) -> str:
+        """Ask for a job to be cancelled, or one attempt at it."""
+        return self.change(JobCancel(job, attempt))
+
+    def change(self, question: object) -> str:
+        """Ask for an existing job to be changed; the answer is the job."""
+        return self._ask(question, lambda _request, answer, _packet: changed_job(answer), JobSnapshot)
+
+    def descend(self, question: object) -> str:
+        """Ask for a job made from another; the answer is a new job."""
+        return self._ask(question, lambda request, answer, _packet: Submitted(request, answer.job), JobAccepted)
+
+    def log(self, job: str) -> str:
+        """Ask for a job's log."""
+
+        def text(request: str, answer: JobLogReply, packet: Packet) -> LogText:
+            lines = packet.arrays.get("text")
+            content = b"" if lines is None else lines.tobytes()
+            return LogText(request, answer.job, content.decode("utf-8", "replace"))
+
+        return self._ask(JobLog(job), text, JobLogReply)
+
+    def top(self) -> str:
+        """Ask what the server is doing."""
+
+        def busyness(request: str, answer: TopReply, _packet: Packet) -> Busyness:
+            return Busyness(request, answer.server, answer.workers, answer.queue, answer.waiting, answer.clients)
+
+        return self._ask(Top(), busyness, TopReply)
 
     def status(self, job: str | None) -> str:
         """Ask for the server's state."""
-        question = StatusRequest(job)
-        return self._ask(question, lambda request, answer: Status(request, answer.server, answer.jobs), StatusReply)
+
+        def status(request: str, answer: StatusReply, _packet: Packet) -> Status:
+            return Status(request, answer.server, answer.jobs)
+
+        return self._ask(StatusRequest(job), status, StatusReply)
 
     def watch(self, job: str, *, previews: bool) -> str:
         """Follow a job."""
@@ -141,12 +191,12 @@ class Conversation:
         if self.state == "ready":
             self.exchange.tell(Bye())
 
-    def _ask(self, question: object, event: Callable[[str, Any], ClientEvent], expected: type) -> str:
+    def _ask(self, question: object, event: Callable[[str, Any, Packet], ClientEvent], expected: type) -> str:
         request = ""
 
-        def answer(message: Any, _packet: Packet) -> None:
+        def answer(message: Any, packet: Packet) -> None:
             if isinstance(message, expected):
-                self._events.append(event(request, message))
+                self._events.append(event(request, message, packet))
             else:
                 fail(ProtocolError("E_DECODE", f"expected an answer of type {expected.__name__}, got another"))
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from limbeck_protocol import job_messages as j
 from limbeck_protocol import messages as m
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Header, Packet, encode_packet
@@ -20,6 +21,14 @@ CLIENT_MESSAGES: dict[str, type] = {
     "bye": m.Bye,
     "job.submit": m.JobSubmit,
     "job.cancel": m.JobCancel,
+    "job.pause": j.JobPause,
+    "job.resume": j.JobResume,
+    "job.finish": j.JobFinish,
+    "job.move": j.JobMove,
+    "job.retry": j.JobRetry,
+    "job.fork": j.JobFork,
+    "job.log": j.JobLog,
+    "top": j.Top,
     "job.watch": m.JobWatch,
     "job.unwatch": m.JobUnwatch,
     "preview.done": m.PreviewDone,
@@ -36,6 +45,8 @@ SERVER_MESSAGES: dict[str, type] = {
     "bye": m.Bye,
     "job.accepted": m.JobAccepted,
     "job.snapshot": m.JobSnapshot,
+    "job.log.reply": j.JobLogReply,
+    "top.reply": j.TopReply,
     "job.event": m.JobEvent,
     "job.progress": m.Progress,
     "job.preview": m.Preview,

@@ -10,6 +10,7 @@ from typing import Any
 
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import JobState
+from limbeck_protocol.job_messages import WorkerLine
 from limbeck_protocol.mesh_codec import MeshData
 from limbeck_protocol.messages import JobLine, ServerState, Welcome
 
@@ -38,10 +39,10 @@ class Submitted:
 
 @dataclass(frozen=True)
 class JobChanged:
-    """A watched job's state, or the answer to a cancellation.
+    """A watched job's state, or the answer to a request that changes a job.
 
     Attributes:
-        error: set when failed.
+        error: set when failed, and when interrupted: why the attempt was cut short.
         summary: set when succeeded: what ``limbeck generate --json`` prints; ``file`` is the path on the server.
     """
 
@@ -102,6 +103,27 @@ class Status:
 
 
 @dataclass(frozen=True)
+class LogText:
+    """The end of a job's log: lines with a time each."""
+
+    request: str
+    job: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Busyness:
+    """The answer to ``Client.top``: the workers, and the queue in its order (``waiting`` says how long it is)."""
+
+    request: str
+    server: ServerState
+    workers: tuple[WorkerLine, ...]
+    queue: tuple[JobLine, ...]
+    waiting: int
+    clients: int
+
+
+@dataclass(frozen=True)
 class RequestFailed:
     """The server refused a request, or it could not be done here; nothing was left half-done."""
 
@@ -119,5 +141,7 @@ ClientEvent = (
     | PreviewMesh
     | Downloaded
     | Status
+    | LogText
+    | Busyness
     | RequestFailed
 )

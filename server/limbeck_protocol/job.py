@@ -25,7 +25,18 @@ from limbeck_protocol.rig import Camera, CameraRig
 from limbeck_protocol.strict_json import dump_json, is_deeper_than
 from limbeck_protocol.typed import from_plain, to_plain
 
-JobState = Literal["queued", "starting", "running", "finalizing", "succeeded", "failed", "cancelled"]
+JobState = Literal[
+    "queued",
+    "starting",
+    "running",
+    "finalizing",
+    "pausing",
+    "paused",
+    "interrupted",
+    "succeeded",
+    "failed",
+    "cancelled",
+]
 TERMINAL_STATES: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 Format = Literal["glb", "obj", "ply", "splats"]
 Device = Literal["auto", "cpu", "cuda", "mps"]

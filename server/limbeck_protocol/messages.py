@@ -36,16 +36,21 @@ class Bye:
 
 @dataclass(frozen=True)
 class JobSubmit:
-    """Submits the job description in the buffer ``spec``; the same key with the same description is the same job."""
+    """Submits the job description in the buffer ``spec``; the same key with the same description is the same job.
+
+    Jobs of higher priority go first; None is 0.
+    """
 
     key: str
+    priority: int | None = None
 
 
 @dataclass(frozen=True)
 class JobCancel:
-    """Cancels a job; cancelling one that has ended changes nothing."""
+    """Cancels a job, unless ``attempt`` is given and not the current one; to one that has ended it does nothing."""
 
     job: str
+    attempt: int | None = None
 
 
 @dataclass(frozen=True)
@@ -218,7 +223,7 @@ class JobLine:
 
 @dataclass(frozen=True)
 class ServerState:
-    """The server in a status answer; ``state`` is starting, idle or busy."""
+    """The server in a status answer; ``state`` is starting, idle, busy, disk_full or draining."""
 
     state: str
     epoch: str

@@ -24,7 +24,14 @@ MAX_ROUNDS = 3
 class Submission:
     """One job on its way to the server."""
 
-    def __init__(self, exchange: Exchange, emit: Callable[[ClientEvent], None], job: JobSpec, key: str | None) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        emit: Callable[[ClientEvent], None],
+        job: JobSpec,
+        key: str | None,
+        priority: int | None = None,
+    ) -> None:
         """Begin to upload.
 
         Raises:
@@ -33,7 +40,7 @@ class Submission:
         self.request = new_ulid()
         self._exchange = exchange
         self._emit = emit
-        self._key = key or self.request
+        self._message = JobSubmit(key or self.request, priority)
         self._spec = job_to_json(job)
         self._blobs = job_blobs(job)
         self._rounds = 0
@@ -68,7 +75,7 @@ class Submission:
     def _submit(self) -> None:
         spec = np.frombuffer(self._spec, np.uint8)
         self._exchange.ask(
-            JobSubmit(self._key), self._on_accepted, self._on_refused, arrays={"spec": spec}, request=self.request
+            self._message, self._on_accepted, self._on_refused, arrays={"spec": spec}, request=self.request
         )
 
     def _on_accepted(self, message: Any, _packet: Packet) -> None:

@@ -82,6 +82,7 @@ class Watches:
         for watch in self._watches.values():
             self._exchange.forget(watch.asked)
             self._drop_pull(watch)
+            watch.shown = 0  # a server that was restarted counts anew
             self._subscribe(watch)
 
     def receive(self, packet: Packet, message: Any) -> None:

@@ -17,10 +17,12 @@ import click
 from limbeck import __version__
 from limbeck_server.commands.doctor import doctor
 from limbeck_server.commands.generate import generate
-from limbeck_server.commands.jobs import cancel, get, status, submit, watch
+from limbeck_server.commands.job_control import cancel, finish, fork, move, pause, resume, retry
+from limbeck_server.commands.jobs import get, status, submit, watch
 from limbeck_server.commands.priors import priors
 from limbeck_server.commands.recipes import recipes
 from limbeck_server.commands.serve import serve
+from limbeck_server.commands.top import logs, top
 from limbeck_server.exit_status import INTERRUPTED, exit_status
 from limbeck_server.failures import FailedJobError, Failure, failure_of, keep_traceback
 
@@ -31,7 +33,8 @@ def limbeck() -> None:
     """Text to 3D by score distillation."""
 
 
-for command in (generate, serve, submit, status, watch, cancel, get, recipes, priors, doctor):
+JOB_COMMANDS = (submit, status, watch, cancel, pause, resume, finish, move, retry, fork, logs, get, top)
+for command in (generate, serve, *JOB_COMMANDS, recipes, priors, doctor):
     limbeck.add_command(command)
 
 

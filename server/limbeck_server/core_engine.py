@@ -11,17 +11,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import numpy as np
-import transformers
+import safetensors.torch
+import torch
 
+from limbeck import __version__
 from limbeck.assets.contact_sheet import contact_sheet, save_image_atomically
 from limbeck.assets.export import write_asset
 from limbeck.assets.turntable import save_turntable
-from limbeck.events import Checkpoint, Finished, Preview, Progress, Warned
+from limbeck.controls import Controls as RunControls
+from limbeck.errors import LimbeckError
+from limbeck.events import Checkpoint, Event, Finished, Preview, Progress, Warned
 from limbeck.generate import GenerationSettings, generate
+from limbeck.shelf import Shelf
 from limbeck_protocol.job import JobSpec
 from limbeck_server.engine import (
+    Controls,
+    EngineCheckpoint,
     EngineEvent,
     EngineFinished,
     EnginePreview,
@@ -30,6 +36,7 @@ from limbeck_server.engine import (
 )
 from limbeck_server.memory import peak_memory_mb
 from limbeck_server.plan import plan
+from limbeck_server.quiet import quiet_libraries
 
 SUFFIXES = {"glb": ".glb", "obj": ".obj", "ply": ".ply", "splats": ".ply"}
 
@@ -42,16 +49,21 @@ class Pictures:
     turntable: Path | None = None
 
 
-def core_engine(job: JobSpec, folder: Path) -> Generator[EngineEvent, None, None]:
+def core_engine(job: JobSpec, folder: Path, controls: Controls) -> Generator[EngineEvent, None, None]:
     """Run a job of the server; the asset lands in ``folder``, as one file: an OBJ has vertex colours only."""
     if job.format == "obj" and job.texture_size:
         yield EngineWarning("W_NO_TEXTURE", "a server's OBJ is one file, with vertex colours; a GLB holds the texture")
         job = replace(job, texture_size=0)
-    yield from run(job, folder / f"asset{SUFFIXES[job.format]}", started_at=time.time())
+    yield from run(job, folder / f"asset{SUFFIXES[job.format]}", started_at=time.time(), controls=controls)
 
 
 def run(
-    job: JobSpec, output: Path, *, started_at: float, pictures: Pictures = Pictures()
+    job: JobSpec,
+    output: Path,
+    *,
+    started_at: float,
+    pictures: Pictures = Pictures(),
+    controls: Controls | None = None,
 ) -> Generator[EngineEvent, None, None]:
     """Run a job in this process and write its asset to ``output``.
 
@@ -60,14 +72,15 @@ def run(
         output: the asset's file, replaced atomically.
         pictures: what to draw beside it.
         started_at: since when ``seconds`` count, as ``time.time()``.
+        controls: what is wanted besides; its ``kept`` holds the models from one job to the next.
 
     Raises:
         LimbeckError: whatever ``plan``, ``generate`` and ``write_asset`` raise.
     """
-    _quiet_libraries()
+    quiet_libraries()
     settings = plan(job)
     first_preview_seconds: float | None = None
-    with closing(generate(settings)) as events:
+    with closing(_begin(settings, controls or Controls())) as events:
         for event in events:
             match event:
                 case Progress():
@@ -78,7 +91,7 @@ def run(
                     first_preview_seconds = first_preview_seconds or time.time() - started_at
                     yield _preview(event)
                 case Checkpoint():
-                    pass
+                    yield _checkpoint(event)
                 case Finished():
                     yield EngineProgress("exporting", 0, 0, output.name)
                     write_asset(output, event.asset.mesh, event.asset.cloud, event.asset.metadata, job.format)
@@ -88,12 +101,27 @@ def run(
                     )
 
 
-def _quiet_libraries() -> None:
-    """Keep diffusers and transformers from drawing progress bars of their own between ours."""
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.disable_progress_bar()
-    diffusers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.set_verbosity_error()
+def _begin(settings: GenerationSettings, controls: Controls) -> Generator[Event, None, None]:
+    """Begin the run, or go on with it, with the models that are still loaded."""
+    resume = None if controls.resume is None else _read_checkpoint(controls.resume)
+    shelf = controls.kept.setdefault("shelf", Shelf())
+    return generate(settings, resume, RunControls(controls.wants_checkpoint, controls.wants_finish, shelf))
+
+
+def _checkpoint(event: Checkpoint) -> EngineCheckpoint:
+    """Return a checkpoint; its tensors are copies on the host, so that they can be written while the run goes on."""
+    tensors = dict(event.tensors)
+    notes = {"limbeck": __version__, "torch": torch.__version__}
+    return EngineCheckpoint(event.step, lambda: safetensors.torch.save(tensors), notes)
+
+
+def _read_checkpoint(path: Path) -> Checkpoint:
+    try:
+        tensors = safetensors.torch.load_file(path)
+        return Checkpoint(int(tensors["step"]), tensors)
+    except (safetensors.SafetensorError, KeyError, ValueError) as error:
+        message = f"cannot read the checkpoint {path.name}: {error}"
+        raise LimbeckError("E_CHECKPOINT_DAMAGED", message, "start over: limbeck retry JOB --from-start") from error
 
 
 def _draw(event: Finished, pictures: Pictures) -> None:

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,21 @@ class EngineWarning:
 
 
 @dataclass(frozen=True)
+class EngineCheckpoint:
+    """Everything needed to go on from ``step``.
+
+    Attributes:
+        step: finished steps.
+        encode: returns a safetensors file's content; called in another thread, while the engine goes on.
+        notes: what else goes into the JSON beside the file, such as library versions.
+    """
+
+    step: int
+    encode: Callable[[], bytes]
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class EngineFinished:
     """The last event: the asset's file in the job's folder, and what ``limbeck generate --json`` prints."""
 
@@ -53,9 +68,36 @@ class EngineFinished:
     summary: dict[str, Any]
 
 
-EngineEvent = EngineProgress | EnginePreview | EngineWarning | EngineFinished
+EngineEvent = EngineProgress | EnginePreview | EngineWarning | EngineCheckpoint | EngineFinished
 
-Engine = Callable[[JobSpec, Path], Generator[EngineEvent, None, None]]
+
+def _never(_step: int, _steps: int) -> bool:
+    return False
+
+
+def _not_yet() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Controls:
+    """What is wanted of a run besides its job.
+
+    Attributes:
+        resume: a file that an EngineCheckpoint of this job made, to go on from.
+        wants_checkpoint: asked after every step, with the steps done and the steps of all; if true, the next event is
+            an EngineCheckpoint.
+        wants_finish: asked after every step; if true, optimisation ends there.
+        kept: the engine's own, from one job of a worker to the next, such as weights.
+    """
+
+    resume: Path | None = None
+    wants_checkpoint: Callable[[int, int], bool] = _never
+    wants_finish: Callable[[], bool] = _not_yet
+    kept: dict[str, Any] = field(default_factory=dict)
+
+
+Engine = Callable[[JobSpec, Path, Controls], Generator[EngineEvent, None, None]]
 """Takes the job, whose blobs hold their data, and an empty folder of its own; cancelling closes the generator.
 
 It raises errors with .code, .message and .remedy, such as limbeck.errors.LimbeckError; any other exception is a bug.

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import TERMINAL_STATES, JobSpec, JobState
@@ -13,15 +13,21 @@ from limbeck_protocol.messages import JobEvent, JobLine, JobSnapshot
 
 ENDS: tuple[JobState, ...] = ("succeeded", "failed", "cancelled")
 NEXT_STATES: dict[JobState, tuple[JobState, ...]] = {
-    "queued": ("starting", "failed", "cancelled"),
-    "starting": ("running", "failed", "cancelled"),
-    "running": ("finalizing", *ENDS),
-    "finalizing": ENDS,
+    "queued": ("starting", "paused", "failed", "cancelled"),
+    "starting": ("running", "pausing", "interrupted", "failed", "cancelled"),
+    "running": ("pausing", "finalizing", "interrupted", *ENDS),
+    "finalizing": ("interrupted", *ENDS),
+    "pausing": ("paused", "running", "finalizing", "interrupted", *ENDS),
+    "paused": ("queued", "cancelled"),
+    "interrupted": ("queued", "failed", "cancelled"),
     "succeeded": (),
     "failed": (),
     "cancelled": (),
 }
+AT_WORK: frozenset[str] = frozenset({"starting", "running", "finalizing", "pausing"})
+"""States in which an attempt has a worker."""
 MAX_WARNINGS = 100
+KEPT_CHECKPOINTS = 2
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,16 @@ class Artifact:
 
 
 @dataclass(frozen=True)
+class SavedCheckpoint:
+    """A file in the job's folder to go on from: all that a run was after ``step`` steps."""
+
+    file: str
+    size: int
+    sha256: str
+    step: int
+
+
+@dataclass(frozen=True)
 class Job:
     """One job, at one moment.
 
@@ -42,8 +58,16 @@ class Job:
         id: ULID, made by the server.
         client, key, spec_hash: who submitted it; a second submission with the same client and key is the same job.
         created_at: Unix seconds.
+        rev: how often it was saved; a change is saved only on top of the revision that it was made from.
         attempt: how often it was given to a worker; what a worker says about another attempt is ignored.
+        worker_losses, interruptions: attempts in a row that a dying worker, or anything at all, cut short before they
+            had left a newer checkpoint.
+        priority, place: among the waiting, higher priority goes first, then the lower place.
+        wish: what a client wants of the job that its worker may not have heard yet: to stop optimising and keep what
+            there is (finish), or to end (cancel).
+        parent: the job that this one was made from by retry or fork.
         stage, step, steps: the latest progress.
+        checkpoints: newest first, at most KEPT_CHECKPOINTS.
         events: all of them, from number 1 on.
     """
 
@@ -54,13 +78,21 @@ class Job:
     spec: JobSpec
     created_at: float
     state: JobState = "queued"
+    rev: int = 0
     attempt: int = 0
+    worker_losses: int = 0
+    interruptions: int = 0
+    priority: int = 0
+    place: float = 0.0
+    wish: Literal["", "finish", "cancel"] = ""
+    parent: str | None = None
     stage: str = ""
     step: int = 0
     steps: int = 0
     error: dict[str, Any] | None = None
     summary: dict[str, Any] | None = None
     asset: Artifact | None = None
+    checkpoints: tuple[SavedCheckpoint, ...] = ()
     events: tuple[JobEvent, ...] = ()
 
     @property
@@ -68,8 +100,18 @@ class Job:
         """Whether nothing can happen to it any more."""
         return self.state in TERMINAL_STATES
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether an attempt at it has a worker."""
+        return self.state in AT_WORK
 
-def in_state(job: Job, state: JobState, **changes: Any) -> Job:
+    @property
+    def turn(self) -> tuple[int, float, str]:
+        """What the queue is sorted by."""
+        return (-self.priority, self.place, self.id)
+
+
+def in_state(job: Job, state: JobState, message: str = "", **changes: Any) -> Job:
     """Return the job in another state, with the event that says so.
 
     Raises:
@@ -77,9 +119,15 @@ def in_state(job: Job, state: JobState, **changes: Any) -> Job:
     """
     if state not in NEXT_STATES[job.state]:
         message = f"expected one of {', '.join(NEXT_STATES[job.state]) or 'no state'} after {job.state}, got {state}"
-        raise ProtocolError("E_BAD_STATE", message, "ask for the job's state with: limbeck status")
+        raise bad_state(message)
     job = replace(job, state=state, **changes)
-    return with_event(job, JobEvent("state", state, job.step, job.steps, error=job.error, summary=job.summary))
+    event = JobEvent("state", state, job.step, job.steps, message=message, error=job.error, summary=job.summary)
+    return with_event(job, event)
+
+
+def bad_state(message: str, remedy: str = "ask for the job's state with: limbeck status") -> ProtocolError:
+    """Return the error of a request that does not fit what the job is doing."""
+    return ProtocolError("E_BAD_STATE", message, remedy)
 
 
 def warned(job: Job, code: str, message: str) -> Job:
@@ -92,6 +140,15 @@ def warned(job: Job, code: str, message: str) -> Job:
 def with_event(job: Job, event: JobEvent) -> Job:
     """Return the job with one more event."""
     return replace(job, events=(*job.events, event))
+
+
+def with_checkpoint(job: Job, checkpoint: SavedCheckpoint) -> Job:
+    """Return the job with one more checkpoint, the newest few of them; one that is further than before is progress."""
+    is_further = not job.checkpoints or checkpoint.step > job.checkpoints[0].step
+    kept = (checkpoint, *(known for known in job.checkpoints if known.file != checkpoint.file))[:KEPT_CHECKPOINTS]
+    if is_further:
+        return replace(job, checkpoints=kept, worker_losses=0, interruptions=0)
+    return replace(job, checkpoints=kept)
 
 
 def snapshot_of(job: Job) -> JobSnapshot:

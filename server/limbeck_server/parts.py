@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from limbeck_server.blobs import BlobStore
 from limbeck_server.board import Board
 from limbeck_server.crew import Crew
+from limbeck_server.intake import Intake
 from limbeck_server.previews import Previews
 from limbeck_server.sessions import Sessions
 from limbeck_server.settings import ServerSettings
@@ -28,10 +29,15 @@ class Parts:
     previews: Previews
     sessions: Sessions
     crew: Crew
+    intake: Intake
 
     @property
     def state(self) -> str:
-        """What the server is doing: starting, idle or busy."""
-        if self.crew.assignment is not None:
+        """What the server is doing: starting, idle, busy, disk_full or draining."""
+        if self.intake.is_draining:
+            return "draining"
+        if self.intake.is_full or self.board.has_unsaved:
+            return "disk_full"
+        if self.crew.is_busy:
             return "busy"
         return "idle" if self.crew.is_ready else "starting"

@@ -10,6 +10,7 @@ from limbeck_protocol.envelope import write_message
 from limbeck_protocol.frames import Header
 from limbeck_protocol.limits import PROGRESS_INTERVAL_S
 from limbeck_server.jobs import Job
+from limbeck_server.older_clients import as_known
 from limbeck_server.parts import Parts
 from limbeck_server.previews import BUDGET_BYTES, StoredPreview
 from limbeck_server.sessions import Session, Watch
@@ -19,7 +20,10 @@ def push_news(parts: Parts, now: float) -> None:
     """Queue the news of all sessions; nothing but events for a client that does not keep up."""
     for session in parts.sessions:
         for job_id, watch in list(session.watches.items()):
-            job = parts.board.get(job_id)
+            if not parts.board.has(job_id):  # forgotten, because history is full
+                del session.watches[job_id]
+                continue
+            job = parts.board.told(job_id)
             push_events(session, watch, job)
             if job.has_ended and watch.told == len(job.events):
                 del session.watches[job_id]
@@ -31,7 +35,7 @@ def push_news(parts: Parts, now: float) -> None:
 def push_events(session: Session, watch: Watch, job: Job) -> None:
     """Queue the events that a client has not been told."""
     for seq, event in enumerate(job.events[watch.told :], watch.told + 1):
-        if not session.post(write_message(event, _header(session, job, seq))):
+        if not session.post(write_message(as_known(event, session.minor), _header(session, job, seq))):
             return
         watch.told = seq
 

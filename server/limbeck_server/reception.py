@@ -18,9 +18,11 @@ from limbeck_protocol.frames import Header, Packet, decode_packet, request_id_of
 from limbeck_protocol.ids import is_token, new_ulid
 from limbeck_protocol.messages import Bye, Failure, Hello, Welcome
 from limbeck_protocol.typed import from_plain
+from limbeck_server.older_clients import as_known
 from limbeck_server.parts import Parts
 from limbeck_server.push import push_news
-from limbeck_server.requests import HANDLERS, REMEMBERED, Reply
+from limbeck_server.replies import Reply
+from limbeck_server.requests import HANDLERS, REMEMBERED
 from limbeck_server.sessions import Session
 from limbeck_server.transport import Sent, receive, send
 
@@ -84,7 +86,7 @@ class Reception:
     def _welcome(self, peer: bytes, packet: Packet, hello: Hello, now: float) -> None:
         if not is_token(hello.client):
             raise ProtocolError("E_SCHEMA", "expected a client id of letters, digits and . _ : -", field="client")
-        session = self._parts.sessions.open(peer, hello.client, now)
+        session = self._parts.sessions.open(peer, hello.client, now, hello.minor)
         log.info("client connected", extra={"client": hello.client, "app": hello.app[:100], "minor": hello.minor})
         welcome = Welcome(
             self._parts.epoch,
@@ -112,7 +114,7 @@ class Reception:
 
     def _post(self, session: Session, packet: Packet, reply: Reply) -> list[bytes]:
         header = Header("", id=new_ulid(), re=packet.header.id, sid=session.id, ts=time.time())
-        frames = write_message(reply.message, header, reply.arrays)
+        frames = write_message(as_known(reply.message, session.minor), header, reply.arrays)
         session.post(frames)
         return frames
 

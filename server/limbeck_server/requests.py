@@ -4,16 +4,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from limbeck.errors import LimbeckError
 from limbeck.recipes import require_known
+from limbeck_protocol import job_messages as j
 from limbeck_protocol import messages as m
 from limbeck_protocol.errors import JobError, ProtocolError
 from limbeck_protocol.frames import Packet
@@ -27,20 +25,13 @@ from limbeck_protocol.limits import (
     STATUS_PROMPT_CHARACTERS,
 )
 from limbeck_protocol.strict_json import load_json_object
+from limbeck_server import job_requests as jobs
 from limbeck_server.files import storage_error
 from limbeck_server.jobs import line_of, snapshot_of
 from limbeck_server.parts import Parts
 from limbeck_server.push import push_events
+from limbeck_server.replies import Reply
 from limbeck_server.sessions import MAX_WATCHES, Session, Watch
-
-
-@dataclass(frozen=True)
-class Reply:
-    """The answer to a request: a message and its buffers."""
-
-    message: object
-    arrays: dict[str, NDArray] = field(default_factory=dict)
-
 
 Handler = Callable[[Parts, Session, Any, Packet], Reply | None]
 
@@ -57,6 +48,7 @@ def end_session(parts: Parts, session: Session, _request: m.Bye, _packet: Packet
 
 def submit_job(parts: Parts, session: Session, request: m.JobSubmit, packet: Packet) -> Reply:
     """Queue a job, or return the one that this key stands for."""
+    parts.intake.require_open()
     if not is_token(request.key):
         raise ProtocolError("E_SCHEMA", "expected a key of 1 to 128 letters, digits and . _ : -", field="key")
     spec = _read_spec(packet)
@@ -64,24 +56,13 @@ def submit_job(parts: Parts, session: Session, request: m.JobSubmit, packet: Pac
     if missing:
         message = f"{len(missing)} files of the job have not been uploaded, the first is {missing[0].sha256[:12]}"
         raise JobError("E_BLOB_MISSING", message, "upload them first, with blob.put", retryable=True)
-    job, is_duplicate = parts.board.submit(session.client, request.key, spec)
+    job, is_duplicate = parts.board.submit(session.client, request.key, spec, priority=request.priority or 0)
     return Reply(m.JobAccepted(job.id, job.state, is_duplicate))
-
-
-def cancel_job(parts: Parts, _session: Session, request: m.JobCancel, _packet: Packet) -> Reply:
-    """Cancel a job: at once if it waits, as soon as the worker can if it runs."""
-    job = parts.board.get(request.job)
-    assignment = parts.crew.assignment
-    if job.state == "queued":
-        job = parts.board.change(job.id, "cancelled")
-    elif assignment is not None and assignment.job == job.id:
-        parts.crew.cancel(time.monotonic())
-    return Reply(snapshot_of(job))
 
 
 def watch_job(parts: Parts, session: Session, request: m.JobWatch, _packet: Packet) -> Reply:
     """Tell a client about a job from now on; events that it has not seen come first."""
-    job = parts.board.get(request.job)
+    job = parts.board.told(request.job)
     if request.job not in session.watches and len(session.watches) >= MAX_WATCHES:
         raise ProtocolError("E_QUOTA", f"expected at most {MAX_WATCHES} watched jobs, got more", "unwatch some")
     told = min(max(request.after, 0), len(job.events))
@@ -93,7 +74,7 @@ def watch_job(parts: Parts, session: Session, request: m.JobWatch, _packet: Pack
 def unwatch_job(parts: Parts, session: Session, request: m.JobUnwatch, _packet: Packet) -> Reply:
     """Stop telling a client about a job."""
     session.watches.pop(request.job, None)
-    return Reply(snapshot_of(parts.board.get(request.job)))
+    return Reply(snapshot_of(parts.board.told(request.job)))
 
 
 def take_preview_back(_parts: Parts, session: Session, request: m.PreviewDone, _packet: Packet) -> None:
@@ -107,15 +88,16 @@ def report_status(parts: Parts, _session: Session, request: m.StatusRequest, _pa
     """List the newest jobs, those before one, or one job."""
     server = m.ServerState(parts.state, parts.epoch, parts.version)
     if request.job is not None:
-        return Reply(m.StatusReply(server, (line_of(parts.board.get(request.job), 1000),)))
-    jobs = [job for job in reversed(parts.board.jobs()) if request.before is None or job.id < request.before]
-    lines = tuple(line_of(job, STATUS_PROMPT_CHARACTERS) for job in jobs[:MAX_STATUS_JOBS])
-    return Reply(m.StatusReply(server, lines, more=len(jobs) > len(lines)))
+        return Reply(m.StatusReply(server, (line_of(parts.board.told(request.job), 1000),)))
+    found = [job for job in reversed(parts.board.jobs()) if request.before is None or job.id < request.before]
+    shown = [parts.board.told(job.id) for job in found[:MAX_STATUS_JOBS]]
+    lines = tuple(line_of(job, STATUS_PROMPT_CHARACTERS) for job in shown)
+    return Reply(m.StatusReply(server, lines, more=len(found) > len(lines)))
 
 
 def open_blob(parts: Parts, _session: Session, request: m.BlobOpen, _packet: Packet) -> Reply:
     """Say how large a job's asset is, and its hash."""
-    job = parts.board.get(request.job)
+    job = parts.board.told(request.job)
     parts.store.asset_path(job)
     if request.artifact != "asset" or job.asset is None:
         raise ProtocolError("E_NOT_FOUND", f"there is no artifact {request.artifact[:64]!r}", "ask for 'asset'")
@@ -147,7 +129,15 @@ HANDLERS: dict[type, Handler] = {
     m.Ping: answer_ping,
     m.Bye: end_session,
     m.JobSubmit: submit_job,
-    m.JobCancel: cancel_job,
+    m.JobCancel: jobs.cancel_job,
+    j.JobPause: jobs.pause_job,
+    j.JobResume: jobs.resume_job,
+    j.JobFinish: jobs.finish_job,
+    j.JobMove: jobs.move_job,
+    j.JobRetry: jobs.retry_job,
+    j.JobFork: jobs.fork_job,
+    j.JobLog: jobs.read_job_log,
+    j.Top: jobs.report_top,
     m.JobWatch: watch_job,
     m.JobUnwatch: unwatch_job,
     m.PreviewDone: take_preview_back,
@@ -158,7 +148,9 @@ HANDLERS: dict[type, Handler] = {
 }
 """All requests but hello, which has no session yet."""
 
-REMEMBERED = (m.JobSubmit, m.JobCancel)
+REMEMBERED = (
+    m.JobSubmit, m.JobCancel, j.JobPause, j.JobResume, j.JobFinish, j.JobMove, j.JobRetry, j.JobFork
+)  # fmt: skip
 """Requests that change something: a repeated one gets the reply that the first one got."""
 
 
@@ -185,7 +177,7 @@ def _read_preview(session: Session, request: m.BlobRead) -> bytes:
 def _read_asset(parts: Parts, request: m.BlobRead) -> bytes:
     if request.blob != "asset":
         raise ProtocolError("E_NOT_FOUND", f"there is no artifact {request.blob[:64]!r}", "ask for 'asset'")
-    path = parts.store.asset_path(parts.board.get(request.job))
+    path = parts.store.asset_path(parts.board.told(request.job))
     try:
         with path.open("rb") as file:
             file.seek(request.offset)

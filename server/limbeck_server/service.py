@@ -23,11 +23,13 @@ from limbeck_protocol.frames import Header, decode_packet
 from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.processes import process_start
 from limbeck_server.blobs import BlobStore
-from limbeck_server.board import Board, server_stopped
-from limbeck_server.crew import Crew, HomeAddress
+from limbeck_server.board import Board
+from limbeck_server.crew import Crew
 from limbeck_server.files import make_folder, make_private_folder, write_atomically
+from limbeck_server.intake import Intake
 from limbeck_server.keys import Gatekeeper, KeyPair, new_key_pair
 from limbeck_server.lock import FolderLock
+from limbeck_server.member import HomeAddress
 from limbeck_server.parts import Parts
 from limbeck_server.previews import Previews
 from limbeck_server.reception import Reception
@@ -35,7 +37,7 @@ from limbeck_server.sessions import Sessions
 from limbeck_server.settings import ServerSettings
 from limbeck_server.store import Store
 from limbeck_server.transport import bind_router, check_address, receive, send
-from limbeck_server.work import assign_next, fail_running, take_loss, take_worker_message
+from limbeck_server.work import assign_next, put_back_running, recover, take_loss, take_worker_message
 from limbeck_server.worker_messages import FROM_WORKER, NAMES
 
 log = logging.getLogger("limbeck.server")
@@ -80,47 +82,71 @@ def _run(parts: Parts, sockets: Sockets, should_stop: Callable[[], bool]) -> Non
     for socket in (sockets.clients, sockets.workers, sockets.gatekeeper.socket):
         poller.register(socket, zmq.POLLIN)
     is_pressed = True
+
+    def turn() -> None:
+        nonlocal is_pressed
+        poller.poll(BUSY_POLL_MS if is_pressed or parts.state != "idle" else IDLE_POLL_MS)
+        sockets.gatekeeper.answer()
+        now = time.monotonic()
+        _hear_workers(parts, sockets.workers, now)
+        reception.answer_all(now)
+        _tend_workers(parts, sockets.workers, now)
+        parts.board.save_again(now)
+        assign_next(parts, now)
+        is_pressed = reception.tell_all(now)
+
     try:
         while not should_stop():
-            poller.poll(BUSY_POLL_MS if is_pressed or parts.state != "idle" else IDLE_POLL_MS)
-            sockets.gatekeeper.answer()
-            _hear_workers(parts, sockets.workers)
-            now = time.monotonic()
-            reception.answer_all(now)
-            _tend_worker(parts, sockets.workers, now)
-            assign_next(parts)
-            is_pressed = reception.tell_all(now)
+            turn()
+        _drain(parts, turn)
     finally:
-        fail_running(parts, server_stopped())
+        put_back_running(parts)
         parts.crew.stop()
         reception.tell_all(time.monotonic())
         reception.say_bye("the server stopped")
+        parts.store.close()
         log.info("server stopped")
 
 
-def _tend_worker(parts: Parts, socket: zmq.Socket[bytes], now: float) -> None:
+def _drain(parts: Parts, turn: Callable[[], None]) -> None:
+    """Take no more jobs, and give those that run the time to write a checkpoint."""
+    parts.intake.is_draining = True
+    log.info("server stops", extra={"jobs": sum(member.assignment is not None for member in parts.crew.members)})
+    for member in parts.crew.members:
+        member.pause()
+    deadline = time.monotonic() + parts.settings.drain_s
+    while parts.crew.is_busy and time.monotonic() < deadline:
+        turn()
+
+
+def _tend_workers(parts: Parts, socket: zmq.Socket[bytes], now: float) -> None:
     if parts.crew.has_died:
-        _hear_workers(parts, socket)  # its last words come before its death
-    loss = parts.crew.tick(now)
-    if loss is not None:
+        _hear_workers(parts, socket, now)  # their last words come before their death
+    stages = {job_id: progress.stage for job_id, progress in parts.board.progress.items()}
+    waiting = 0 if parts.intake.is_draining else len(parts.board.queue())
+    for loss in parts.crew.tick(now, stages, waiting):
         take_loss(parts, loss)
 
 
-def _hear_workers(parts: Parts, socket: zmq.Socket[bytes]) -> None:
+def _hear_workers(parts: Parts, socket: zmq.Socket[bytes], now: float) -> None:
     for _ in range(MAX_WORKER_MESSAGES_A_TURN):
         received = receive(socket)
         if received is None:
             return
         peer, frames = received
+        member = None
         try:
             packet = decode_packet(frames)
             message = read_message(packet, FROM_WORKER)
-            if parts.crew.is_from_worker(peer, packet, message):
-                take_worker_message(parts, packet, message)
+            member = parts.crew.speaker(peer, packet, message, now)
+            if member is not None:
+                take_worker_message(parts, member, packet, message, now)
         except ProtocolError as error:
             log.warning("worker message dropped", extra={"code": error.code, "reason": error.message})
         except Exception:  # a bug in one job must not end the others
             log.exception("worker message failed")
+            if member is not None:
+                member.condemn("was ended because the server failed on what it said")
 
 
 def _make_parts(settings: ServerSettings, sockets: Sockets) -> Parts:
@@ -132,7 +158,10 @@ def _make_parts(settings: ServerSettings, sockets: Sockets) -> Parts:
     blobs = BlobStore(settings.data_folder)
     blobs.sweep([job.spec for job in board.jobs()])
     crew = Crew(settings, sockets.home, post)
-    return Parts(settings, new_ulid(), __version__, store, board, blobs, Previews(), Sessions(), crew)
+    intake = Intake(settings.data_folder, settings.least_free_bytes)
+    parts = Parts(settings, new_ulid(), __version__, store, board, blobs, Previews(), Sessions(), crew, intake)
+    recover(parts)
+    return parts
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
+from limbeck_protocol import MINOR
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.limits import LIVENESS_S, MIB, SESSION_TIMEOUT_S
@@ -40,12 +41,13 @@ class Watch:
 
 @dataclass
 class Session:
-    """One connected client; ``peer`` is the routing id that the server's socket gave it."""
+    """One connected client; ``peer`` is the routing id that the server's socket gave it, ``minor`` what it speaks."""
 
     peer: bytes
     id: str
     client: str
     heard_at: float
+    minor: int = MINOR
     watches: dict[str, Watch] = field(default_factory=dict)
     outbox: deque[list[bytes]] = field(default_factory=deque)
     outbox_bytes: int = 0
@@ -75,7 +77,7 @@ class Sessions:
         """Iterate over the sessions as they are now."""
         return iter(list(self._sessions.values()))
 
-    def open(self, peer: bytes, client: str, now: float) -> Session:
+    def open(self, peer: bytes, client: str, now: float, minor: int = MINOR) -> Session:
         """Begin a session.
 
         Raises:
@@ -86,7 +88,7 @@ class Sessions:
         if peer not in self._sessions and len(self._sessions) >= MAX_SESSIONS:
             message = f"{MAX_SESSIONS} clients are connected already"
             raise ProtocolError("E_QUOTA", message, "close one", retryable=True, retry_after_ms=10_000)
-        session = self._sessions[peer] = Session(peer, new_ulid(), client, now)
+        session = self._sessions[peer] = Session(peer, new_ulid(), client, now, minor)
         return session
 
     def get(self, peer: bytes) -> Session:

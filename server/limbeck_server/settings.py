@@ -13,6 +13,7 @@ import platformdirs
 import zmq
 
 from limbeck_protocol.connection import runtime_folder
+from limbeck_protocol.limits import MIB
 
 CORE_ENGINE = "limbeck_server.core_engine:core_engine"
 MAX_IPC_PATH_BYTES = 100
@@ -33,6 +34,15 @@ class ServerSettings:
         cancel_grace_s: how long a worker may take to reach a point where it can stop; then it is terminated,
             and killed after another ``terminate_grace_s``.
         restart_delays_s: waits before a worker is started again after its first, second, ... end in a row.
+        workers: how many worker processes, one a device; None is one for each NVIDIA GPU, or one.
+        checkpoint_s: how often a job that runs is checkpointed.
+        idle_s: a worker without work for so long ends, which gives its memory back; it is started again on demand.
+        silence_s: a worker process that shows no sign of life for so long is killed.
+        stuck_step_s, stuck_stage_s: the same for one whose engine says nothing, while it counts steps (or ten times the
+            usual interval, if that is longer) and in stages without a count.
+        drain_s: how long a server that stops waits for checkpoints.
+        least_free_bytes: with less room than that on the disk no job is started.
+        max_history, max_artifact_bytes: of jobs that have ended, and of their files; the oldest go first.
     """
 
     data_folder: Path
@@ -44,6 +54,16 @@ class ServerSettings:
     cancel_grace_s: float = 10.0
     terminate_grace_s: float = 5.0
     restart_delays_s: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+    workers: int | None = None
+    checkpoint_s: float = 60.0
+    idle_s: float = 300.0
+    silence_s: float = 60.0
+    stuck_step_s: float = 300.0
+    stuck_stage_s: float = 1800.0
+    drain_s: float = 30.0
+    least_free_bytes: int = 64 * MIB
+    max_history: int = 1000
+    max_artifact_bytes: int = 50_000 * MIB
 
     @property
     def client_address(self) -> str:

@@ -1,36 +1,48 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Jobs on disk: a folder for each, named by its id, with job.json, summary.json and the asset."""
+"""Jobs that outlive the server: rows in SQLite, and a folder for each with the files that the rows name.
+
+A file is whole and in place before the row that names it is committed, and a row is gone before its files are. So a
+crash leaves at most files that no row names; the next start removes those.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 from pathlib import Path
 
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.ids import is_ulid
-from limbeck_protocol.limits import MIB
-from limbeck_protocol.strict_json import dump_json, load_json_object
-from limbeck_protocol.typed import from_plain, to_plain
-from limbeck_server.files import make_folder, storage_error, sync_folder, write_atomically
-from limbeck_server.jobs import Artifact, Job
+from limbeck_server.database import FILE_NAME, open_database, storing, transaction
+from limbeck_server.files import make_folder, storage_error, sync_folder
+from limbeck_server.job_log import LOG
+from limbeck_server.jobs import Artifact, Job, SavedCheckpoint
+from limbeck_server.legacy import read_job_files
+from limbeck_server.rows import insert_job, load_jobs, require_readable, update_job
 
 log = logging.getLogger("limbeck.server")
-MAX_JOB_FILE_BYTES = 4 * MIB
-MAX_JOB_FILE_DEPTH = 40
+SUMMARY = "summary.json"
 
 
 class Store:
-    """The jobs' folders under one root."""
+    """The database and the jobs' folders under one root."""
 
     def __init__(self, data_folder: Path) -> None:
-        """Make the root if need be.
+        """Open the database and make the folders if need be.
 
         Raises:
-            ProtocolError: E_DISK_FULL or E_FILE.
+            ProtocolError: E_STORE_DAMAGED, E_STORE_NEWER, E_DISK_FULL or E_FILE.
         """
         self.jobs_folder = make_folder(data_folder / "jobs", mode=0o700)
+        self._path = data_folder / FILE_NAME
+        self._database = open_database(data_folder)
+        self._adopt_job_files()
+
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
 
     def folder(self, job_id: str) -> Path:
         """Return a job's folder; only a well-formed id ever becomes part of a path.
@@ -46,19 +58,40 @@ class Store:
         """Return the folder that the current attempt's engine writes to."""
         return self.folder(job.id) / f"attempt-{job.attempt}"
 
-    def save(self, job: Job) -> None:
-        """Write job.json.
+    def save(self, before: Job | None, after: Job) -> None:
+        """Commit a new job, or what has become of one that was saved as ``before``, with its new events.
 
         Raises:
-            ProtocolError: E_DISK_FULL or E_FILE; what was there before is still there.
+            ProtocolError: E_DISK_FULL, E_FILE or E_BAD_STATE; then nothing of it is saved.
         """
-        folder = make_folder(self.folder(job.id))
-        write_atomically(folder / "job.json", dump_json(to_plain(job)))
+        with storing(self._path), transaction(self._database):
+            if before is None:
+                insert_job(self._database, after)
+            else:
+                update_job(self._database, before, after)
 
     def load_all(self) -> list[Job]:
-        """Return every job that can be read, oldest first; leftovers of dead attempts are removed."""
-        found = [self._load(folder) for folder in sorted(self.jobs_folder.iterdir()) if is_ulid(folder.name)]
-        return [job for job in found if job is not None]
+        """Return every job, oldest first.
+
+        Raises:
+            ProtocolError: E_STORE_DAMAGED.
+        """
+        with storing(self._path):
+            return require_readable(load_jobs(self._database))
+
+    def sweep(self, jobs: list[Job]) -> None:
+        """Remove files that no row names: leftovers of dead attempts, and jobs that were being forgotten.
+
+        A folder whose job is unknown for another reason (the database was moved away) is left alone.
+        """
+        for (job_id,) in self._database.execute("SELECT job FROM pruned").fetchall():
+            self._remove_pruned(job_id)
+        for job in jobs:
+            self.tidy(job)
+        known = {job.id for job in jobs}
+        strange = [path.name for path in self.jobs_folder.iterdir() if path.name not in known]
+        if strange:
+            log.warning("job folders without a job", extra={"count": len(strange), "first": strange[0]})
 
     def adopt_asset(self, job: Job, name: str, size: int, sha256: str) -> Artifact:
         """Move the file that an attempt made into the job's folder and return it as an artifact.
@@ -66,20 +99,42 @@ class Store:
         Raises:
             ProtocolError: E_WORKER_CRASH if it is not what the worker said; E_DISK_FULL or E_FILE.
         """
-        made = self.attempt_folder(job) / name
-        suffix = made.suffix.lower()
-        if Path(name).name != name or not made.is_file() or made.stat().st_size != size:
-            raise ProtocolError(
-                "E_WORKER_CRASH", f"expected the asset {name!r} of {size} bytes, got none", "submit again"
-            )
+        suffix = Path(name).suffix.lower()
         artifact = Artifact(f"asset{suffix}", size, sha256, suffix)
-        target = self.folder(job.id) / artifact.file
+        self._adopt(job, name, size, artifact.file)
+        return artifact
+
+    def adopt_checkpoint(self, job: Job, name: str, step: int, size: int, sha256: str) -> SavedCheckpoint:
+        """Move a checkpoint and the JSON beside it into the job's folder.
+
+        Raises:
+            ProtocolError: as ``adopt_asset`` does.
+        """
+        checkpoint = SavedCheckpoint(f"checkpoint-{job.attempt}-{step}.safetensors", size, sha256, step)
+        beside = Path(name).with_suffix(".json").name
+        if (self.attempt_folder(job) / beside).is_file():
+            self._adopt(job, beside, None, Path(checkpoint.file).with_suffix(".json").name)
+        self._adopt(job, name, size, checkpoint.file)
+        return checkpoint
+
+    def copy_checkpoint(self, job: Job, checkpoint: SavedCheckpoint, other: str) -> None:
+        """Give another job, which has no row yet, a checkpoint of this one.
+
+        Raises:
+            ProtocolError: E_DISK_FULL or E_FILE.
+        """
+        target = make_folder(self.folder(other)) / checkpoint.file
+        source = self.folder(job.id) / checkpoint.file
         try:
-            made.replace(target)
+            try:
+                os.link(source, target)  # neither is ever written to again
+            except OSError:
+                shutil.copyfile(source, target)
+                with target.open("rb") as file:
+                    os.fsync(file.fileno())
             sync_folder(target.parent)
         except OSError as error:
             raise storage_error(error, target) from error
-        return artifact
 
     def asset_path(self, job: Job) -> Path:
         """Return the path of a job's asset.
@@ -93,27 +148,54 @@ class Store:
         return self.folder(job.id) / job.asset.file
 
     def tidy(self, job: Job) -> None:
-        """Remove what an attempt left; of a job without an asset keep job.json alone."""
-        shutil.rmtree(self.attempt_folder(job), ignore_errors=True)
-        if job.asset is None:
-            for path in self.folder(job.id).iterdir():
-                if path.name != "job.json":
-                    path.unlink(missing_ok=True)
+        """Remove what no row of the job names; the current attempt's folder only stays while it is at work."""
+        named = {LOG, *(c.file for c in job.checkpoints), *(_json_of(c) for c in job.checkpoints)}
+        named |= {job.asset.file, SUMMARY} if job.asset else set()
+        named |= {self.attempt_folder(job).name} if job.is_at_work else set()
+        for path in _children(self.folder(job.id)):
+            if path.name not in named:
+                _remove(path)
 
     def forget(self, job: Job) -> None:
-        """Remove a job's folder."""
-        shutil.rmtree(self.folder(job.id), ignore_errors=True)
+        """Remove a job that has ended: its rows, then its folder.
 
-    def _load(self, folder: Path) -> Job | None:
+        Raises:
+            ProtocolError: E_DISK_FULL or E_FILE; then the job is still there.
+        """
+        with storing(self._path), transaction(self._database):
+            self._database.execute("INSERT OR IGNORE INTO pruned (job) VALUES (?)", (job.id,))
+            self._database.execute("DELETE FROM jobs WHERE id = ?", (job.id,))
+        self._remove_pruned(job.id)
+
+    def discard(self, job_id: str) -> None:
+        """Remove the folder of a job that never got a row."""
+        _remove(self.folder(job_id))
+
+    def _remove_pruned(self, job_id: str) -> None:
+        _remove(self.folder(job_id))
+        with storing(self._path):
+            self._database.execute("DELETE FROM pruned WHERE job = ?", (job_id,))
+
+    def _adopt(self, job: Job, name: str, size: int | None, new_name: str) -> None:
+        made, target = self.attempt_folder(job) / name, self.folder(job.id) / new_name
+        is_there = Path(name).name == name and made.is_file()
+        if not is_there or size not in (None, made.stat().st_size):
+            what = f"expected the file {name!r} of {size} bytes from the worker, got none"
+            raise ProtocolError("E_WORKER_CRASH", what, f"try again: limbeck retry {job.id}")
         try:
-            encoded = (folder / "job.json").read_bytes()
-            job: Job = from_plain(Job, load_json_object(encoded, MAX_JOB_FILE_BYTES, MAX_JOB_FILE_DEPTH))
-        except (OSError, ProtocolError) as error:
-            log.warning("job folder skipped", extra={"job": folder.name, "reason": str(error)})
-            return None
-        for leftover in folder.glob("attempt-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        return job if job.id == folder.name else None
+            made.replace(target)
+            sync_folder(target.parent)
+        except OSError as error:
+            raise storage_error(error, target) from error
+
+    def _adopt_job_files(self) -> None:
+        """Take over the jobs of servers before there was a database, each from its folder's job.json."""
+        known = {row[0] for row in self._database.execute("SELECT id FROM jobs")}
+        for path, job in read_job_files(self.jobs_folder):
+            if job.id not in known:
+                self.save(None, job)
+                log.info("job adopted", extra={"job": job.id, "state": job.state})
+            path.unlink(missing_ok=True)
 
 
 def not_found(job_id: str) -> ProtocolError:
@@ -121,3 +203,24 @@ def not_found(job_id: str) -> ProtocolError:
     return ProtocolError(
         "E_NOT_FOUND", f"there is no job {job_id[:64]!r}", "see all jobs with: limbeck status", field="job"
     )
+
+
+def _json_of(checkpoint: SavedCheckpoint) -> str:
+    return Path(checkpoint.file).with_suffix(".json").name
+
+
+def _children(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:  # it was never made, or cannot be read: there is nothing to remove
+        return []
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("file not removed", extra={"file": str(path), "reason": str(error)})

@@ -1,11 +1,13 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Between jobs and the worker: who gets a job next, and what the worker's messages mean for it."""
+"""Between jobs and workers: who gets a job next, and what the workers' messages mean for it."""
 
 from __future__ import annotations
 
 import logging
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,122 +18,257 @@ from limbeck_protocol.job import job_to_json
 from limbeck_protocol.limits import MAX_SUMMARY_BYTES
 from limbeck_protocol.messages import Progress
 from limbeck_protocol.strict_json import dump_json
-from limbeck_server.crew import Assignment, Loss
 from limbeck_server.files import make_folder, write_atomically
-from limbeck_server.jobs import Job
+from limbeck_server.job_log import add_lines
+from limbeck_server.jobs import Job, in_state, with_checkpoint
+from limbeck_server.lifecycle import interrupted, put_back
+from limbeck_server.member import Assignment, Loss, Member
 from limbeck_server.parts import Parts
-from limbeck_server.worker_messages import Advanced, Failed, Finished, Meshed, RunJob, Started, Stopped, Warned
+from limbeck_server.retention import prune
+from limbeck_server.store import SUMMARY
+from limbeck_server.worker_messages import (
+    Advanced,
+    Checkpointed,
+    Failed,
+    Finished,
+    Logged,
+    Meshed,
+    Paused,
+    PauseFailed,
+    ResumeFile,
+    RunJob,
+    Started,
+    Stopped,
+    Warned,
+)
 
 log = logging.getLogger("limbeck.server")
 FINAL_STAGES = ("extracting", "exporting")
+RETRIED = ("E_DISK_FULL",)
+"""Failures that another attempt may not meet."""
 
 
-def assign_next(parts: Parts) -> None:
-    """Give the job that has waited longest to the worker, if it is free."""
-    job = parts.board.next_queued() if parts.crew.can_take_job else None
-    if job is None:
-        return
-    job = parts.board.change(job.id, "starting", attempt=job.attempt + 1)
-    folder = parts.store.attempt_folder(job)
-    try:
-        make_folder(folder)
-    except ProtocolError as error:
-        parts.board.change(job.id, "failed", error=error.to_dict())
-        return
+@dataclass(frozen=True)
+class Report:
+    """A message of a worker about the attempt that it has."""
+
+    member: Member
+    job: Job
+    message: Any
+    packet: Packet
+    now: float
+
+
+def recover(parts: Parts) -> None:
+    """Put back the jobs that an earlier server was running when it ended, and remove what is of no use any more."""
+    for job in parts.board.jobs():
+        if job.is_at_work:
+            error = server_stopped("the server ended without a chance to save the job's state")
+            parts.board.happen(job.id, lambda job, error=error: interrupted(job, error, is_workers_loss=False))
+    parts.store.sweep(parts.board.jobs())
+    prune(parts.board, parts.settings)
+
+
+def assign_next(parts: Parts, now: float) -> None:
+    """Give the jobs whose turn it is to the workers that are free, while everything can be saved."""
+    while (job := parts.board.next_queued()) is not None and (member := parts.crew.free()) is not None:
+        if parts.board.has_unsaved or not parts.intake.is_open(now):
+            return
+        try:
+            _assign(parts, job, member)
+        except ProtocolError as error:
+            log.warning("job not started", extra={"job": job.id, "code": error.code, "reason": error.message})
+            parts.intake.hold(now)
+            return
+
+
+def _assign(parts: Parts, job: Job, member: Member) -> None:
+    attempt = job.attempt + 1
+    folder = parts.store.folder(job.id) / f"attempt-{attempt}"
+    shutil.rmtree(folder, ignore_errors=True)
+    make_folder(folder)
+    job = parts.board.move(job.id, "starting", attempt=attempt)
+    home = parts.store.folder(job.id)
+    resume = tuple(ResumeFile(str(home / c.file), c.sha256, c.step) for c in job.checkpoints)
     spec = np.frombuffer(job_to_json(job.spec), np.uint8)
-    parts.crew.run(Assignment(job.id, job.attempt), RunJob(str(folder), str(parts.blobs.folder)), spec)
+    checkpoint_s, is_finishing = parts.settings.checkpoint_s, job.wish == "finish"
+    order = RunJob(str(folder), str(parts.blobs.folder), resume, checkpoint_s, is_finishing)
+    member.run(Assignment(job.id, job.attempt), order, spec)
 
 
-def take_worker_message(parts: Parts, packet: Packet, message: Any) -> None:
+def take_worker_message(parts: Parts, member: Member, packet: Packet, message: Any, now: float) -> None:
     """Act on a message about the attempt that the worker is busy with."""
     job = parts.board.get(packet.header.job or "")
     action = ACTIONS.get(type(message))
-    if action is not None and not job.has_ended:
-        action(parts, job, message, packet)
+    if action is not None and job.is_at_work:
+        action(parts, Report(member, job, message, packet, now))
 
 
 def take_loss(parts: Parts, loss: Loss) -> None:
-    """Fail the job whose worker ended, or cancel it if that is what it was told."""
+    """Put the job whose worker ended back in the queue, or end it if that is what it was told."""
     job = parts.board.get(loss.assignment.job)
-    if loss.was_cancelled:
-        _end(parts, job, "cancelled")
+    if not job.is_at_work:
         return
-    how = f"signal {-loss.exit_code}" if loss.exit_code < 0 else f"status {loss.exit_code}"
-    memory = "; the system may have run out of memory" if loss.exit_code == -9 else ""
-    message = f"the worker process ended ({how}) while it ran the job{memory}"
-    remedy = f"submit it again; if that happens again, report it with {parts.crew.log_file}"
-    _fail(parts, job, ProtocolError("E_WORKER_LOST", message, remedy, retryable=True))
+    if loss.was_cancelled:
+        _end(parts, job.id, "cancelled")
+        return
+    message = f"the worker process {loss.reason} while it ran the job"
+    remedy = f"try again: limbeck retry {job.id}; if that fails too, report it with the worker's log"
+    _interrupt(parts, job.id, ProtocolError("E_WORKER_LOST", message, remedy, retryable=True))
 
 
-def fail_running(parts: Parts, error: ProtocolError) -> None:
-    """Fail the job that the worker is busy with."""
-    if parts.crew.assignment is not None:
-        _fail(parts, parts.board.get(parts.crew.assignment.job), error)
+def put_back_running(parts: Parts) -> None:
+    """Put the jobs that still run back in the queue, because the server stops."""
+    for member in parts.crew.members:
+        if member.assignment is not None and parts.board.get(member.assignment.job).is_at_work:
+            error = server_stopped("the server stopped while the job ran")
+            parts.board.happen(member.assignment.job, lambda job, error=error: put_back(job, error))
+            member.assignment = None
 
 
-def _start(parts: Parts, job: Job, _message: Started, _packet: Packet) -> None:
-    parts.board.change(job.id, "running")
+def server_stopped(message: str) -> ProtocolError:
+    """Return why an attempt was cut short that ran when its server stopped."""
+    return ProtocolError("E_SERVER_STOPPED", message, "nothing: the job goes on with the server", retryable=True)
 
 
-def _advance(parts: Parts, job: Job, message: Advanced, _packet: Packet) -> None:
+def _start(parts: Parts, report: Report) -> None:
+    step = report.message.step
+    message = f"goes on from step {step}" if step else ""
+    if report.job.state == "starting":
+        parts.board.change(report.job.id, "running", message, step=step)
+
+
+def _advance(parts: Parts, report: Report) -> None:
+    message, job = report.message, report.job
+    before = parts.board.progress.get(job.id)
     parts.board.advance(job.id, Progress(message.stage, message.step, message.steps, message.message))
-    if message.stage in FINAL_STAGES and job.state == "running":
+    if before is None or before.stage != message.stage:
+        add_lines(parts.store.folder(job.id), [f"info stage {message.stage}"])
+    if message.stage in FINAL_STAGES and job.state in ("running", "pausing"):
         parts.board.change(job.id, "finalizing")
 
 
-def _warn(parts: Parts, job: Job, message: Warned, _packet: Packet) -> None:
-    parts.board.warn(job.id, message.code, message.message)
+def _warn(parts: Parts, report: Report) -> None:
+    parts.board.warn(report.job.id, report.message.code, report.message.message)
 
 
-def _take_mesh(parts: Parts, job: Job, message: Meshed, packet: Packet) -> None:
-    blob = b"".join(array.tobytes() for array in packet.arrays.values())
-    parts.previews.put(job.id, message.step, message.vertices, message.faces, blob)
-    parts.crew.credit()
+def _log(parts: Parts, report: Report) -> None:
+    dropped = [f"warning {report.message.dropped} lines dropped"] if report.message.dropped else []
+    add_lines(parts.store.folder(report.job.id), [*report.message.lines, *dropped])
 
 
-def _finish(parts: Parts, job: Job, message: Finished, _packet: Packet) -> None:
+def _take_mesh(parts: Parts, report: Report) -> None:
+    blob = b"".join(array.tobytes() for array in report.packet.arrays.values())
+    message = report.message
+    parts.previews.put(report.job.id, message.step, message.vertices, message.faces, blob)
+    report.member.credit()
+
+
+def _keep_checkpoint(parts: Parts, report: Report) -> None:
+    message, job = report.message, report.job
+    checkpoint = parts.store.adopt_checkpoint(job, message.file, message.step, message.size, message.sha256)
+    job = parts.board.happen(job.id, lambda job: with_checkpoint(job, checkpoint))
+    if parts.board.is_saved(job.id):  # until then the rows name the older ones
+        parts.store.tidy(job)
+
+
+def _pause(parts: Parts, report: Report) -> None:
+    report.member.release(report.now)
+    job = report.job
+    if job.wish == "cancel":
+        _end(parts, job.id, "cancelled")
+        return
+    if job.state != "pausing":  # it is the server that stops
+        error = server_stopped("the server stopped while the job ran")
+        parts.board.happen(job.id, lambda job: put_back(job, error))
+        return
+    step = job.checkpoints[0].step if job.checkpoints else 0
+    parts.board.change(job.id, "paused", step=step)
+    _clean(parts, job.id)
+    if parts.board.next_queued() is None:
+        report.member.rest()
+
+
+def _go_on(parts: Parts, report: Report) -> None:
+    parts.board.warn(report.job.id, report.message.code, f"not paused: {report.message.message}")
+    if report.job.state == "pausing":
+        parts.board.change(report.job.id, "running", "it could not be paused")
+
+
+def _finish(parts: Parts, report: Report) -> None:
+    job, message = report.job, report.message
     try:
         if len(dump_json(message.summary)) > MAX_SUMMARY_BYTES:
             raise ProtocolError("E_TOO_LARGE", f"expected a summary of at most {MAX_SUMMARY_BYTES} bytes, got more")
         asset = parts.store.adopt_asset(job, message.file, message.size, message.sha256)
         folder = parts.store.folder(job.id)
         summary = message.summary | {"file": str(folder / asset.file)}
-        write_atomically(folder / "summary.json", dump_json(summary))
+        write_atomically(folder / SUMMARY, dump_json(summary))
     except ProtocolError as error:
-        parts.crew.release()
-        _fail(parts, job, error)
+        report.member.release(report.now)
+        _fail(parts, job.id, error)
         return
-    parts.crew.release(has_succeeded=True)
-    if job.state == "running":
-        parts.board.change(job.id, "finalizing")
-    _end(parts, job, "succeeded", step=job.steps, summary=summary, asset=asset)
+    report.member.release(report.now, has_succeeded=True)
+
+    def succeeded(job: Job) -> Job:
+        job = job if job.state == "finalizing" else in_state(job, "finalizing")
+        return in_state(job, "succeeded", step=job.steps, summary=summary, asset=asset, error=None)
+
+    parts.board.happen(job.id, succeeded)
+    _clean(parts, job.id)
 
 
-def _take_failure(parts: Parts, job: Job, message: Failed, _packet: Packet) -> None:
-    parts.crew.release(is_leaving=message.is_leaving)
-    _fail(parts, job, ProtocolError(message.code, message.message, message.remedy, trace_id=message.trace_id))
+def _take_failure(parts: Parts, report: Report) -> None:
+    message = report.message
+    report.member.release(report.now, is_leaving=message.is_leaving)
+    error = ProtocolError(message.code, message.message, message.remedy, trace_id=message.trace_id)
+    _fail(parts, report.job.id, error)
 
 
-def _stop(parts: Parts, job: Job, _message: Stopped, _packet: Packet) -> None:
-    parts.crew.release()
-    _end(parts, job, "cancelled")
+def _stop(parts: Parts, report: Report) -> None:
+    report.member.release(report.now)
+    _end(parts, report.job.id, "cancelled")
 
 
-ACTIONS: dict[type, Callable[[Parts, Job, Any, Packet], None]] = {
+ACTIONS: dict[type, Callable[[Parts, Report], None]] = {
     Started: _start,
     Advanced: _advance,
     Warned: _warn,
+    Logged: _log,
     Meshed: _take_mesh,
+    Checkpointed: _keep_checkpoint,
+    Paused: _pause,
+    PauseFailed: _go_on,
     Finished: _finish,
     Failed: _take_failure,
     Stopped: _stop,
 }
 
 
-def _fail(parts: Parts, job: Job, error: ProtocolError) -> None:
-    _end(parts, job, "failed", error=error.to_dict())
+def _fail(parts: Parts, job_id: str, error: ProtocolError) -> None:
+    if parts.board.get(job_id).wish == "cancel":
+        _end(parts, job_id, "cancelled")
+    elif error.code in RETRIED:
+        _interrupt(parts, job_id, error)
+    else:
+        _end(parts, job_id, "failed", error=error.to_dict())
 
 
-def _end(parts: Parts, job: Job, state: Any, **changes: Any) -> None:
-    parts.store.tidy(parts.board.change(job.id, state, **changes))
-    parts.previews.drop(job.id)
+def _interrupt(parts: Parts, job_id: str, error: ProtocolError) -> None:
+    parts.board.happen(job_id, lambda job: interrupted(job, error, is_workers_loss=True))
+    _clean(parts, job_id)
+
+
+def _end(parts: Parts, job_id: str, state: Any, **changes: Any) -> None:
+    parts.board.change(job_id, state, **changes)
+    _clean(parts, job_id)
+
+
+def _clean(parts: Parts, job_id: str) -> None:
+    """Drop what an attempt left; previews of a job that only waits stay until the next attempt has some."""
+    job = parts.board.get(job_id)
+    if parts.board.is_saved(job_id):
+        parts.store.tidy(job)
+    if job.has_ended:
+        parts.previews.drop(job_id)
+        prune(parts.board, parts.settings)

@@ -8,6 +8,7 @@ import logging
 import os
 import queue
 import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,21 +31,37 @@ from limbeck_protocol.mesh_codec import MeshData, pack_mesh
 from limbeck_protocol.strict_json import load_json_object
 from limbeck_server.engine import EnginePreview
 from limbeck_server.executors.local import WorkerOrders
+from limbeck_server.pulse import Pulse
 from limbeck_server.transport import receive_parts
 from limbeck_server.worker_messages import (
     NAMES,
     TO_WORKER,
     Advanced,
     CancelJob,
+    Failed,
+    Finished,
+    FinishJob,
+    Logged,
     MeshCredit,
     Meshed,
+    Paused,
+    PauseJob,
+    ResumeFile,
     RunJob,
+    Started,
+    Stopped,
     Warned,
     WorkerHello,
 )
 
 log = logging.getLogger("limbeck.worker")
 POLL_MS = 20
+BEAT_S = 1.0
+MAX_LINES = 100
+"""Lines of a job's log between two beats; the rest are counted."""
+Attempt = tuple[str, int]
+OUTDATING = (Started, Finished, Failed, Stopped, Paused)
+"""After these nobody wants the mesh from before."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +73,13 @@ class Order:
     spec: JobSpec
     folder: Path
     blobs: Path
+    resume: tuple[ResumeFile, ...] = ()
+    checkpoint_s: float = 60.0
+
+    @property
+    def key(self) -> Attempt:
+        """What tells this attempt from all others."""
+        return (self.job, self.attempt)
 
 
 @dataclass
@@ -66,17 +90,35 @@ class Mailbox:
     letters: list[list[bytes]] = field(default_factory=list)
     progress: list[bytes] | None = None
     preview: list[bytes] | None = None
+    lines: list[str] = field(default_factory=list)
+    dropped: int = 0
+    logging: Order | None = None
+
+
+@dataclass
+class Wishes:
+    """Which attempt the server wants to end, and how."""
+
+    cancel: Attempt | None = None
+    pause: Attempt | None = None
+    finish: Attempt | None = None
 
 
 class WorkerLink:
-    """Sends what the engine says, keeping only its latest progress and mesh, and hears what the server wants."""
+    """Sends what the engine says, keeping only its latest progress and mesh, and hears what the server wants.
+
+    Attributes:
+        pulse: what the signs of life are made of.
+    """
 
     def __init__(self, orders: WorkerOrders) -> None:
         """Dial home and say hello."""
         self._orders = orders
         self._mailbox = Mailbox()
         self._received: queue.SimpleQueue[Order] = queue.SimpleQueue()
-        self._cancelled: tuple[str, int] | None = None
+        self._wishes = Wishes()
+        self._beat_at = 0.0
+        self.pulse = Pulse()
         self._has_credit = False
         self._has_refused_preview = False
         self._is_closing = threading.Event()
@@ -90,13 +132,35 @@ class WorkerLink:
 
     def is_cancelled(self, order: Order) -> bool:
         """Say whether the server wants this attempt to stop."""
-        return self._cancelled == (order.job, order.attempt)
+        return self._wishes.cancel == order.key
+
+    def is_pausing(self, order: Order) -> bool:
+        """Say whether the server wants this attempt to write a checkpoint and stop."""
+        return self._wishes.pause == order.key
+
+    def is_finishing(self, order: Order) -> bool:
+        """Say whether the server wants this attempt to make its asset of what there is."""
+        return self._wishes.finish == order.key
+
+    def take_back_pause(self, order: Order) -> None:
+        """Go on, because the attempt cannot be paused now."""
+        if self.is_pausing(order):
+            self._wishes.pause = None
+
+    def log(self, order: Order, line: str) -> None:
+        """Add a line to the job's log."""
+        with self._mailbox.lock:
+            self._mailbox.logging = order
+            if len(self._mailbox.lines) < MAX_LINES:
+                self._mailbox.lines.append(line[:1000])
+            else:
+                self._mailbox.dropped += 1
 
     def send(self, message: object, order: Order | None = None) -> None:
         """Send a message after everything that was sent before."""
         with self._mailbox.lock:
-            self._mailbox.letters += [*self._take_progress(), _frames(message, order)]
-            if order is not None and not isinstance(message, Warned):
+            self._mailbox.letters += [*self._take_progress(), *self._take_lines(), _frames(message, order)]
+            if isinstance(message, OUTDATING):
                 self._mailbox.preview = None
 
     def advance(self, order: Order, message: Advanced) -> None:
@@ -130,6 +194,14 @@ class WorkerLink:
         waiting, self._mailbox.progress = self._mailbox.progress, None
         return [] if waiting is None else [waiting]
 
+    def _take_lines(self) -> list[list[bytes]]:
+        box = self._mailbox
+        if not box.lines or box.logging is None:
+            return []
+        frames = _frames(Logged(tuple(box.lines), box.dropped), box.logging)
+        box.lines, box.dropped = [], 0
+        return [frames]
+
     def _run(self) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         socket = self._dial(context)
@@ -138,7 +210,7 @@ class WorkerLink:
             socket.poll(POLL_MS)
             while frames := receive_parts(socket):
                 self._hear(frames)
-            for frames in self._due():
+            for frames in [*self._due(), *self._beat(time.monotonic())]:
                 socket.send_multipart(frames)
             if is_closing:
                 context.destroy(linger=2000)
@@ -164,15 +236,27 @@ class WorkerLink:
                 self._mailbox.preview, self._has_credit = None, False
             return due
 
+    def _beat(self, now: float) -> list[list[bytes]]:
+        if now - self._beat_at < BEAT_S:
+            return []
+        self._beat_at = now
+        with self._mailbox.lock:
+            return [*self._take_lines(), _frames(self.pulse.beat(), None)]
+
     def _hear(self, frames: list[bytes]) -> None:
         try:
             packet = decode_packet(frames)
             message = read_message(packet, TO_WORKER)
             if isinstance(message, RunJob):
+                self._wishes = Wishes(finish=_attempt(packet) if message.finish else None)
                 self._received.put(_order(packet, message))
                 self._has_credit, self._has_refused_preview = True, False
             elif isinstance(message, CancelJob):
-                self._cancelled = (packet.header.job or "", packet.header.att or 0)
+                self._wishes.cancel = _attempt(packet)
+            elif isinstance(message, PauseJob):
+                self._wishes.pause = _attempt(packet)
+            elif isinstance(message, FinishJob):
+                self._wishes.finish = _attempt(packet)
             elif isinstance(message, MeshCredit):
                 self._has_credit = True
         except ProtocolError as error:
@@ -181,7 +265,12 @@ class WorkerLink:
 
 def _order(packet: Packet, message: RunJob) -> Order:
     spec = job_from_dict(load_json_object(packet.arrays["spec"].tobytes(), MAX_SPEC_BYTES, MAX_SPEC_DEPTH))
-    return Order(packet.header.job or "", packet.header.att or 0, spec, Path(message.folder), Path(message.blobs))
+    folders = Path(message.folder), Path(message.blobs)
+    return Order(*_attempt(packet), spec, *folders, message.resume, message.checkpoint_s)
+
+
+def _attempt(packet: Packet) -> Attempt:
+    return (packet.header.job or "", packet.header.att or 0)
 
 
 def _frames(message: object, order: Order | None, arrays: dict[str, NDArray] | None = None) -> list[bytes]:

@@ -24,8 +24,25 @@ class WorkerReady:
 
 
 @dataclass(frozen=True)
+class Beat:
+    """A sign of life, from another thread than the engine's.
+
+    Attributes:
+        quiet_s: since the engine last said something; 0 without a job.
+        usual_s: median of how long it takes to say something.
+        memory_mb: resident memory, in MB (10^6 bytes).
+    """
+
+    quiet_s: float
+    usual_s: float
+    memory_mb: float
+
+
+@dataclass(frozen=True)
 class Started:
-    """The engine has begun."""
+    """The engine has begun, after the steps that the checkpoint had done."""
+
+    step: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,12 +64,44 @@ class Warned:
 
 
 @dataclass(frozen=True)
+class Logged:
+    """Lines for the job's log; ``dropped`` counts those that came too fast."""
+
+    lines: tuple[str, ...]
+    dropped: int = 0
+
+
+@dataclass(frozen=True)
 class Meshed:
     """The newest preview, packed, in buffers of at most 1 MiB; uses up the credit."""
 
     step: int
     vertices: int
     faces: int
+
+
+@dataclass(frozen=True)
+class Checkpointed:
+    """A checkpoint lies complete in the attempt's folder."""
+
+    file: str
+    step: int
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The engine was stopped, after a checkpoint if it had anything to keep."""
+
+
+@dataclass(frozen=True)
+class PauseFailed:
+    """The checkpoint could not be written; the engine goes on."""
+
+    code: str
+    message: str
+    remedy: str
 
 
 @dataclass(frozen=True)
@@ -85,16 +134,44 @@ class Stopped:
 
 
 @dataclass(frozen=True)
+class ResumeFile:
+    """A checkpoint that the attempt may go on from, by its path."""
+
+    path: str
+    sha256: str
+    step: int
+
+
+@dataclass(frozen=True)
 class RunJob:
-    """Run the job in the buffer ``spec``, writing to ``folder``; uploaded files are in ``blobs``."""
+    """Run the job in the buffer ``spec``, writing to ``folder``; uploaded files are in ``blobs``.
+
+    Attributes:
+        resume: checkpoints to go on from, the newest first; the next is for when one is damaged.
+        checkpoint_s: how often to write another, in seconds.
+        finish: stop optimising at once, and keep what there is.
+    """
 
     folder: str
     blobs: str
+    resume: tuple[ResumeFile, ...] = ()
+    checkpoint_s: float = 60.0
+    finish: bool = False
 
 
 @dataclass(frozen=True)
 class CancelJob:
     """Stop at the next point where that is possible."""
+
+
+@dataclass(frozen=True)
+class PauseJob:
+    """Write a checkpoint and stop."""
+
+
+@dataclass(frozen=True)
+class FinishJob:
+    """Stop optimising and make the asset of what there is."""
 
 
 @dataclass(frozen=True)
@@ -105,13 +182,24 @@ class MeshCredit:
 FROM_WORKER: dict[str, type] = {
     "worker.hello": WorkerHello,
     "worker.ready": WorkerReady,
+    "worker.beat": Beat,
     "worker.started": Started,
     "worker.advanced": Advanced,
     "worker.warned": Warned,
+    "worker.logged": Logged,
     "worker.meshed": Meshed,
+    "worker.checkpointed": Checkpointed,
+    "worker.paused": Paused,
+    "worker.pause_failed": PauseFailed,
     "worker.finished": Finished,
     "worker.failed": Failed,
     "worker.stopped": Stopped,
 }
-TO_WORKER: dict[str, type] = {"worker.run": RunJob, "worker.cancel": CancelJob, "worker.credit": MeshCredit}
+TO_WORKER: dict[str, type] = {
+    "worker.run": RunJob,
+    "worker.cancel": CancelJob,
+    "worker.pause": PauseJob,
+    "worker.finish": FinishJob,
+    "worker.credit": MeshCredit,
+}
 NAMES = {cls: name for table in (FROM_WORKER, TO_WORKER) for name, cls in table.items()}

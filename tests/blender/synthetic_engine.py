@@ -8,14 +8,23 @@ SERVE is the command that runs a server with it.
 import sys
 import time
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import load_file, save
 
 from limbeck.assets.gltf import write_glb
 from limbeck.assets.mesh import Mesh
 from limbeck_protocol.job import JobSpec
-from limbeck_server.engine import EngineEvent, EngineFinished, EnginePreview, EngineProgress
+from limbeck_server.engine import (
+    Controls,
+    EngineCheckpoint,
+    EngineEvent,
+    EngineFinished,
+    EnginePreview,
+    EngineProgress,
+)
 
 SERVE = (sys.executable, "-m", "limbeck_server", "serve", "--engine", "blender.synthetic_engine:synthetic_engine")
 DEFAULT_STEPS = 8
@@ -30,16 +39,19 @@ class FailOnPurposeError(Exception):
     remedy = "use another prompt"
 
 
-def synthetic_engine(job: JobSpec, folder: Path) -> Generator[EngineEvent, None, None]:
+def synthetic_engine(job: JobSpec, folder: Path, controls: Controls) -> Generator[EngineEvent, None, None]:
     """Form the bird; the prompt "fail" fails half-way."""
     steps = job.steps or DEFAULT_STEPS
     yield EngineProgress("loading", 0, 0)
-    for step in range(1, steps + 1):
+    done = int(load_file(controls.resume)["step"]) if controls.resume else 0
+    for step in range(done + 1, steps + 1):
         time.sleep(STEP_S)
         if job.prompt == "fail" and step > steps // 2:
             raise FailOnPurposeError
         yield EngineProgress("optimising", step, steps)
         yield EnginePreview(step, *bird(rings=6 + step % 4, beak=step / steps))
+        if controls.wants_checkpoint(step, steps):
+            yield EngineCheckpoint(step, partial(save, {"step": np.array(step)}))
     vertices, faces, colors = bird(rings=24, beak=1.0)
     yield EngineProgress("exporting", 0, 0)
     file = folder / "asset.glb"

@@ -5,6 +5,7 @@
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from blender.addon import module
 from blender.synthetic_engine import SERVE
 from blender.test_in_blender import blender_environment
+from limbeck_protocol import blocking
 from limbeck_protocol.connection import discover
 from limbeck_protocol.events import Submitted
 from limbeck_protocol.job import JobSpec
@@ -113,6 +115,20 @@ def test_cancelling_before_the_server_knows_the_job_cancels_it(session: Any, sce
     session.cancel()
     wait_until(lambda: session.job is None, session.pump)
     assert scene.ended[-1] is False, "a cancelled job's mesh is not kept"
+
+
+@pytest.mark.usefixtures("server")
+def test_a_job_that_is_paused_elsewhere_is_shown_so_and_comes_to_its_end(session: Any, scene: NotedScene) -> None:
+    session.submit(JobSpec("a bird", steps=12), (0.0, 0.0, 0.0))
+    wait_until(lambda: session.job.step > 1, session.pump)
+    with closing(blocking.connect("test", "other")) as other:
+        other.pause(session.job.id)
+        wait_until(lambda: session.job.phase == "paused", lambda: (other.pump(), session.pump()))
+        assert session.job.progress_text == "Paused on the server"
+        other.resume(session.job.id)
+        wait_until(lambda: session.job is None, lambda: (other.pump(), session.pump()))
+    assert session.problem is None
+    assert len(scene.assets) == 1
 
 
 @pytest.mark.usefixtures("server")

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from limbeck_protocol import job_messages as j
 from limbeck_protocol import messages as m
 from limbeck_protocol.envelope import write_message
 from limbeck_protocol.frames import Header
@@ -19,6 +20,7 @@ HEADER = Header("", id="01JD7Q0000XXXXXXXXXXXXXXXX", re="request", sid="session"
 ERROR = {"code": "E_WORKER_LOST", "message": "gone", "remedy": "again", "retryable": True}
 SUMMARY = {"file": "asset.glb", "faces": 12, "seconds": 1.5, "first_preview_seconds": None}
 SPEC = np.frombuffer(job_to_json(JobSpec("a blue penguin – «ピンギン»", seed=7)), np.uint8)
+WORKER = j.WorkerLine("cuda:0", "busy", 4711, 2048.5, JOB, 2, "optimising", 3, 9)
 LINE = m.JobLine(JOB, "running", 1, 2, "a blue penguin", "dreamfusion")
 MESH = {
     "vertices": np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0.5]], "<f4"),
@@ -33,6 +35,14 @@ EXAMPLES: dict[str, tuple[object, dict[str, NDArray]]] = {
     "bye": (m.Bye("the server stopped"), {}),
     "job.submit": (m.JobSubmit("key"), {"spec": SPEC}),
     "job.cancel": (m.JobCancel(JOB), {}),
+    "job.pause": (j.JobPause(JOB), {}),
+    "job.resume": (j.JobResume(JOB), {}),
+    "job.finish": (j.JobFinish(JOB), {}),
+    "job.move": (j.JobMove(JOB, 2, "first"), {}),
+    "job.retry": (j.JobRetry(JOB, "key", True), {}),
+    "job.fork": (j.JobFork(JOB, "key", 400, {"overrides": {"guidance_scale": 7.5}, "faces": 5000}), {}),
+    "job.log": (j.JobLog(JOB), {}),
+    "top": (j.Top(), {}),
     "job.watch": (m.JobWatch(JOB, 3, False), {}),
     "job.unwatch": (m.JobUnwatch(JOB), {}),
     "preview.done": (m.PreviewDone(JOB, 4), {}),
@@ -44,6 +54,8 @@ EXAMPLES: dict[str, tuple[object, dict[str, NDArray]]] = {
     "pong": (m.Pong("epoch"), {}),
     "job.accepted": (m.JobAccepted(JOB, "queued", True), {}),
     "job.snapshot": (m.JobSnapshot(JOB, "failed", 5, 1, "optimising", 3, 9, ERROR), {}),
+    "job.log.reply": (j.JobLogReply(JOB), {"text": np.frombuffer(b"a line\n", np.uint8)}),
+    "top.reply": (j.TopReply(m.ServerState("busy", "epoch", "0.1.0"), (WORKER,), (LINE,), 1, 2), {}),
     "job.event": (m.JobEvent("state", "succeeded", 9, 9, summary=SUMMARY), {}),
     "job.progress": (m.Progress("optimising", 3, 9, "loss 0.5"), {}),
     "job.preview": (m.Preview(3, 3, 1, True), MESH),

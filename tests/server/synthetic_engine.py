@@ -3,19 +3,29 @@
 """An engine without torch whose behaviour the prompt chooses, for tests of everything around an engine."""
 
 import errno
+import hashlib
 import os
 import time
 from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import load_file, save
 
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import JobSpec
-from limbeck_server.engine import EngineEvent, EngineFinished, EnginePreview, EngineProgress, EngineWarning
+from limbeck_server.engine import (
+    Controls,
+    EngineCheckpoint,
+    EngineEvent,
+    EngineFinished,
+    EnginePreview,
+    EngineProgress,
+    EngineWarning,
+)
 
 DEFAULT_STEPS = 6
-STEP_S = 0.05
+STEP_S = float(os.environ.get("SYNTHETIC_STEP_S", "0.05"))
 GRID_SIZES = {"big": 512, "huge": 1024}
 """Previews of 10 MB, which are pulled, and of 40 MB, which are refused."""
 
@@ -28,33 +38,66 @@ class FailOnPurposeError(Exception):
     remedy = "use another prompt"
 
 
-def engine(job: JobSpec, folder: Path) -> Generator[EngineEvent, None, None]:
-    """Grow a grid step by step; words in the prompt cause trouble half-way."""
+def engine(job: JobSpec, folder: Path, controls: Controls) -> Generator[EngineEvent, None, None]:
+    """Grow a grid step by step; words in the prompt cause trouble half-way.
+
+    What the steps compute is a chain of hashes: the "trace" asset is its end, which no lost or repeated step survives.
+    """
     steps = job.steps or DEFAULT_STEPS
     words = set(job.prompt.split())
+    done, state = load(controls.resume) if controls.resume else (0, bytes(32))
+    controls.kept["jobs"] = controls.kept.get("jobs", 0) + 1
     yield EngineProgress("loading", 0, 0)
     if "warn" in words:
         yield EngineWarning("W_WORDS", "unknown words")
-    for step in range(1, steps + 1):
+    for step in range(done + 1, steps + 1):
+        if controls.wants_finish() and done:
+            break
         if "stubborn" in words:
             time.sleep(3600)
         time.sleep(STEP_S)
+        state, done = hashlib.sha256(state + job.seed.to_bytes(8, "little")).digest(), step
         if step > steps // 2:
             make_trouble(words)
         yield EngineProgress("optimising", step, steps, f"step {step}")
         yield EnginePreview(
             step, *grid(GRID_SIZES.get(next(iter(words & GRID_SIZES.keys()), ""), 4 + step % 5), height=step / steps)
         )
+        if controls.wants_checkpoint(step, steps):
+            yield checkpoint(step, state)
     yield EngineProgress("exporting", 0, 0)
     file = folder / f"asset.{job.format}"
-    file.write_bytes(asset_content(job))
-    yield EngineFinished(file, {"file": str(file), "format": job.format, "steps": steps, "seed": job.seed})
+    file.write_bytes(state if "trace" in words else asset_content(job))
+    kept = {"done": done, "jobs": controls.kept["jobs"]}
+    yield EngineFinished(file, {"file": str(file), "format": job.format, "steps": steps, "seed": job.seed, **kept})
+
+
+def checkpoint(step: int, state: bytes) -> EngineCheckpoint:
+    """Return everything that the chain needs to go on."""
+    tensors = {"step": np.array(step), "state": np.frombuffer(state, np.uint8)}
+    return EngineCheckpoint(step, lambda: save(tensors))
+
+
+def load(path: Path) -> tuple[int, bytes]:
+    """Invert ``checkpoint``."""
+    tensors = load_file(path)
+    return int(tensors["step"]), tensors["state"].tobytes()
+
+
+def trace(seed: int, steps: int) -> bytes:
+    """Return what a job with "trace" in its prompt must end with."""
+    state = bytes(32)
+    for _ in range(steps):
+        state = hashlib.sha256(state + seed.to_bytes(8, "little")).digest()
+    return state
 
 
 def make_trouble(words: set[str]) -> None:
     """Do what the prompt asks for."""
     if "crash" in words:
         os._exit(7)
+    if "hang" in words:
+        time.sleep(3600)
     if "fail" in words:
         raise FailOnPurposeError
     if "odd" in words:

@@ -13,12 +13,14 @@ from limbeck.errors import LimbeckError
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import JobSpec
 from limbeck_server.commands.doctor import doctor
-from limbeck_server.commands.jobs import cancel, get, status, submit, watch
+from limbeck_server.commands.job_control import cancel, finish, fork, move, pause, resume, retry
+from limbeck_server.commands.jobs import get, status, submit, watch
 from limbeck_server.commands.serve import serve
+from limbeck_server.commands.top import echo_new, logs, top
 from limbeck_server.exit_status import exit_status
 from limbeck_server.failures import FailedJobError, keep_traceback
-from server.harness import Place, RunningServer, limbeck
-from server.synthetic_engine import asset_content
+from server.harness import Place, RunningServer, limbeck, wait_until
+from server.synthetic_engine import asset_content, trace
 
 
 @pytest.fixture
@@ -99,6 +101,56 @@ def test_cancel_ends_a_job_and_watch_says_so(at_server: RunningServer) -> None:
     job = succeed(submit, "a penguin", "--steps", "1000")["job"]
     succeed(cancel, job)
     assert fail(watch, job) == ("E_CANCELLED", 130)
+
+
+def test_a_job_is_paused_moved_resumed_forked_and_finished(at_server: RunningServer, tmp_path: Path) -> None:
+    job = succeed(submit, "trace", "--steps", "1000")["job"]
+    wait_until(lambda: succeed(status, job)["jobs"][0]["step"] > 2)
+    assert succeed(pause, job) == {"job": job, "state": "pausing"}
+    wait_until(lambda: succeed(status, job)["jobs"][0]["state"] == "paused")
+    assert succeed(move, job, "--priority", "2", "--first") == {"job": job, "state": "paused"}
+    step = succeed(status, job)["jobs"][0]["step"]
+    file = tmp_path / "fork.glb"
+    answer = succeed(fork, job, "--steps", str(step + 2), "--set", "a=1", "--wait", "-o", str(file))
+    assert (answer["parent"], answer["state"], answer["file"]) == (job, "succeeded", str(file))
+    assert file.read_bytes() == trace(0, step + 2)
+    assert succeed(resume, job) == {"job": job, "state": "queued"}
+    wait_until(lambda: succeed(status, job)["jobs"][0]["state"] == "running")
+    assert succeed(finish, job)["state"] == "running"
+    assert succeed(watch, job)["state"] == "succeeded"
+    lines = succeed(logs, job)["lines"]
+    assert any("paused, attempt 1" in line for line in lines)
+    assert fail(resume, job) == ("E_BAD_STATE", 2)
+    assert fail(fork, job, "--faces", "1") == ("E_SCHEMA", 2)
+
+
+def test_a_failed_job_is_retried(at_server: RunningServer) -> None:
+    job = succeed(submit, "fail")["job"]
+    assert fail(watch, job) == ("E_DIVERGED", 5)
+    again = succeed(retry, job, "--from-start", "--key", f"again-{job}")
+    assert again["parent"] == job
+    assert succeed(retry, job, "--from-start", "--key", f"again-{job}") == again
+    assert fail(retry, job, "--wait") == ("E_DIVERGED", 5)
+
+
+def test_top_shows_workers_and_the_queue(at_server: RunningServer) -> None:
+    job = succeed(submit, "trace", "--steps", "1000")["job"]
+    urgent = succeed(submit, "an urgent penguin", "--priority", "3")["job"]
+    wait_until(lambda: succeed(top)["workers"][0]["job"] == job)
+    answer = succeed(top)
+    assert set(answer) == {"server", "workers", "queue", "waiting", "clients"}
+    assert [line["job"] for line in answer["queue"]] == [urgent]
+    assert job in run(top).stdout
+    succeed(cancel, job)
+    assert run(logs, urgent, "-f").stdout.count("succeeded") == 1
+
+
+def test_a_followed_log_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert echo_new("", "a\nb\n") == "a\nb\n"
+    assert echo_new("a\nb\n", "a\nb\nc\n") == "a\nb\nc\n"
+    echo_new("a\nb\nc\n", "c\nd\n")
+    echo_new("x\n", "y\n")
+    assert capsys.readouterr().out == "a\nb\nc\nd\ny\n"
 
 
 @pytest.mark.parametrize(

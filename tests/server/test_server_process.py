@@ -7,23 +7,28 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import psutil
 import pytest
 import zmq
 
-from limbeck_protocol.client import Client, Connected, Disconnected, Downloaded, JobChanged, JobProgress, Status
-from limbeck_protocol.connection import Endpoint
+from limbeck_protocol.client import (
+    Client,
+    Connected,
+    Disconnected,
+    Downloaded,
+    JobChanged,
+    JobProgress,
+    PreviewMesh,
+    RequestFailed,
+    Status,
+)
 from limbeck_protocol.envelope import write_message
 from limbeck_protocol.frames import Header
 from limbeck_protocol.job import JobSpec
 from limbeck_protocol.messages import BlobRead, Hello
-from limbeck_server.service import serve
-from limbeck_server.settings import ServerSettings
 from server.harness import (
     PATIENCE_S,
     Place,
@@ -40,7 +45,8 @@ from server.harness import (
     submit,
     wait_until,
 )
-from server.synthetic_engine import asset_content
+from server.in_process import service
+from server.synthetic_engine import asset_content, trace
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -57,17 +63,20 @@ def test_a_signal_ends_the_server_cleanly(tmp_path: Path, number: int) -> None:
     assert said.splitlines()[-1] == "stopped"
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["server.lock"]
     assert not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE
-    assert [(e.state, e.error.code) for e in kinds(events, JobChanged)[-1:]] == [("failed", "E_SERVER_STOPPED")]
+    changes = kinds(events, JobChanged)[-2:]
+    assert [event.state for event in changes] == ["interrupted", "queued"]
+    assert (changes[0].error.code, changes[1].error) == ("E_SERVER_STOPPED", None)
+    assert changes[1].step > 0, "it goes on from the checkpoint that it wrote"
 
 
 def test_a_killed_server_takes_its_worker_along_and_leaves_its_jobs(tmp_path: Path) -> None:
     with running_server(tmp_path) as server, connected(server) as client:
         done, _ = run_job(client, JobSpec("a penguin", seed=5, steps=1))
-        running = submit(client, JobSpec("a stubborn penguin"))
+        running = submit(client, JobSpec("trace", steps=20))
         waiting = submit(client, JobSpec("the next penguin", steps=1))
         client.watch(running)
         client.watch(waiting)
-        pump_until(client, lambda e: isinstance(e, JobChanged) and e.state == "running")
+        pump_until(client, lambda e: isinstance(e, JobProgress) and e.step > 3)
         worker, epoch = server.worker, client.server.epoch
         server.stop(signal.SIGKILL)
         wait_until(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE, 5.0)
@@ -75,14 +84,53 @@ def test_a_killed_server_takes_its_worker_along_and_leaves_its_jobs(tmp_path: Pa
         with running_server(tmp_path):  # despite the connection file and the sockets that the first one left
             events = pump_until(client, lambda event: has_ended(event, waiting))
             assert client.server.epoch != epoch
-            lost = [e for e in kinds(events, JobChanged) if e.job == running]
-            assert [(e.state, e.error.code) for e in lost] == [("failed", "E_SERVER_STOPPED")]
+            changes = [e for e in kinds(events, JobChanged) if e.job == running]
+            states = [change.state for change in changes]
+            assert states == ["interrupted", "queued", "starting", "running", "finalizing", "succeeded"]
+            assert changes[0].error.code == "E_SERVER_STOPPED"
+            assert kinds(events, PreviewMesh), "a server that counts previews anew is still heard"
             assert events[-1].state == "succeeded"
             client.fetch(done, tmp_path / "a.glb")
             first(client, Downloaded)
             assert (tmp_path / "a.glb").read_bytes() == asset_content(JobSpec("a penguin", seed=5))
             client.status()
             assert [line.job for line in first(client, Status).jobs] == [waiting, running, done]
+
+
+def test_a_server_that_stops_goes_on_where_it_was(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server, connected(server) as client:
+        job_id = submit(client, JobSpec("trace", steps=20, seed=2))
+        client.watch(job_id)
+        pump_until(client, lambda e: isinstance(e, JobProgress) and e.step > 3)
+        server.stop()
+        with running_server(tmp_path):
+            events = pump_until(client, lambda event: has_ended(event, job_id))
+            assert next(e.step for e in kinds(events, JobChanged) if e.state == "running") > 3
+            client.fetch(job_id, tmp_path / "a.glb")
+            first(client, Downloaded)
+    assert (tmp_path / "a.glb").read_bytes() == trace(2, 20)
+
+
+def test_a_server_that_stops_takes_no_more_jobs_and_a_second_signal_does_not_wait(tmp_path: Path) -> None:
+    with running_server(tmp_path) as server, connected(server) as client:
+        job_id = submit(client, JobSpec("a stubborn penguin"))
+        client.watch(job_id)
+        pump_until(client, lambda e: isinstance(e, JobChanged) and e.state == "running")
+        server.process.send_signal(signal.SIGTERM)
+
+        def state() -> str:
+            client.status()
+            return first(client, Status).server.state
+
+        wait_until(lambda: state() == "draining")
+        client.submit(JobSpec("another"))
+        assert first(client, RequestFailed).error.code == "E_DRAINING"
+        server.stop(signal.SIGTERM)
+        assert server.process.returncode == -signal.SIGTERM
+    with running_server(tmp_path) as server, connected(server) as client:
+        client.watch(job_id)
+        [*_, event] = pump_until(client, lambda e: isinstance(e, JobChanged) and e.state == "interrupted")
+        assert event.error.code == "E_SERVER_STOPPED"
 
 
 def test_a_second_server_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
@@ -136,30 +184,9 @@ def test_a_client_that_asks_and_never_reads_costs_little(tmp_path: Path) -> None
         assert grown < 60e6
 
 
-@contextmanager
-def service(tmp_path: Path, **changes: float) -> Iterator[Endpoint]:
-    """Run the service in this process with other settings."""
-    folders = (tmp_path / name for name in ("data", "state", "run"))
-    settings = ServerSettings(*folders, engine="synthetic_engine:engine", **changes)
-    should_stop, is_ready = threading.Event(), threading.Event()
-    endpoints: list[Endpoint] = []
-    thread = threading.Thread(
-        target=serve, args=(settings, should_stop.is_set, lambda e: (endpoints.append(e), is_ready.set()))
-    )
-    thread.start()
-    try:
-        assert is_ready.wait(PATIENCE_S)
-        yield endpoints[0]
-    finally:
-        should_stop.set()
-        thread.join(PATIENCE_S)
-        assert not thread.is_alive()
-
-
 def test_a_worker_that_does_not_stop_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", Place(tmp_path).environment["PYTHONPATH"])
     with (
-        service(tmp_path, cancel_grace_s=0.2, terminate_grace_s=0.2) as endpoint,
+        service(tmp_path, monkeypatch, cancel_grace_s=0.2, terminate_grace_s=0.2) as endpoint,
         closing(Client(endpoint, app="test", client_id="test")) as client,
     ):
         job_id = submit(client, JobSpec("a stubborn penguin"))
@@ -171,7 +198,6 @@ def test_a_worker_that_does_not_stop_is_ended(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_result_that_does_not_fit_on_the_disk_fails_its_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", Place(tmp_path).environment["PYTHONPATH"])
     replace = Path.replace
 
     def full(self: Path, target: Path) -> Path:
@@ -179,12 +205,13 @@ def test_a_result_that_does_not_fit_on_the_disk_fails_its_job(tmp_path: Path, mo
             raise OSError(errno.ENOSPC, "No space left on device")
         return replace(self, target)
 
-    with service(tmp_path) as endpoint, closing(Client(endpoint, app="test", client_id="test")) as client:
+    with service(tmp_path, monkeypatch) as endpoint, closing(Client(endpoint, app="test", client_id="test")) as client:
         with monkeypatch.context() as patch:
             patch.setattr(Path, "replace", full)
             job_id, events = run_job(client, JobSpec("a penguin", steps=1))
+        assert [e.state for e in kinds(events, JobChanged)].count("interrupted") == 3, "space might have come back"
         assert (events[-1].state, events[-1].error.code) == ("failed", "E_DISK_FULL")
-        assert [path.name for path in (tmp_path / "data" / "jobs" / job_id).iterdir()] == ["job.json"]
+        assert [path.name for path in (tmp_path / "data" / "jobs" / job_id).iterdir()] == ["log.txt"]
         assert run_job(client, JobSpec("the next one", steps=1))[1][-1].state == "succeeded"
 
 

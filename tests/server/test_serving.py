@@ -145,7 +145,7 @@ def test_a_job_that_fails_says_why_and_the_next_one_runs(server: RunningServer, 
         assert (end.state, end.error.code) == ("failed", code)
         assert end.error.message
         assert end.error.remedy
-        assert [path.name for path in (server.place.root / "data" / "jobs" / job_id).iterdir()] == ["job.json"]
+        assert [path.name for path in (server.place.root / "data" / "jobs" / job_id).iterdir()] == ["log.txt"]
         assert run_job(client, JobSpec("the next one", steps=1))[1][-1].state == "succeeded"
 
 

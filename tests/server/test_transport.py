@@ -13,10 +13,12 @@ from limbeck_protocol.client import Client, Disconnected
 from limbeck_protocol.connection import Endpoint
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import JobSpec
+from limbeck_server.engine import Controls
 from limbeck_server.exit_status import STATUSES, exit_status
+from limbeck_server.run_order import failed, finish
 from limbeck_server.settings import ServerSettings
 from limbeck_server.transport import check_address
-from limbeck_server.worker import failed, finish, load_engine
+from limbeck_server.worker import load_engine
 from server.harness import pump_until, wait_until
 
 
@@ -131,4 +133,4 @@ def test_an_asset_outside_the_jobs_folder_is_refused(tmp_path: Path) -> None:
 def test_an_engine_that_is_not_there_says_so_when_it_is_used(name: str, tmp_path: Path) -> None:
     engine = load_engine(name)
     with pytest.raises(ProtocolError, match="E_ENGINE"):
-        next(engine(JobSpec("a"), tmp_path))
+        next(engine(JobSpec("a"), tmp_path, Controls()))

@@ -113,6 +113,29 @@ def state_to_tensors(state: RunState) -> dict[str, Tensor]:
     return {name: tensor.detach().clone().cpu().contiguous() for name, tensor in tensors.items()}
 
 
+def restored_state(
+    tensors: Mapping[str, Tensor], recipe: Recipe, device: torch.device, priors: Speakers | None = None
+) -> RunState:
+    """Restore a state that may have been saved under another recipe.
+
+    Raises:
+        LimbeckError: E_CHECKPOINT_MISMATCH if the recipe's run has other parameters.
+    """
+    try:
+        state = state_from_tensors(tensors, recipe, device, priors)
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise _mismatch(f"{type(error).__name__}: {str(error).partition(chr(10))[0][:300]}") from error
+    expected = ("mesh",) if recipe.refine and state.step >= recipe.steps else (recipe.representation,)
+    if state.representation.kind not in expected:
+        raise _mismatch(f"expected {expected[0]}, got {state.representation.kind}")
+    return state
+
+
+def _mismatch(what: str) -> LimbeckError:
+    remedy = "keep the representation, the trained variates and the prior of the run that it comes from"
+    return LimbeckError("E_CHECKPOINT_MISMATCH", f"the checkpoint does not fit the recipe: {what}", remedy)
+
+
 def state_from_tensors(
     tensors: Mapping[str, Tensor], recipe: Recipe, device: torch.device, priors: Speakers | None = None
 ) -> RunState:

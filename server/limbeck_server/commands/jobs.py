@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""The commands for jobs on a server: submit, status, watch, cancel, get."""
+"""The commands for jobs on a server: submit, status, watch, get."""
 
 from __future__ import annotations
 
@@ -47,12 +47,15 @@ job_argument = click.argument("job")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="With --wait: download the asset to this file.")
 @click.option("--wait", is_flag=True, help="Show progress and end with the job.")
 @click.option("--key", help="Submitting again with the same key gives the same job, not a second one.")
+@click.option("--priority", type=int, help="Jobs of higher priority go first; the default is 0.")
 @json_option
-def submit(output: Path | None, wait: bool, key: str | None, as_json: bool, **options: Any) -> None:
+def submit(
+    output: Path | None, wait: bool, key: str | None, priority: int | None, as_json: bool, **options: Any
+) -> None:
     """Queue a job on the running server and print its id."""
     job = job_from_options(options, output)
     with connected() as client:
-        client.submit(job, key)
+        client.submit(job, key, priority)
         submitted = blocking.expect(client, Submitted, TRANSFER_TIMEOUT_S)
         result: dict[str, Any] = {"job": submitted.job}
         if wait:
@@ -84,18 +87,6 @@ def watch(job: str, as_json: bool) -> None:
     with connected() as client:
         end = follow(client, job)
     say({"job": job, "state": end.state, "step": end.step, "steps": end.steps}, as_json, f"{job} {end.state}")
-
-
-@click.command()
-@job_argument
-@json_option
-def cancel(job: str, as_json: bool) -> None:
-    """Cancel a job: at once if it waits, at the next step if it runs."""
-    with connected() as client:
-        client.cancel(job)
-        answer = blocking.expect(client, JobChanged)
-    text = f"{job} {answer.state}" if answer.state in TERMINAL_STATES else f"{job} is being cancelled"
-    say({"job": job, "state": answer.state}, as_json, text)
 
 
 @click.command()
@@ -157,8 +148,12 @@ def show(report: ProgressReport, event: ClientEvent) -> None:
             report.update(event.stage, event.step, event.steps, event.message)
         case JobWarning():
             report.warn(event.code, event.message)
-        case JobChanged(state="queued" | "starting"):
+        case JobChanged(state="interrupted", error=ProtocolError() as error):
+            report.warn(error.code, f"{error.message}; the job goes on from its newest checkpoint")
+        case JobChanged(state="queued" | "starting" | "pausing" | "paused"):
             report.update(event.state, 0, 0)
+        case JobChanged(state="running") if event.step:
+            report.say(f"goes on from step {event.step}")
         case Disconnected():
             report.say(f"{event.reason}; trying again")
         case RequestFailed():

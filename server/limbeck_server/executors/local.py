@@ -5,14 +5,18 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from limbeck_server.files import make_folder
 
 MAX_LOG_BYTES = 5_000_000
+KILL_WAIT_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -34,8 +38,8 @@ class WorkerOrders:
 class LocalWorker:
     """One worker process."""
 
-    def __init__(self, orders: WorkerOrders, log_file: Path) -> None:
-        """Start the process.
+    def __init__(self, orders: WorkerOrders, log_file: Path, environment: Mapping[str, str]) -> None:
+        """Start the process; ``environment`` is added to this one's.
 
         Raises:
             OSError: if it cannot be started.
@@ -48,6 +52,7 @@ class LocalWorker:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "limbeck_server.worker"],
                 stdin=subprocess.PIPE,
+                env={**os.environ, **environment},
                 stdout=log,
                 stderr=log,
                 # Ctrl-C is the server's business
@@ -67,9 +72,10 @@ class LocalWorker:
         self._process.terminate()
 
     def kill(self) -> None:
-        """End it, and wait until it has ended."""
+        """End it, and wait a moment for that: a process that hangs in a driver must not hang the server."""
         self._process.kill()
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(KILL_WAIT_S)
         if self._process.stdin is not None:
             self._process.stdin.close()
 

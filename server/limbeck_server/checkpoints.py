@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""A run's checkpoints as the worker writes them, in a thread beside the engine, whole or not at all; and reads them.
+
+Each is a safetensors file with a JSON file beside it, for people and for whoever finds them without the database.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.strict_json import dump_json
+from limbeck_server.engine import EngineCheckpoint
+from limbeck_server.failures import failure_of
+from limbeck_server.files import write_atomically
+from limbeck_server.worker_messages import Checkpointed, ResumeFile
+
+SCHEMA = 1
+LAST_STEP_WORTH_S = 5.0
+"""The last step is worth a checkpoint if its predecessor is older: what follows it can fail too."""
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What became of a checkpoint: where it is, or why it is not."""
+
+    checkpoint: Checkpointed | None
+    error: ProtocolError | None = None
+
+
+def write_checkpoint(folder: Path, checkpoint: EngineCheckpoint, notes: dict[str, Any]) -> Checkpointed:
+    """Write both files and return what the server should know of them.
+
+    Raises:
+        ProtocolError: E_DISK_FULL or E_FILE; no file is left then that could be taken for a checkpoint.
+    """
+    content = checkpoint.encode()
+    path = folder / f"checkpoint-{checkpoint.step}.safetensors"
+    sha256 = hashlib.sha256(content).hexdigest()
+    beside = {"schema": SCHEMA, "step": checkpoint.step, "sha256": sha256, "size_bytes": len(content)}
+    write_atomically(path.with_suffix(".json"), dump_json(beside | notes | checkpoint.notes))
+    write_atomically(path, content)
+    return Checkpointed(path.name, checkpoint.step, len(content), sha256)
+
+
+def first_whole(files: Sequence[ResumeFile]) -> tuple[ResumeFile | None, list[str]]:
+    """Return the first file whose content is what its hash says, and what is wrong with those before it."""
+    problems = []
+    for file in files:
+        try:
+            with Path(file.path).open("rb") as content:
+                found = hashlib.file_digest(content, "sha256").hexdigest()
+        except OSError as error:
+            problems.append(f"the checkpoint of step {file.step} cannot be read ({error.strerror})")
+            continue
+        if found == file.sha256:
+            return file, problems
+        problems.append(f"the checkpoint of step {file.step} is damaged")
+    return None, problems
+
+
+class CheckpointWriter:
+    """Writes an attempt's checkpoints in a thread of its own; ``tell`` hears of each, in that thread."""
+
+    def __init__(self, folder: Path, notes: dict[str, Any], interval_s: float, tell: Callable[[Saved], None]) -> None:
+        """Start the thread.
+
+        Args:
+            folder: where to write.
+            notes: what to add to every JSON file.
+            interval_s: how often a checkpoint is due.
+            tell: called with every outcome.
+        """
+        self._folder = folder
+        self._notes = notes
+        self._interval_s = interval_s
+        self._tell = tell
+        self._due_at = time.monotonic() + interval_s
+        self._asked = False
+        self._waiting: queue.Queue[EngineCheckpoint | None] = queue.Queue()
+        self._last: Saved | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def ask(self) -> None:
+        """Let a checkpoint be due at the next step."""
+        self._asked = True
+
+    def is_due(self, step: int, steps: int) -> bool:
+        """Say whether a checkpoint of this step should be written."""
+        left_s = self._due_at - time.monotonic()
+        is_last = step == steps and left_s < self._interval_s - LAST_STEP_WORTH_S
+        is_idle = self._waiting.unfinished_tasks == 0  # a slow disk gets fewer of them, not a queue
+        return self._asked or ((left_s <= 0 or is_last) and is_idle)
+
+    def take(self, checkpoint: EngineCheckpoint) -> None:
+        """Write a checkpoint, soon."""
+        self._asked = False
+        self._due_at = time.monotonic() + self._interval_s
+        self._waiting.put(checkpoint)
+
+    def flush(self) -> Saved | None:
+        """Wait until everything is written, and return what became of the last one."""
+        self._waiting.join()
+        return self._last
+
+    def close(self) -> None:
+        """Finish, and end the thread."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (checkpoint := self._waiting.get()) is not None:
+            self._last = self._write(checkpoint)
+            self._tell(self._last)
+            self._waiting.task_done()
+
+    def _write(self, checkpoint: EngineCheckpoint) -> Saved:
+        try:
+            return Saved(write_checkpoint(self._folder, checkpoint, self._notes))
+        except ProtocolError as error:
+            return Saved(None, error)
+        except Exception as error:  # noqa: BLE001 - the engine's encoder is not ours; the run goes on without it
+            failure = failure_of(error)
+            return Saved(None, ProtocolError(failure.code, failure.message, failure.remedy))

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""A real job on the CPU whose server is killed in the middle: it ends in the bytes of a run that nobody disturbed."""
+
+import os
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from limbeck_protocol.client import Client, Connected, Downloaded, JobChanged, JobProgress
+from limbeck_protocol.job import JobSpec
+from limbeck_server.core_engine import core_engine
+from limbeck_server.engine import Controls
+from server.harness import Place, first, has_ended, kinds, pump_until, submit, wait_until
+
+JOB = JobSpec(
+    "a red mug",
+    overrides={"references.sampler.steps": 2, "gaussians.count": 300},
+    steps=40,
+    faces=1000,
+    texture_size=0,
+    device="cpu",
+)
+SERVE = """
+import sys
+from pathlib import Path
+from limbeck_server.service import serve
+from limbeck_server.settings import ServerSettings
+root = Path(sys.argv[1])
+serve(ServerSettings(root / "data", root / "state", root / "run", checkpoint_s=0.5), lambda: False, lambda _: None)
+"""
+
+
+def start(place: Place) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([sys.executable, "-c", SERVE, str(place.root)], env=os.environ | place.environment)
+    wait_until(lambda: place.connection_file.exists() and place.endpoint.pid == process.pid, 60.0)
+    return process
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_real_job_whose_server_is_killed_ends_in_the_same_bytes(tmp_path: Path) -> None:
+    whole = list(core_engine(JOB, tmp_path, Controls()))[-1].file.read_bytes()
+    place = Place(tmp_path / "place")
+    server = start(place)
+    try:
+        with closing(
+            Client(place.endpoint, app="test", client_id="test", find_endpoint=lambda: place.endpoint)
+        ) as client:
+            first(client, Connected)
+            job = submit(client, JOB)
+            client.watch(job, previews=False)
+            pump_until(client, lambda e: isinstance(e, JobProgress) and e.stage == "optimising" and e.step >= 15, 240.0)
+            server.kill()
+            server.wait()
+            server = start(place)
+            events = pump_until(client, lambda e: has_ended(e, job), 240.0)
+            assert next(e.step for e in kinds(events, JobChanged) if e.state == "running") > 0, "from a checkpoint"
+            assert events[-1].state == "succeeded"
+            client.fetch(job, tmp_path / "resumed.glb")
+            assert first(client, Downloaded).path.read_bytes() == whole
+    finally:
+        server.terminate()
+        server.wait()
