@@ -9,5 +9,8 @@ docs/protocol.md is the wire as a document.
 MAJOR = 1
 """Wire major version: the fourth byte of every message's first frame."""
 
-MINOR = 0
+MINOR = 1
 """Wire minor version, exchanged in hello and welcome; versioned apart from the package."""
+
+FEATURES: frozenset[str] = frozenset()
+"""What this side understands beyond major 1, minor 0; both sides use what both have."""

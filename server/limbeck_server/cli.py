@@ -15,9 +15,11 @@ from dataclasses import dataclass, replace
 import click
 
 from limbeck import __version__
+from limbeck_server.commands.config import config
 from limbeck_server.commands.doctor import doctor
 from limbeck_server.commands.generate import generate
 from limbeck_server.commands.jobs import cancel, get, status, submit, watch
+from limbeck_server.commands.keys import keys
 from limbeck_server.commands.priors import priors
 from limbeck_server.commands.recipes import recipes
 from limbeck_server.commands.serve import serve
@@ -31,7 +33,7 @@ def limbeck() -> None:
     """Text to 3D by score distillation."""
 
 
-for command in (generate, serve, submit, status, watch, cancel, get, recipes, priors, doctor):
+for command in (generate, serve, submit, status, watch, cancel, get, recipes, priors, keys, config, doctor):
     limbeck.add_command(command)
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Header, Packet
 from limbeck_server.executors.local import LocalWorker, WorkerOrders
-from limbeck_server.keys import KeyPair
+from limbeck_server.key_files import KeyPair
 from limbeck_server.settings import ServerSettings
 from limbeck_server.worker_messages import CancelJob, MeshCredit, RunJob, WorkerHello, WorkerReady
 

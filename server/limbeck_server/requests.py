@@ -31,6 +31,7 @@ from limbeck_server.files import storage_error
 from limbeck_server.jobs import line_of, snapshot_of
 from limbeck_server.parts import Parts
 from limbeck_server.push import push_events
+from limbeck_server.quotas import require_byte_quota, require_job_quota
 from limbeck_server.sessions import MAX_WATCHES, Session, Watch
 
 
@@ -59,6 +60,7 @@ def submit_job(parts: Parts, session: Session, request: m.JobSubmit, packet: Pac
     """Queue a job, or return the one that this key stands for."""
     if not is_token(request.key):
         raise ProtocolError("E_SCHEMA", "expected a key of 1 to 128 letters, digits and . _ : -", field="key")
+    require_job_quota(parts, session, request.key)
     spec = _read_spec(packet)
     missing = parts.blobs.missing(spec)
     if missing:
@@ -135,12 +137,13 @@ def read_blob(parts: Parts, session: Session, request: m.BlobRead, _packet: Pack
     return Reply(m.BlobChunk(request.blob, request.offset), {"data": np.frombuffer(data, np.uint8)})
 
 
-def put_blob(parts: Parts, _session: Session, request: m.BlobPut, packet: Packet) -> Reply:
+def put_blob(parts: Parts, session: Session, request: m.BlobPut, packet: Packet) -> Reply:
     """Take a part of an uploaded file."""
     data = packet.arrays.get("data")
     if data is None or data.dtype != np.uint8:
         raise ProtocolError("E_SCHEMA", "expected a buffer 'data' of bytes", field="data")
-    return Reply(parts.blobs.put(request, data.tobytes()))
+    require_byte_quota(parts, session, request)
+    return Reply(parts.blobs.put(request, data.tobytes(), session.principal.name))
 
 
 HANDLERS: dict[type, Handler] = {

@@ -11,9 +11,12 @@ from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.limits import LIVENESS_S, MIB, SESSION_TIMEOUT_S
 from limbeck_protocol.messages import Progress
+from limbeck_server.access import LOCAL_USER, Principal
 from limbeck_server.previews import StoredPreview
 
-MAX_SESSIONS = 64
+MAX_SESSIONS = 256
+MAX_SESSIONS_OF_A_KEY = 64
+"""Of a remote key: one client that goes wild does not keep the others out."""
 MAX_WATCHES = 64
 MAX_OUTBOX_BYTES = 10 * MIB
 MAX_REMEMBERED_REPLIES = 1024
@@ -40,12 +43,22 @@ class Watch:
 
 @dataclass
 class Session:
-    """One connected client; ``peer`` is the routing id that the server's socket gave it."""
+    """One connected client.
+
+    Attributes:
+        peer: the routing id that the server's socket gave it.
+        client: its id, scoped by the name of its key.
+        key: the public key that it proved, empty over ipc.
+        features: what it understands beyond the wire's first version.
+    """
 
     peer: bytes
     id: str
     client: str
     heard_at: float
+    principal: Principal = LOCAL_USER
+    key: str = ""
+    features: frozenset[str] = frozenset()
     watches: dict[str, Watch] = field(default_factory=dict)
     outbox: deque[list[bytes]] = field(default_factory=deque)
     outbox_bytes: int = 0
@@ -75,7 +88,9 @@ class Sessions:
         """Iterate over the sessions as they are now."""
         return iter(list(self._sessions.values()))
 
-    def open(self, peer: bytes, client: str, now: float) -> Session:
+    def open(
+        self, peer: bytes, client: str, now: float, *, principal: Principal = LOCAL_USER, key: str = ""
+    ) -> Session:
         """Begin a session.
 
         Raises:
@@ -83,10 +98,16 @@ class Sessions:
         """
         if len(self._sessions) >= MAX_SESSIONS:
             self.expire(now, LIVENESS_S)  # clients that still run have pinged since
-        if peer not in self._sessions and len(self._sessions) >= MAX_SESSIONS:
-            message = f"{MAX_SESSIONS} clients are connected already"
+        theirs = sum(session.key == key for session in self) if principal.role != "admin" else 0
+        is_full = len(self._sessions) >= MAX_SESSIONS or theirs >= MAX_SESSIONS_OF_A_KEY
+        if peer not in self._sessions and is_full:
+            message = f"{max(theirs, len(self._sessions))} clients are connected already"
             raise ProtocolError("E_QUOTA", message, "close one", retryable=True, retry_after_ms=10_000)
-        session = self._sessions[peer] = Session(peer, new_ulid(), client, now)
+        scoped = principal.scoped(client)
+        before = self._sessions.get(peer)
+        session = self._sessions[peer] = Session(peer, new_ulid(), scoped, now, principal, key)
+        if before is not None:  # a second hello: what it asked before is still answered
+            session.outbox, session.outbox_bytes = before.outbox, before.outbox_bytes
         return session
 
     def get(self, peer: bytes) -> Session:
@@ -101,6 +122,10 @@ class Sessions:
                 "E_NO_SESSION", "expected a hello first, got another message", "say hello", retryable=True
             )
         return session
+
+    def find(self, peer: bytes) -> Session | None:
+        """Return the session of a peer, if it has one."""
+        return self._sessions.get(peer)
 
     def drop(self, peer: bytes) -> None:
         """End a session; its jobs go on."""

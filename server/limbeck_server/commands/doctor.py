@@ -27,7 +27,8 @@ from limbeck import __version__
 from limbeck_protocol import blocking
 from limbeck_protocol.connection import connection_file, is_alive, read_connection_file
 from limbeck_protocol.errors import ProtocolError
-from limbeck_server.settings import data_folder, load_settings
+from limbeck_server.configuration import load_settings
+from limbeck_server.settings import data_folder
 
 MIN_FREE_BYTES = 1_000_000_000
 INSTALL_REMEDY = "in a clone of Limbeck's repository: python -m pip install ."

@@ -11,8 +11,8 @@ from types import FrameType
 import click
 
 from limbeck_protocol.connection import Endpoint
+from limbeck_server.configuration import load_settings
 from limbeck_server.logs import close_log, open_log
-from limbeck_server.settings import CORE_ENGINE, load_settings
 
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -20,12 +20,12 @@ STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 @click.command()
 @click.option("--bind", metavar="ADDRESS", help="Default: a Unix socket that only you can open, else loopback TCP.")
 @click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True, help="Where workers run.")
-@click.option("--engine", default=CORE_ENGINE, hidden=True, help="module:function that workers run, for tests.")
-def serve(bind: str | None, executor: str, engine: str) -> None:
+@click.option("--engine", hidden=True, help="module:function that workers run, for tests.")
+def serve(bind: str | None, executor: str, engine: str | None) -> None:
     """Run the server; jobs are submitted by 'limbeck submit', by Blender, or by the Python client."""
     from limbeck_server.service import serve as run_server  # noqa: PLC0415 - other commands need not load it
 
-    settings = load_settings(bind, engine)
+    settings = load_settings(bind=bind, engine=engine)
     should_stop = threading.Event()
 
     def stop(number: int, _frame: FrameType | None) -> None:
