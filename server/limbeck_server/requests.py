@@ -102,7 +102,7 @@ def take_preview_back(_parts: Parts, session: Session, request: m.PreviewDone, _
     """Let a client have another preview."""
     watch = session.watches.get(request.job)
     if watch is not None and watch.offered is not None and watch.offered.seq == request.preview:
-        watch.offered = None
+        watch.offered, watch.topology = None, request.topology
 
 
 def report_status(parts: Parts, _session: Session, request: m.StatusRequest, _packet: Packet) -> Reply:

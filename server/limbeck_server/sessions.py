@@ -12,7 +12,7 @@ from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.limits import LIVENESS_S, MIB, SESSION_TIMEOUT_S
 from limbeck_protocol.messages import Progress
 from limbeck_server.access import LOCAL_USER, Principal
-from limbeck_server.previews import StoredPreview
+from limbeck_server.previews import Offer
 
 MAX_SESSIONS = 256
 MAX_SESSIONS_OF_A_KEY = 64
@@ -31,14 +31,16 @@ class Watch:
         progress, progress_at: what was sent last, and when (monotonic seconds).
         offered: the preview that the client has not given back yet; while there is one, no other is offered.
         offered_seq: number of the last preview that was offered.
+        topology: of the faces that the client says it has, if any.
     """
 
     told: int
     previews: bool
     progress: Progress | None = None
     progress_at: float = float("-inf")
-    offered: StoredPreview | None = None
+    offered: Offer | None = None
     offered_seq: int = 0
+    topology: int | None = None
 
 
 @dataclass
