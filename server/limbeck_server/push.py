@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from limbeck_protocol import PREVIEW_UPDATES
-from limbeck_protocol.envelope import write_message
+from limbeck_protocol.envelope import write_message, write_views
 from limbeck_protocol.frames import Header
 from limbeck_protocol.limits import PROGRESS_INTERVAL_S
 from limbeck_server.jobs import Job
@@ -55,7 +55,7 @@ def _push_preview(parts: Parts, session: Session, watch: Watch, job: Job) -> Non
         parts.counts["previews skipped"] += preview.seq - watch.offered_seq - 1
         watch.offered, watch.offered_seq = offer, preview.seq
         header = _header(session, job, preview.seq)
-        session.post(write_message(offer.announcement, header, offer.arrays))
+        session.post(write_views(offer.announcement, header, offer.arrays))
 
 
 def _fits(parts: Parts, offer: Offer) -> bool:

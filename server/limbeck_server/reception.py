@@ -7,15 +7,16 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import zmq
 
 from limbeck.recipes import CARDS
 from limbeck_protocol import FEATURES, MINOR, limits
-from limbeck_protocol.envelope import CLIENT_MESSAGES, read_message, write_message
+from limbeck_protocol.envelope import CLIENT_MESSAGES, read_message, write_message, write_views
 from limbeck_protocol.errors import ProtocolError
-from limbeck_protocol.frames import Header, Packet, decode_packet, request_id_of
+from limbeck_protocol.frames import Frame, Header, Packet, decode_packet, request_id_of
 from limbeck_protocol.ids import is_token, new_ulid
 from limbeck_protocol.messages import Bye, Failure, Hello, Welcome
 from limbeck_protocol.typed import from_plain
@@ -44,7 +45,7 @@ class Reception:
         self._socket = socket
         self._is_keyed = socket.getsockopt(zmq.MECHANISM) == zmq.CURVE
         self._refusals = LineBudget()
-        self._late: deque[tuple[bytes, list[bytes]]] = deque(maxlen=MAX_LATE_REFUSALS)
+        self._late: deque[tuple[bytes, Sequence[Frame]]] = deque(maxlen=MAX_LATE_REFUSALS)
 
     def answer_all(self, now: float) -> None:
         """Answer the messages that wait, up to a number that leaves time for other things."""
@@ -163,9 +164,9 @@ class Reception:
             if isinstance(message, REMEMBERED):
                 self._parts.sessions.remember(request, frames)
 
-    def _post(self, session: Session, packet: Packet, reply: Reply) -> list[bytes]:
+    def _post(self, session: Session, packet: Packet, reply: Reply) -> Sequence[Frame]:
         header = Header("", id=new_ulid(), re=packet.header.id, sid=session.id, ts=time.time())
-        frames = write_message(reply.message, header, reply.arrays)
+        frames = write_views(reply.message, header, reply.arrays)
         session.post(frames)
         return frames
 

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.frames import Frame
 from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.limits import LIVENESS_S, MIB, SESSION_TIMEOUT_S
 from limbeck_protocol.messages import Progress
@@ -62,10 +64,10 @@ class Session:
     key: str = ""
     features: frozenset[str] = frozenset()
     watches: dict[str, Watch] = field(default_factory=dict)
-    outbox: deque[list[bytes]] = field(default_factory=deque)
+    outbox: deque[Sequence[Frame]] = field(default_factory=deque)
     outbox_bytes: int = 0
 
-    def post(self, frames: list[bytes]) -> bool:
+    def post(self, frames: Sequence[Frame]) -> bool:
         """Queue a message and say whether there was room: a client that asks and never reads has to ask again."""
         size = sum(map(len, frames))
         if self.outbox and self.outbox_bytes + size > MAX_OUTBOX_BYTES:
@@ -84,7 +86,7 @@ class Sessions:
 
     def __init__(self) -> None:
         self._sessions: dict[bytes, Session] = {}
-        self._replies: OrderedDict[tuple[str, str, str], list[bytes]] = OrderedDict()
+        self._replies: OrderedDict[tuple[str, str, str], Sequence[Frame]] = OrderedDict()
 
     def __iter__(self):
         """Iterate over the sessions as they are now."""
@@ -139,12 +141,12 @@ class Sessions:
             if now - session.heard_at > timeout_s:
                 self.drop(session.peer)
 
-    def remember(self, request: tuple[str, str, str], reply: list[bytes]) -> None:
+    def remember(self, request: tuple[str, str, str], reply: Sequence[Frame]) -> None:
         """Keep the reply to (client, type, id); the oldest ones are forgotten."""
         self._replies[request] = reply
         if len(self._replies) > MAX_REMEMBERED_REPLIES:
             self._replies.popitem(last=False)
 
-    def remembered(self, request: tuple[str, str, str]) -> list[bytes] | None:
+    def remembered(self, request: tuple[str, str, str]) -> Sequence[Frame] | None:
         """Return the reply that (client, type, id) got before."""
         return self._replies.get(request)

@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 import zmq
 
 from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.frames import Frame
 from limbeck_protocol.limits import MAX_FRAMES, MAX_MESSAGE_FRAME_BYTES
 from limbeck_server.files import make_private_folder
 from limbeck_server.keys import KeyPair, secure_server_socket
@@ -143,7 +144,7 @@ def _rest(socket: zmq.Socket[bytes], parts: list[bytes]) -> list[bytes]:
     return parts
 
 
-def send(socket: zmq.Socket[bytes], peer: bytes, frames: Sequence[bytes]) -> Sent:
+def send(socket: zmq.Socket[bytes], peer: bytes, frames: Sequence[Frame]) -> Sent:
     """Send a message if the peer is there and keeps up."""
     try:
         socket.send_multipart([peer, *frames], zmq.NOBLOCK)

@@ -13,6 +13,7 @@ import click
 from limbeck_protocol.connection import Endpoint
 from limbeck_server.configuration import load_settings
 from limbeck_server.logs import close_log, open_log
+from limbeck_server.open_files import allow_many_connections
 
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -35,6 +36,7 @@ def serve(bind: str | None, executor: str, engine: str | None) -> None:
     for number in STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP, and means it
             signal.signal(number, stop)
+    allow_many_connections()
     log = open_log(settings.state_folder)
     try:
         run_server(settings, should_stop.is_set, announce)
