@@ -23,7 +23,7 @@ class Parts:
     """The server's parts; ``epoch`` is random per start, ``version`` the package's.
 
     Attributes:
-        counts: what has happened how often since the start, by error code or name, for the metrics.
+        counts: what has happened how often since the start, as (metric, label), for metrics.py.
     """
 
     settings: ServerSettings
@@ -37,7 +37,7 @@ class Parts:
     crew: Crew
     access: Access
     security: SecurityLog
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
     def state(self) -> str:

@@ -51,8 +51,8 @@ def _push_preview(parts: Parts, session: Session, watch: Watch, job: Job) -> Non
     has_faces = PREVIEW_UPDATES in session.features and watch.topology == preview.topology
     offer = preview.update if has_faces else preview.whole
     if _fits(parts, offer):
-        parts.counts["previews offered"] += 1
-        parts.counts["previews skipped"] += preview.seq - watch.offered_seq - 1
+        parts.counts["previews", "offered"] += 1
+        parts.counts["previews", "skipped"] += preview.seq - watch.offered_seq - 1
         watch.offered, watch.offered_seq = offer, preview.seq
         header = _header(session, job, preview.seq)
         session.post(write_views(offer.announcement, header, offer.arrays))

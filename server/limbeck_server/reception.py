@@ -108,7 +108,7 @@ class Reception:
 
     def _note_refusal(self, received: Received, error: ProtocolError) -> None:
         """Log a refusal under the trace id that the client gets with it."""
-        self._parts.counts[error.code] += 1
+        self._parts.counts["errors", error.code] += 1
         session = self._parts.sessions.find(received.peer)
         client = session.client if session is not None else ""
         if error.code in SECURITY_CODES:
@@ -152,6 +152,7 @@ class Reception:
         self._post(session, packet, Reply(welcome))
 
     def _serve(self, session: Session, packet: Packet, message: Any) -> None:
+        self._parts.counts["requests", packet.header.t] += 1
         request = (session.client, packet.header.t, packet.header.id)
         remembered = self._parts.sessions.remembered(request)
         if remembered is not None:

@@ -30,6 +30,7 @@ from limbeck_server.files import make_folder, make_private_folder, write_atomica
 from limbeck_server.key_files import KeyPair, new_key_pair, server_key_pair
 from limbeck_server.keys import Gatekeeper, HandshakeWatch
 from limbeck_server.lock import FolderLock
+from limbeck_server.metrics import open_metrics
 from limbeck_server.parts import Parts
 from limbeck_server.previews import Previews
 from limbeck_server.reception import Reception
@@ -82,6 +83,7 @@ class Sockets:
 
 def _run(parts: Parts, sockets: Sockets, should_stop: Callable[[], bool]) -> None:
     reception = Reception(parts, sockets.clients)
+    metrics = open_metrics(parts.settings.metrics)
     poller = zmq.Poller()
     for socket in (sockets.clients, sockets.workers, sockets.gatekeeper.socket, sockets.handshakes.socket):
         poller.register(socket, zmq.POLLIN)
@@ -97,7 +99,11 @@ def _run(parts: Parts, sockets: Sockets, should_stop: Callable[[], bool]) -> Non
             _tend_worker(parts, sockets.workers, now)
             assign_next(parts)
             is_pressed = reception.tell_all(now)
+            if metrics is not None:
+                metrics.update(parts, now)
     finally:
+        if metrics is not None:
+            metrics.close()
         fail_running(parts, server_stopped())
         parts.crew.stop()
         reception.tell_all(time.monotonic())

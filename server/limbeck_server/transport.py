@@ -50,7 +50,7 @@ def check_address(address: str, *, has_keys: bool = False) -> None:
     if not is_tcp or not host:
         remedy = "use tcp://127.0.0.1:7711 or ipc:///folder/name"
         raise ProtocolError("E_ADDRESS", f"expected an address to listen on, got {address!r}", remedy)
-    if not has_keys and not _is_loopback(host):
+    if not has_keys and not is_loopback(host):
         message = f"expected authorised keys for {host!r}, which other machines can reach, got none"
         remedy = "let a client in first: limbeck keys new NAME --authorize submit; or bind tcp://127.0.0.1:PORT"
         raise ProtocolError("E_INSECURE_BIND", message, remedy)
@@ -162,7 +162,8 @@ def client_side(address: str) -> str:
     return address.replace("tcp://0.0.0.0:", "tcp://127.0.0.1:").replace("tcp://[::]:", "tcp://[::1]:")
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches a host."""
     if host == "localhost":
         return True
     try:
