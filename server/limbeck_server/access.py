@@ -5,18 +5,18 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from limbeck_protocol import messages as m
 from limbeck_protocol.errors import ProtocolError
+from limbeck_server.budget import Budget
 from limbeck_server.key_files import Role, authorized_folder, authorized_keys
 
 log = logging.getLogger("limbeck.security")
 REFRESH_S = 1.0
-MISS_S = 0.1
+LOOKS_PER_S = 10.0
 """How often unknown keys may make us look at the files."""
 READING = (m.Ping, m.Bye, m.StatusRequest, m.JobWatch, m.JobUnwatch, m.PreviewDone, m.BlobOpen, m.BlobRead)
 """What the role ``read`` may send. Everything else changes something."""
@@ -53,7 +53,8 @@ class Access:
         self._own_workers = {worker_key: LOCAL_WORKER}
         self._authorized: dict[str, Principal] = {}
         self._seen: object = None
-        self._looked_at = self._loaded_at = float("-inf")
+        self._looked_at = float("-inf")
+        self._looks = Budget(LOOKS_PER_S)
         self._load()
         self._told = self._authorized
 
@@ -78,12 +79,11 @@ class Access:
 
     def _find(self, key: str) -> Principal | None:
         """Return an authorised key's owner; one that is not known may have been let in a moment ago."""
-        if key not in self._authorized and time.monotonic() - self._loaded_at > MISS_S:
+        if key not in self._authorized and self._looks.take():
             self._load()
         return self._authorized.get(key)
 
     def _load(self) -> None:
-        self._loaded_at = time.monotonic()
         seen = _fingerprint(authorized_folder(self._config_folder))
         if seen == self._seen:
             return

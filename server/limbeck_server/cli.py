@@ -76,9 +76,11 @@ def _report(failure: Failure, *, as_json: bool) -> None:
     with suppress(OSError):  # where nothing can be written, the exit status has to say it
         if as_json:
             fields = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
+            fields |= {"trace_id": failure.trace_id} if failure.trace_id else {}
             print(json.dumps({"error": fields}), flush=True)
         else:
-            line = f"error {failure.code}: {failure.message}; {failure.remedy}"
+            trace = f" (trace {failure.trace_id})" if failure.trace_id else ""
+            line = f"error {failure.code}: {failure.message}; {failure.remedy}{trace}"
             print(" ".join(line.split()), file=sys.stderr, flush=True)
 
 

@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import logging.handlers
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +26,6 @@ def json_line(record: logging.LogRecord) -> str:
     if record.exc_info:
         line["traceback"] = logging.Formatter().formatException(record.exc_info)
     return json.dumps(line, default=str)
-
-
-class LineBudget:
-    """Lets so many lines through in a second: whoever sends nothing but mistakes must not fill the log alone."""
-
-    def __init__(self, lines_per_s: float = 20.0, clock: Callable[[], float] = time.monotonic) -> None:
-        """Begin with a full second."""
-        self._lines_per_s = self._left = lines_per_s
-        self._clock = clock
-        self._at = clock()
-
-    def may_write(self) -> bool:
-        """Say whether a line may be written now, and count it."""
-        now = self._clock()
-        self._left = min(self._lines_per_s, self._left + (now - self._at) * self._lines_per_s)
-        self._at = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
 
 
 def open_log(state_folder: Path) -> logging.Handler:

@@ -21,7 +21,7 @@ from limbeck_protocol.ids import is_token, new_ulid
 from limbeck_protocol.messages import Bye, Failure, Hello, Welcome
 from limbeck_protocol.typed import from_plain
 from limbeck_server.access import LOCAL_USER, Principal, require_allowed
-from limbeck_server.logs import LineBudget
+from limbeck_server.budget import Budget
 from limbeck_server.parts import Parts
 from limbeck_server.push import push_news
 from limbeck_server.quotas import owner_of
@@ -31,6 +31,8 @@ from limbeck_server.transport import Received, Sent, receive_from, send
 
 log = logging.getLogger("limbeck.server")
 MAX_MESSAGES_A_TURN = 256
+REFUSAL_LINES_PER_S = 20.0
+"""Whoever sends nothing but mistakes must not fill the log; what is not logged has no trace id."""
 MAX_LATE_REFUSALS = 4096
 """Refusals that wait for peers without a session; of a flood the oldest are dropped."""
 SECURITY_CODES = frozenset({"E_AUTH", "E_FORBIDDEN", "E_QUOTA"})
@@ -44,7 +46,7 @@ class Reception:
         self._parts = parts
         self._socket = socket
         self._is_keyed = socket.getsockopt(zmq.MECHANISM) == zmq.CURVE
-        self._refusals = LineBudget()
+        self._refusals = Budget(REFUSAL_LINES_PER_S)
         self._late: deque[tuple[bytes, Sequence[Frame]]] = deque(maxlen=MAX_LATE_REFUSALS)
 
     def answer_all(self, now: float) -> None:
@@ -113,7 +115,7 @@ class Reception:
         client = session.client if session is not None else ""
         if error.code in SECURITY_CODES:
             self._parts.security.note(f"refused {error.code}", client=client, key=received.key)
-        if error.trace_id is None and self._refusals.may_write():
+        if error.trace_id is None and self._refusals.take():
             error.trace_id = new_ulid()
             extra = {"trace_id": error.trace_id, "code": error.code, "field": error.field, "client": client}
             log.info("request refused", extra=extra)

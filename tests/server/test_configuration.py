@@ -10,7 +10,9 @@ from click.testing import CliRunner
 
 from limbeck_protocol.errors import ProtocolError
 from limbeck_server.commands.config import show
+from limbeck_server.commands.doctor import doctor
 from limbeck_server.configuration import effective_settings, load_settings
+from limbeck_server.key_files import authorize, new_key_pair
 
 
 @pytest.fixture
@@ -73,3 +75,24 @@ def test_the_command_shows_values_and_origins(file: Path) -> None:
     text = CliRunner().invoke(show, ["--origin"], standalone_mode=False).stdout
     assert f"# {file}" in text
     assert "max_queued = 7" in text
+
+
+def findings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> dict[str, tuple[str, str]]:
+    for name in ("DATA", "STATE", "RUNTIME"):
+        monkeypatch.setenv(f"LIMBECK_{name}_DIR", str(folder / name.lower()))
+    result = CliRunner().invoke(doctor, ["--json"], standalone_mode=False)
+    return {found["name"]: (found["state"], found["text"]) for found in json.loads(result.stdout)["findings"]}
+
+
+def test_the_doctor_says_who_may_enter(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert findings(monkeypatch, file.parent)["keys"][0] == "ok"
+    authorize(file.parent, "alice", new_key_pair().public, "submit")
+    assert "alice (submit)" in findings(monkeypatch, file.parent)["keys"][1]
+
+
+@pytest.mark.parametrize("content", ["[server]\nbind = 'tcp://0.0.0.0:7711'", "[server]\nmax_queued = 0", "nonsense"])
+def test_the_doctor_finds_settings_that_the_server_would_refuse(
+    file: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    file.write_text(content)
+    assert findings(monkeypatch, file.parent)["settings"][0] == "problem"

@@ -4,7 +4,6 @@
 
 import json
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,8 @@ from hypothesis import strategies as st
 from limbeck_protocol import messages as m
 from limbeck_protocol.connection import read_connection_file
 from limbeck_protocol.errors import ProtocolError
-from limbeck_server.access import LOCAL_USER, MISS_S, Access, Principal, has_remote_keys, require_allowed
+from limbeck_server.access import LOCAL_USER, Access, Principal, has_remote_keys, require_allowed
+from limbeck_server.budget import Budget
 from limbeck_server.commands.keys import keys
 from limbeck_server.key_files import (
     NAME,
@@ -61,7 +61,6 @@ def test_a_key_enters_by_its_role_until_it_is_revoked(config: Path) -> None:
     assert access.refresh(11.5)
     assert not access.refresh(12.6)
     assert access.client(pair) is None
-    time.sleep(MISS_S)
     authorize(config, "alice", pair, "read")
     assert access.client(pair) == Principal("alice", "read")  # at once, not only after a second
     assert access.refresh(13.7)
@@ -185,3 +184,11 @@ def test_a_flood_of_security_events_is_counted_not_written(caplog: pytest.LogCap
     security.note("key refused", address="10.0.0.9")
     assert vars(caplog.records[-1])["held_back"] == 1000 - LINES_A_WINDOW
     assert security.counts["key refused"] == 1001
+
+
+def test_a_budget_fills_up_again() -> None:
+    now = [0.0]
+    budget = Budget(5.0, lambda: now[0])
+    assert [budget.take() for _ in range(7)] == [True] * 5 + [False] * 2
+    now[0] = 0.4
+    assert [budget.take() for _ in range(3)] == [True, True, False]

@@ -3,6 +3,7 @@
 """A real server over TCP: who is let in, what they may do, what they may have, and that the log says so."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -169,3 +170,11 @@ def test_with_a_key_the_server_listens_to_other_machines(tmp_path: Path) -> None
             closing(client_of(replace(endpoint, client_public=pair.public, client_secret=pair.secret))) as alice,
         ):
             assert first(alice, Connected).server.role == "submit"
+
+
+def test_the_command_line_shows_the_trace_id_that_is_in_the_log(guarded: RunningServer) -> None:
+    missing = "01JD7Q0000ABCDEFGHJKMNPQRS"
+    plain, as_json = (limbeck(guarded.place, "status", missing, *option) for option in ((), ("--json",)))
+    trace = json.loads(as_json.stdout)["error"]["trace_id"]
+    assert is_logged(guarded, "request refused", trace_id=trace, code="E_NOT_FOUND")
+    assert re.search(r"\(trace [0-9A-Z]{26}\)$", plain.stderr.strip())
