@@ -72,7 +72,11 @@ def probe(prober: Prober, count: int) -> None:
     """Send so many messages that Hypothesis makes."""
 
     @settings(
-        max_examples=count, phases=[Phase.generate], suppress_health_check=[*HealthCheck], database=None, deadline=None
+        max_examples=count,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        database=None,
+        deadline=None,
     )
     @given(frames=messages)
     def send(frames: list[bytes]) -> None:

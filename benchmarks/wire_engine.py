@@ -22,7 +22,7 @@ def engine(job: JobSpec, folder: Path) -> Generator[EngineEvent, None, None]:
     megabytes, seconds = float(job.prompt.split()[0]), float(job.negative_prompt or 5)
     n = max(2, round(math.sqrt(megabytes * 1e6 / BYTES_A_VERTEX)))
     vertices, faces, colors = grid(n)
-    steps, started = round(seconds * RATE_HZ), time.monotonic()
+    steps, step, started = round(seconds * RATE_HZ), 0, time.monotonic()
     for step in range(1, steps + 1):
         time.sleep(max(0.0, started + step / RATE_HZ - time.monotonic()))
         if time.monotonic() - started > seconds:

@@ -144,7 +144,7 @@ def _check_buffers(specs: Sequence[BufferSpec]) -> None:
 
 def _bytes_of(array: NDArray) -> Frame:
     is_plain = array.flags.c_contiguous and array.size > 0  # memoryview cannot cast what is empty
-    return memoryview(array).cast("B") if is_plain else array.tobytes()
+    return array.data.cast("B") if is_plain else array.tobytes()
 
 
 def _size_bytes(spec: BufferSpec) -> int:

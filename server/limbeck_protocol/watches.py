@@ -158,9 +158,9 @@ class Watches:
             try:
                 if zlib.crc32(blob) != preview.crc32:
                     raise ProtocolError("E_CHECKSUM", "expected a preview with the announced checksum, got another")
-                whole = faces is None
                 v, f = preview.vertices, preview.faces
-                self._show(watch, seq, preview, unpack_mesh(v, f, blob) if whole else unpack_update(v, faces, blob))
+                mesh = unpack_mesh(v, f, blob) if faces is None else unpack_update(v, faces, blob)
+                self._show(watch, seq, preview, mesh)
             except ProtocolError as error:
                 self._refuse_preview(watch, seq, error)
 

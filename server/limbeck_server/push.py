@@ -18,6 +18,7 @@ from limbeck_server.sessions import Session, Watch
 
 def push_news(parts: Parts, now: float) -> None:
     """Queue the news of all sessions; nothing but events for a client that does not keep up."""
+    parts.previews.refresh()
     for session in parts.sessions:
         for job_id, watch in list(session.watches.items()):
             job = parts.board.get(job_id)
@@ -46,10 +47,13 @@ def _push_progress(parts: Parts, session: Session, watch: Watch, job: Job, now: 
 
 def _push_preview(parts: Parts, session: Session, watch: Watch, job: Job) -> None:
     preview = parts.previews.newest(job.id)
-    if not watch.previews or watch.offered is not None or preview is None or preview.seq <= watch.offered_seq:
+    if not watch.previews or watch.offered is not None or preview is None:
+        return
+    if preview.seq <= watch.offered_seq:
+        parts.previews.ask_newer(job.id)
         return
     has_faces = PREVIEW_UPDATES in session.features and watch.topology == preview.topology
-    offer = preview.update if has_faces else preview.whole
+    offer = preview.offer(is_update=has_faces)
     if _fits(parts, offer):
         parts.counts["previews", "offered"] += 1
         parts.counts["previews", "skipped"] += preview.seq - watch.offered_seq - 1

@@ -84,9 +84,9 @@ def _warn(parts: Parts, job: Job, message: Warned, _packet: Packet) -> None:
 
 
 def _take_mesh(parts: Parts, job: Job, message: Meshed, packet: Packet) -> None:
-    blob = b"".join(array.tobytes() for array in packet.arrays.values())
+    blob = b"".join(array.data for array in packet.arrays.values())
     parts.previews.put(job.id, message.step, message.vertices, message.faces, blob)
-    parts.crew.credit()
+    parts.previews.owe(job.id, parts.crew.credit)
 
 
 def _finish(parts: Parts, job: Job, message: Finished, _packet: Packet) -> None:
