@@ -80,8 +80,12 @@ def discover() -> Endpoint | None:
         endpoint = read_connection_file(connection_file())
     except FileNotFoundError:
         return None
-    is_elsewhere = endpoint.pid == 0 and bool(os.environ.get("LIMBECK_CONNECTION"))
-    return endpoint if is_elsewhere or is_alive(endpoint) else None
+    return endpoint if is_elsewhere(endpoint) or is_alive(endpoint) else None
+
+
+def is_elsewhere(endpoint: Endpoint) -> bool:
+    """Say whether the endpoint is one that LIMBECK_CONNECTION names for a server whose process cannot be looked at."""
+    return endpoint.pid == 0 and bool(os.environ.get("LIMBECK_CONNECTION"))
 
 
 def is_alive(endpoint: Endpoint) -> bool:

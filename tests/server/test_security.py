@@ -178,3 +178,19 @@ def test_the_command_line_shows_the_trace_id_that_is_in_the_log(guarded: Running
     trace = json.loads(as_json.stdout)["error"]["trace_id"]
     assert is_logged(guarded, "request refused", trace_id=trace, code="E_NOT_FOUND")
     assert re.search(r"\(trace [0-9A-Z]{26}\)$", plain.stderr.strip())
+
+
+def test_a_connection_file_made_for_a_client_elsewhere_is_all_it_needs(
+    guarded: RunningServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tmp_path / "dora.json"
+    arguments = ("--authorize", "read", "--address", guarded.place.endpoint.address, "-o", str(made))
+    assert limbeck(guarded.place, "keys", "new", "dora", *arguments).returncode == 0
+    elsewhere = Place(tmp_path / "elsewhere")  # folders of a machine that has no server
+    assert limbeck(elsewhere, "status").returncode == 3
+    monkeypatch.setenv("LIMBECK_CONNECTION", str(made))
+    assert limbeck(elsewhere, "status", "--json").returncode == 0
+    found = {one["name"]: one["state"] for one in json.loads(limbeck(elsewhere, "doctor", "--json").stdout)["findings"]}
+    assert (found["connection file"], found["server"]) == ("ok", "ok")
+    refused = limbeck(elsewhere, "submit", "a penguin", "--json")
+    assert (refused.returncode, json.loads(refused.stdout)["error"]["code"]) == (3, "E_FORBIDDEN")

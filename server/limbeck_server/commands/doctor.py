@@ -25,7 +25,7 @@ import zmq
 import limbeck
 from limbeck import __version__
 from limbeck_protocol import blocking
-from limbeck_protocol.connection import connection_file, is_alive, read_connection_file
+from limbeck_protocol.connection import connection_file, is_alive, is_elsewhere, read_connection_file
 from limbeck_protocol.errors import ProtocolError
 from limbeck_server.configuration import load_settings
 from limbeck_server.key_files import authorized_keys
@@ -169,6 +169,10 @@ def examine_server() -> Iterator[Finding]:
         return
     except ProtocolError as error:
         yield Finding("connection file", "problem", error.message, error.remedy)
+        return
+    if is_elsewhere(endpoint):
+        yield Finding("connection file", "ok", f"{connection_file()} names {endpoint.address}")
+        yield ask_server()
         return
     if not is_alive(endpoint):
         remedy = "limbeck serve replaces it"
