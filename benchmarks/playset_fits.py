@@ -124,5 +124,5 @@ def cached_fit(thing: Thing, size: int, folder: Path) -> Gaussians:
         folder.mkdir(parents=True, exist_ok=True)
         fitted = fit(thing, size).parameters()
         np.savez(path, **{name: fitted[name].detach().numpy() for name in PARAMETER_NAMES})
-    with np.load(path) as arrays:
+    with np.load(path, allow_pickle=False) as arrays:
         return Gaussians({name: torch.from_numpy(arrays[name]) for name in PARAMETER_NAMES})

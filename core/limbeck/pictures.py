@@ -21,7 +21,8 @@ from scipy.ndimage import label
 from limbeck.errors import LimbeckError
 
 FORMATS = ("PNG", "JPEG", "WEBP")
-MAX_PIXELS = 64_000_000
+MAX_PIXELS = 32_000_000
+"""More would take more than the half gigabyte that limbeck_server gives a decoder."""
 MIN_SIDE = 16
 LONGEST_SIDE = 1024
 """Larger pictures are reduced to this before anything else: priors see 64 to 1024 pixels."""
@@ -81,10 +82,7 @@ def _wrong_size(got: str, name: str) -> LimbeckError:
 
 
 def _pixels(image: Image.Image) -> Rgba:
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I"):  # 16 bits, which Pillow would clip instead of scaling
-        grey = (np.asarray(upright).astype(np.float64) / 257).clip(0, 255).round().astype(np.uint8)
-        upright = Image.fromarray(grey)
+    upright = ImageOps.exif_transpose(_shrunk(image))
     with_alpha = upright.convert("RGBA") if upright.has_transparency_data else None
     colors = _to_srgb(upright if with_alpha is None else with_alpha.convert("RGB"))
     colors.putalpha(255 if with_alpha is None else with_alpha.getchannel("A"))
@@ -94,6 +92,27 @@ def _pixels(image: Image.Image) -> Rgba:
         # Premultiplied, or the hidden colours of transparent pixels would bleed into the object's edge.
         colors = colors.convert("RGBa").resize(size, Image.Resampling.BILINEAR).convert("RGBA")
     return np.array(colors)
+
+
+def _shrunk(image: Image.Image) -> Image.Image:
+    """Return the picture with 8 bits, and brought near its final size if it is large, because copies of it follow."""
+    if image.mode.startswith("I"):  # 16 bits, which Pillow would clip instead of scaling
+        image = _grey(np.asarray(image))
+    factor = max(image.size) // (2 * LONGEST_SIDE)
+    if factor < 2:
+        return image
+    if image.mode in ("1", "P", "PA"):
+        image = image.convert("RGBA" if image.has_transparency_data else "L" if image.mode == "1" else "RGB")
+    return image.reduce(factor)  # premultiplies by itself
+
+
+def _grey(values: ndarray) -> Image.Image:
+    """Return 16-bit values as an 8-bit picture, a block of rows at a time."""
+    grey = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), 256):
+        rows = slice(start, start + 256)
+        grey[rows] = ((values[rows].astype(np.int64) + 128) // 257).clip(0, 255)
+    return Image.fromarray(grey)
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:

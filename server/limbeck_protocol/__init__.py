@@ -11,3 +11,9 @@ MAJOR = 1
 
 MINOR = 1
 """Wire minor version, exchanged in hello and welcome; versioned apart from the package."""
+
+PREVIEW_UPDATES = "preview.update"
+"""Feature: a preview whose faces the client has comes without them."""
+
+FEATURES = frozenset({PREVIEW_UPDATES})
+"""What this side understands beyond major 1, minor 0; both sides use what both have."""

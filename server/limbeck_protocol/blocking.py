@@ -27,19 +27,28 @@ def connect(app: str, client_id: str, timeout_s: float = 10.0) -> Client:
     Raises:
         ProtocolError: E_NO_SERVER if there is none or it does not answer, or the server's refusal.
     """
-    endpoint = discover()
-    if endpoint is None:
-        message = f"no server is running: {connection_file()} names none"
-        raise ProtocolError("E_NO_SERVER", message, START, retryable=True)
-    client = Client(endpoint, app=app, client_id=client_id, find_endpoint=discover)
+    client = client_of_server(app, client_id)
     deadline = time.monotonic() + timeout_s
     while client.state != "ready":
         client.pump()
         if client.refusal is not None or time.monotonic() > deadline:
             client.close()
-            raise client.refusal or _silent(endpoint.address, timeout_s)
+            raise client.refusal or _silent(timeout_s)
         time.sleep(POLL_S)
     return client
+
+
+def client_of_server(app: str, client_id: str) -> Client:
+    """Return a client that begins to connect to this user's server, or to the one that LIMBECK_CONNECTION names.
+
+    Raises:
+        ProtocolError: E_NO_SERVER if there is none.
+    """
+    endpoint = discover()
+    if endpoint is None:
+        message = f"no server is running: {connection_file()} names none"
+        raise ProtocolError("E_NO_SERVER", message, START, retryable=True)
+    return Client(endpoint, app=app, client_id=client_id, find_endpoint=discover)
 
 
 def events(client: Client, timeout_s: float | None = None) -> Generator[ClientEvent, None, None]:
@@ -97,6 +106,6 @@ def expect(client: Client, kind: type[Event], timeout_s: float | None = 30.0) ->
     return cast(Event, event)
 
 
-def _silent(address: str, timeout_s: float) -> ProtocolError:
-    message = f"the server at {address} did not answer within {timeout_s:g} s"
+def _silent(timeout_s: float) -> ProtocolError:
+    message = f"the server that {connection_file()} names did not answer within {timeout_s:g} s"
     return ProtocolError("E_NO_SERVER", message, "restart it with: limbeck serve", retryable=True)

@@ -203,9 +203,12 @@ class Client:
         """Stop following a job; the job goes on."""
         return self._conversation.unwatch(job_id)
 
-    def fetch(self, job_id: str, path: Path, artifact: str = "asset") -> str:
-        """Download a job's result to ``path``, in place once it is complete. Leads to Downloaded or RequestFailed."""
-        return self._conversation.fetch(job_id, Path(path), artifact)
+    def fetch(self, job_id: str, path: Path, artifact: str = "asset", *, keep_part: bool = False) -> str:
+        """Download a job's result to ``path``, in place once it is complete. Leads to Downloaded or RequestFailed.
+
+        With ``keep_part`` an interrupted download leaves its part beside ``path``, and the next one goes on from there.
+        """
+        return self._conversation.fetch(job_id, Path(path), artifact, keep_part=keep_part)
 
     def close(self) -> None:
         """Leave without waiting for anything; jobs go on. The client cannot be used any more."""

@@ -62,8 +62,12 @@ def runtime_folder() -> Path:
 
 
 def connection_file() -> Path:
-    """Return the path of the connection file, whether or not it exists."""
-    return runtime_folder() / FILE_NAME
+    """Return the path of the connection file, whether or not it exists.
+
+    It is LIMBECK_CONNECTION if that is set, for a server elsewhere, else the one that this user's own server writes.
+    """
+    named = os.environ.get("LIMBECK_CONNECTION")
+    return Path(named) if named else runtime_folder() / FILE_NAME
 
 
 def discover() -> Endpoint | None:
@@ -76,7 +80,12 @@ def discover() -> Endpoint | None:
         endpoint = read_connection_file(connection_file())
     except FileNotFoundError:
         return None
-    return endpoint if is_alive(endpoint) else None
+    return endpoint if is_elsewhere(endpoint) or is_alive(endpoint) else None
+
+
+def is_elsewhere(endpoint: Endpoint) -> bool:
+    """Say whether the endpoint is one that LIMBECK_CONNECTION names for a server whose process cannot be looked at."""
+    return endpoint.pid == 0 and bool(os.environ.get("LIMBECK_CONNECTION"))
 
 
 def is_alive(endpoint: Endpoint) -> bool:

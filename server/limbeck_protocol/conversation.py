@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from limbeck_protocol import MAJOR, MINOR
+from limbeck_protocol import FEATURES, MAJOR, MINOR
 from limbeck_protocol.downloads import Download
 from limbeck_protocol.envelope import SERVER_MESSAGES, read_message
 from limbeck_protocol.errors import ProtocolError, error_from_dict
@@ -60,7 +60,7 @@ class Conversation:
         self.refusal: ProtocolError | None = None
         self.server: Welcome | None = None
         self.needs_socket = False
-        self._hello = Hello(client_id, app, MINOR)
+        self._hello = Hello(client_id, app, MINOR, tuple(sorted(FEATURES)))
         self._events: list[ClientEvent] = []
         self._watches = Watches(self.exchange, self._events.append)
         self._downloads: list[Download] = []
@@ -178,9 +178,9 @@ class Conversation:
         """Stop following a job."""
         return self._watches.end(job)
 
-    def fetch(self, job: str, path: Path, artifact: str) -> str:
+    def fetch(self, job: str, path: Path, artifact: str, *, keep_part: bool = False) -> str:
         """Begin to download an artifact and return the request's id."""
-        download = Download(self.exchange, self._events.append, job, path, artifact)
+        download = Download(self.exchange, self._events.append, (job, artifact), path, keep_part=keep_part)
         self._downloads.append(download)
         return download.request
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from limbeck_protocol import job_messages as j
 from limbeck_protocol import messages as m
 from limbeck_protocol.errors import ProtocolError
-from limbeck_protocol.frames import Header, Packet, encode_packet
+from limbeck_protocol.frames import Frame, Header, Packet, encode_packet
 from limbeck_protocol.typed import from_plain, to_plain
 
 CLIENT_MESSAGES: dict[str, type] = {
@@ -68,6 +68,20 @@ def write_message(
     names: Mapping[type, str] = TYPE_NAMES,
 ) -> list[bytes]:
     """Return the frames of a typed message; ``header`` gives all but type and body, ``names`` the type's name.
+
+    Raises:
+        ProtocolError: if it would exceed a limit of the wire.
+    """
+    return [bytes(frame) for frame in write_views(message, header, arrays, names)]
+
+
+def write_views(
+    message: object,
+    header: Header | None = None,
+    arrays: Mapping[str, NDArray] | None = None,
+    names: Mapping[type, str] = TYPE_NAMES,
+) -> list[Frame]:
+    """Return the frames as ``write_message`` does, those of arrays as views: they must not change until it is sent.
 
     Raises:
         ProtocolError: if it would exceed a limit of the wire.

@@ -76,12 +76,16 @@ class JobWarning:
 
 @dataclass(frozen=True)
 class PreviewMesh:
-    """The newest mesh of a watched job; ``seq`` grows, gaps mean that older ones were skipped."""
+    """The newest mesh of a watched job; ``seq`` grows, gaps mean that older ones were skipped.
+
+    ``has_same_faces`` as the preview before it: ``mesh.faces`` is the very same array then.
+    """
 
     job: str
     seq: int
     step: int
     mesh: MeshData
+    has_same_faces: bool = False
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
-from limbeck_protocol.envelope import write_message
+from limbeck_protocol.envelope import write_message, write_views
 from limbeck_protocol.errors import ProtocolError, error_from_dict
-from limbeck_protocol.frames import Header, Packet
+from limbeck_protocol.frames import Frame, Header, Packet
 from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.limits import MAX_TRIES, RETRY_S
 
@@ -25,7 +25,7 @@ OnFailure = Callable[[ProtocolError], None]
 class Pending:
     """A request that waits for its answer."""
 
-    frames: list[bytes]
+    frames: Sequence[Frame]
     on_answer: OnAnswer
     on_failure: OnFailure
     sent_at: float
@@ -42,7 +42,7 @@ class Exchange:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.outbox: deque[list[bytes]] = deque()
+        self.outbox: deque[Sequence[Frame]] = deque()
         self.is_open = False
         self._pending: dict[str, Pending] = {}
 
@@ -57,7 +57,7 @@ class Exchange:
     ) -> str:
         """Send a request, now or when the connection stands, and return its id."""
         request = request or new_ulid()
-        frames = write_message(message, Header("", id=request), arrays)
+        frames = write_views(message, Header("", id=request), arrays)
         self._pending[request] = Pending(frames, on_answer, on_failure, self.now)
         if self.is_open:
             self.outbox.append(frames)

@@ -71,8 +71,8 @@ class Packet:
     arrays: Mapping[str, NDArray] = field(default_factory=dict)
 
 
-def encode_packet(header: Header, arrays: Mapping[str, NDArray] | None = None) -> list[bytes]:
-    """Return the frames of a message.
+def encode_packet(header: Header, arrays: Mapping[str, NDArray] | None = None) -> list[Frame]:
+    """Return the frames of a message; those of arrays are views of them, which must not change until it is sent.
 
     Raises:
         ProtocolError: if it would exceed a limit of the wire.
@@ -84,7 +84,7 @@ def encode_packet(header: Header, arrays: Mapping[str, NDArray] | None = None) -
     if len(encoded) > MAX_HEADER_BYTES:
         message = f"expected a header of at most {MAX_HEADER_BYTES} bytes, got {len(encoded)}"
         raise ProtocolError("E_HEADER_TOO_LARGE", message, "send less text in one message")
-    return [PREFIX, encoded, *(array.tobytes() for array in arrays.values())]
+    return [PREFIX, encoded, *(_bytes_of(array) for array in arrays.values())]
 
 
 def decode_packet(frames: Sequence[Frame]) -> Packet:
@@ -140,6 +140,11 @@ def _check_buffers(specs: Sequence[BufferSpec]) -> None:
         if _size_bytes(spec) > MAX_BUFFER_BYTES:
             message = f"expected a buffer of at most {MAX_BUFFER_BYTES} bytes, got {_size_bytes(spec)}"
             raise ProtocolError("E_FRAME_SIZE", message, "send it in parts", field=spec.n[:64])
+
+
+def _bytes_of(array: NDArray) -> Frame:
+    is_plain = array.flags.c_contiguous and array.size > 0  # memoryview cannot cast what is empty
+    return array.data.cast("B") if is_plain else array.tobytes()
 
 
 def _size_bytes(spec: BufferSpec) -> int:

@@ -75,6 +75,23 @@ def packed_size_bytes(vertices: int, faces: int) -> int:
     return vertices * (12 + 4) + faces * 12
 
 
+def unpack_update(vertices: int, faces: NDArray[np.uint32], blob: bytes | bytearray | memoryview) -> MeshData:
+    """Return the mesh of faces that are at hand and a blob of vertices and colours alone, without copying it.
+
+    Raises:
+        ProtocolError: E_MESH if the blob's size or content is wrong, or the faces are another mesh's.
+    """
+    if not 0 <= vertices <= MAX_MESH_VERTICES or len(blob) != packed_size_bytes(vertices, 0):
+        raise _mesh_error(f"expected {packed_size_bytes(vertices, 0)} bytes of vertices and colours, got {len(blob)}")
+    return mesh_from_arrays(
+        {
+            "vertices": np.frombuffer(blob, "<f4", vertices * 3).reshape(vertices, 3),
+            "faces": faces,
+            "colors": np.frombuffer(blob, "|u1", vertices * 4, vertices * 12).reshape(vertices, 4),
+        }
+    )
+
+
 def unpack_mesh(vertices: int, faces: int, blob: bytes | bytearray | memoryview) -> MeshData:
     """Return the mesh in a blob made by ``pack_mesh``, without copying it.
 

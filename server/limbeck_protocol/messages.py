@@ -71,10 +71,14 @@ class JobUnwatch:
 
 @dataclass(frozen=True)
 class PreviewDone:
-    """Gives back the credit for one preview; there is no answer but, at some time, the newest preview."""
+    """Gives back the credit for one preview; there is no answer but, at some time, the newest preview.
+
+    ``topology`` is that of the faces which the client has kept, if it has any (feature ``preview.update``).
+    """
 
     job: str
     preview: int
+    topology: int | None = None
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,10 @@ class Preview:
     """A preview mesh, numbered by the header's seq: in the buffers if ``inline``, else to be pulled as ``preview-SEQ``.
 
     A pulled blob is vertices, faces and colours back to back; ``crc32`` is of it.
+
+    Attributes:
+        topology: grows within a job when the faces are others than before; not there if the server does not say.
+        update: true if there are no faces in it, because the client said that it has those of this topology.
     """
 
     step: int
@@ -207,6 +215,8 @@ class Preview:
     faces: int
     inline: bool
     crc32: int = 0
+    topology: int | None = None
+    update: bool | None = None
 
 
 @dataclass(frozen=True)

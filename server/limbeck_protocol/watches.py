@@ -9,13 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from limbeck_protocol.errors import ProtocolError, error_from_dict
 from limbeck_protocol.events import ClientEvent, JobChanged, JobProgress, JobWarning, PreviewMesh, RequestFailed
 from limbeck_protocol.exchange import Exchange
 from limbeck_protocol.frames import Packet
 from limbeck_protocol.job import TERMINAL_STATES
 from limbeck_protocol.limits import MAX_PREVIEW_BYTES
-from limbeck_protocol.mesh_codec import mesh_from_arrays, packed_size_bytes, unpack_mesh
+from limbeck_protocol.mesh_codec import MeshData, mesh_from_arrays, packed_size_bytes, unpack_mesh, unpack_update
 from limbeck_protocol.messages import (
     JobEvent,
     JobSnapshot,
@@ -38,6 +41,7 @@ class Watch:
         request: id of the first request, by which the application knows the watch; ``asked`` is that of the latest.
         seen: number of the newest event that was emitted.
         shown: number of the newest preview that was emitted.
+        faces, topology: of that preview, for updates that come without; None if there was none yet.
         pull: the preview that is being pulled.
     """
 
@@ -48,6 +52,8 @@ class Watch:
     seen: int = 0
     state: str = ""
     shown: int = 0
+    faces: NDArray[np.uint32] | None = field(default=None, repr=False)
+    topology: int | None = None
     pull: RangeReader | None = field(default=None, repr=False)
 
 
@@ -82,7 +88,7 @@ class Watches:
         for watch in self._watches.values():
             self._exchange.forget(watch.asked)
             self._drop_pull(watch)
-            watch.shown = 0  # a server that was restarted counts anew
+            watch.shown = 0  # a server that was restarted counts its previews from 1 again
             self._subscribe(watch)
 
     def receive(self, packet: Packet, message: Any) -> None:
@@ -133,15 +139,16 @@ class Watches:
         self._drop_pull(watch)
         try:
             if preview.inline:
-                mesh = mesh_from_arrays(packet.arrays)
-                self._show(watch, PreviewMesh(watch.job, seq, preview.step, mesh))
+                arrays = dict(packet.arrays) | ({"faces": _faces_at_hand(watch, preview)} if preview.update else {})
+                self._show(watch, seq, preview, mesh_from_arrays(arrays))
             else:
                 self._pull(watch, seq, preview)
         except ProtocolError as error:
             self._refuse_preview(watch, seq, error)
 
     def _pull(self, watch: Watch, seq: int, preview: Preview) -> None:
-        size = packed_size_bytes(preview.vertices, preview.faces)
+        faces = _faces_at_hand(watch, preview) if preview.update else None
+        size = packed_size_bytes(preview.vertices, preview.faces if faces is None else 0)
         if min(preview.vertices, preview.faces) < 0 or not 0 < size <= MAX_PREVIEW_BYTES:
             raise ProtocolError("E_MESH", f"expected a preview of at most {MAX_PREVIEW_BYTES} bytes, got {size}")
         blob = bytearray()
@@ -151,8 +158,9 @@ class Watches:
             try:
                 if zlib.crc32(blob) != preview.crc32:
                     raise ProtocolError("E_CHECKSUM", "expected a preview with the announced checksum, got another")
-                mesh = unpack_mesh(preview.vertices, preview.faces, blob)
-                self._show(watch, PreviewMesh(watch.job, seq, preview.step, mesh))
+                v, f = preview.vertices, preview.faces
+                mesh = unpack_mesh(v, f, blob) if faces is None else unpack_update(v, faces, blob)
+                self._show(watch, seq, preview, mesh)
             except ProtocolError as error:
                 self._refuse_preview(watch, seq, error)
 
@@ -165,13 +173,16 @@ class Watches:
         )
         watch.pull.read(0, size)
 
-    def _show(self, watch: Watch, mesh: PreviewMesh) -> None:
-        self._exchange.tell(PreviewDone(watch.job, mesh.seq))
-        if mesh.seq > watch.shown:
-            watch.shown = mesh.seq
-            self._emit(mesh)
+    def _show(self, watch: Watch, seq: int, preview: Preview, mesh: MeshData) -> None:
+        has_same_faces = preview.update is True and mesh.faces is watch.faces
+        watch.faces, watch.topology = mesh.faces, preview.topology
+        self._exchange.tell(PreviewDone(watch.job, seq, watch.topology))
+        if seq > watch.shown:
+            watch.shown = seq
+            self._emit(PreviewMesh(watch.job, seq, preview.step, mesh, has_same_faces))
 
     def _refuse_preview(self, watch: Watch, seq: int, error: ProtocolError) -> None:
+        watch.faces = watch.topology = None
         self._exchange.tell(PreviewDone(watch.job, seq))
         if error.code != "E_SUPERSEDED":
             self._emit(JobWarning(watch.job, error.code, error.message))
@@ -180,6 +191,18 @@ class Watches:
         if watch.pull is not None:
             watch.pull.stop()
             watch.pull = None
+
+
+def _faces_at_hand(watch: Watch, preview: Preview) -> NDArray[np.uint32]:
+    """Return the faces that an update leaves out.
+
+    Raises:
+        ProtocolError: E_MESH if they are not those that this client has; it says so and gets a whole mesh next.
+    """
+    if watch.faces is None or preview.topology != watch.topology or len(watch.faces) != preview.faces:
+        got = f"one for topology {preview.topology} of {preview.faces} faces"
+        raise ProtocolError("E_MESH", f"expected an update of topology {watch.topology}, got {got}")
+    return watch.faces
 
 
 def changed_job(snapshot: JobSnapshot) -> JobChanged:

@@ -14,7 +14,8 @@ from limbeck_protocol.job import Blob, JobSpec, job_blobs
 from limbeck_protocol.messages import BlobPut, BlobStored
 from limbeck_server.files import make_folder, storage_error
 
-MAX_OPEN_UPLOADS = 64
+MAX_OPEN_UPLOADS = 256
+MAX_OPEN_UPLOADS_OF_ONE = 32
 
 
 @dataclass
@@ -23,6 +24,7 @@ class Upload:
 
     part: Path
     received: int = 0
+    owner: str = ""
     digest: Any = field(default_factory=hashlib.sha256)
 
 
@@ -37,10 +39,11 @@ class BlobStore:
         """
         self.folder = make_folder(data_folder / "blobs", mode=0o700)
         self._uploads: dict[str, Upload] = {}
+        self._sizes: dict[str, dict[str, int]] = {}
         for part in self.folder.glob("*.part"):
             part.unlink(missing_ok=True)
 
-    def put(self, request: BlobPut, data: bytes) -> BlobStored:
+    def put(self, request: BlobPut, data: bytes, owner: str = "") -> BlobStored:
         """Append a part, if it is the one that is due, and say how much there is.
 
         Raises:
@@ -49,7 +52,7 @@ class BlobStore:
         blob = Blob(request.sha256, request.size)  # checks both
         if (self.folder / blob.sha256).exists():
             return BlobStored(blob.sha256, blob.size_bytes, True)
-        upload = self._upload(blob)
+        upload = self._upload(blob, owner)
         if request.offset == upload.received:
             if upload.received + len(data) > blob.size_bytes:
                 raise ProtocolError("E_SCHEMA", f"expected {blob.size_bytes} bytes, got more", field="data")
@@ -57,6 +60,12 @@ class BlobStore:
         if upload.received == blob.size_bytes:
             self._complete(blob, upload)
         return BlobStored(blob.sha256, upload.received, upload.received == blob.size_bytes)
+
+    def used_bytes(self, owner: str, specs: list[JobSpec], *, besides: str = "") -> int:
+        """Return how much an owner has uploaded since the start, or uses in these jobs, but for one blob."""
+        sizes = dict(self._sizes.get(owner, {}))
+        sizes |= {blob.sha256: blob.size_bytes for spec in specs for blob in job_blobs(spec)}
+        return sum(size for sha256, size in sizes.items() if sha256 != besides)
 
     def missing(self, spec: JobSpec) -> list[Blob]:
         """Return the blobs of a job that have not been uploaded."""
@@ -69,13 +78,15 @@ class BlobStore:
             if path.name not in wanted:
                 path.unlink(missing_ok=True)
 
-    def _upload(self, blob: Blob) -> Upload:
+    def _upload(self, blob: Blob, owner: str) -> Upload:
         upload = self._uploads.get(blob.sha256)
         if upload is None:
-            if len(self._uploads) >= MAX_OPEN_UPLOADS:
-                oldest = next(iter(self._uploads))
+            theirs = [sha256 for sha256, upload in self._uploads.items() if upload.owner == owner]
+            if len(theirs) >= MAX_OPEN_UPLOADS_OF_ONE or len(self._uploads) >= MAX_OPEN_UPLOADS:
+                oldest = (theirs or list(self._uploads))[0]
                 self._uploads.pop(oldest).part.unlink(missing_ok=True)
-            upload = self._uploads[blob.sha256] = Upload(self.folder / f"{blob.sha256}.part")
+            upload = self._uploads[blob.sha256] = Upload(self.folder / f"{blob.sha256}.part", 0, owner)
+            self._sizes.setdefault(owner, {})[blob.sha256] = blob.size_bytes
         return upload
 
     def _append(self, upload: Upload, data: bytes) -> None:

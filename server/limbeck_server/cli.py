@@ -15,10 +15,12 @@ from dataclasses import dataclass, replace
 import click
 
 from limbeck import __version__
+from limbeck_server.commands.config import config
 from limbeck_server.commands.doctor import doctor
 from limbeck_server.commands.generate import generate
 from limbeck_server.commands.job_control import cancel, finish, fork, move, pause, resume, retry
 from limbeck_server.commands.jobs import get, status, submit, watch
+from limbeck_server.commands.keys import keys
 from limbeck_server.commands.priors import priors
 from limbeck_server.commands.recipes import recipes
 from limbeck_server.commands.serve import serve
@@ -34,7 +36,7 @@ def limbeck() -> None:
 
 
 JOB_COMMANDS = (submit, status, watch, cancel, pause, resume, finish, move, retry, fork, logs, get, top)
-for command in (generate, serve, *JOB_COMMANDS, recipes, priors, doctor):
+for command in (generate, serve, *JOB_COMMANDS, recipes, priors, keys, config, doctor):
     limbeck.add_command(command)
 
 
@@ -77,9 +79,11 @@ def _report(failure: Failure, *, as_json: bool) -> None:
     with suppress(OSError):  # where nothing can be written, the exit status has to say it
         if as_json:
             fields = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
+            fields |= {"trace_id": failure.trace_id} if failure.trace_id else {}
             print(json.dumps({"error": fields}), flush=True)
         else:
-            line = f"error {failure.code}: {failure.message}; {failure.remedy}"
+            trace = f" (trace {failure.trace_id})" if failure.trace_id else ""
+            line = f"error {failure.code}: {failure.message}; {failure.remedy}{trace}"
             print(" ".join(line.split()), file=sys.stderr, flush=True)
 
 

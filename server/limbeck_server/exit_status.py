@@ -15,6 +15,7 @@ STATUSES = {
         "E_NO_SERVER",
         "E_VERSION",
         "E_AUTH",
+        "E_FORBIDDEN",
         "E_NO_ANSWER",
         "E_TIMEOUT",
         "E_CONNECTION_FILE",

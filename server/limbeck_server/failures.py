@@ -21,12 +21,16 @@ SPENT_CODES = ("E_GPU_OOM", "E_OUT_OF_MEMORY")
 
 @dataclass(frozen=True)
 class Failure:
-    """What the user is told; ``is_typed`` where the one who raised it said all of it."""
+    """What the user is told; ``is_typed`` where the one who raised it said all of it.
+
+    ``trace_id`` names the line in the log of the server that refused, where one did.
+    """
 
     code: str
     message: str
     remedy: str
     is_typed: bool = False
+    trace_id: str | None = None
 
 
 class FailedJobError(ProtocolError):
@@ -37,7 +41,8 @@ def failure_of(error: BaseException) -> Failure:
     """Return what to tell the user about any exception, in a command and in a worker."""
     code, message, remedy = (getattr(error, name, None) for name in ("code", "message", "remedy"))
     if isinstance(code, str) and isinstance(message, str) and isinstance(remedy, str):
-        return Failure(code, message, remedy, is_typed=True)
+        trace_id = getattr(error, "trace_id", None)
+        return Failure(code, message, remedy, is_typed=True, trace_id=trace_id if isinstance(trace_id, str) else None)
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx else "limbeck"
         return Failure("E_USAGE", error.format_message().rstrip("."), f"run '{command} --help' for its options")

@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""The server's log: one JSON object per line, rotated, without prompts."""
+"""The server's log: one JSON object per line, rotated, without prompts.
+
+A ``trace_id`` in a line is the one that the client sees in its error.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ STANDARD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asct
 def json_line(record: logging.LogRecord) -> str:
     """Return a record and its extra fields as one line of JSON."""
     line: dict[str, Any] = {"at": round(record.created, 3), "level": record.levelname, "event": record.getMessage()}
+    line["logger"] = record.name
     line |= {name: value for name, value in vars(record).items() if name not in STANDARD_FIELDS}
     if record.exc_info:
         line["traceback"] = logging.Formatter().formatException(record.exc_info)

@@ -16,7 +16,7 @@ from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Header
 from limbeck_server.devices import Device
 from limbeck_server.executors.local import LocalWorker, WorkerOrders
-from limbeck_server.keys import KeyPair
+from limbeck_server.key_files import KeyPair
 from limbeck_server.settings import ServerSettings
 from limbeck_server.worker_messages import Beat, CancelJob, FinishJob, MeshCredit, PauseJob, RunJob
 

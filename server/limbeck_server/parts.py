@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, field
 
+from limbeck_server.access import Access
 from limbeck_server.blobs import BlobStore
 from limbeck_server.board import Board
 from limbeck_server.crew import Crew
 from limbeck_server.intake import Intake
 from limbeck_server.previews import Previews
+from limbeck_server.security_log import SecurityLog
 from limbeck_server.sessions import Sessions
 from limbeck_server.settings import ServerSettings
 from limbeck_server.store import Store
@@ -18,7 +21,11 @@ from limbeck_server.store import Store
 
 @dataclass(frozen=True)
 class Parts:
-    """The server's parts; ``epoch`` is random per start, ``version`` the package's."""
+    """The server's parts; ``epoch`` is random per start, ``version`` the package's.
+
+    Attributes:
+        counts: what has happened how often since the start, as (metric, label), for metrics.py.
+    """
 
     settings: ServerSettings
     epoch: str
@@ -30,6 +37,9 @@ class Parts:
     sessions: Sessions
     crew: Crew
     intake: Intake
+    access: Access
+    security: SecurityLog
+    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
     def state(self) -> str:

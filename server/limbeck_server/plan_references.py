@@ -10,11 +10,12 @@ import torch
 
 from limbeck.cameras import Cameras, angles_of
 from limbeck.framing import Reference as CoreReference
-from limbeck.pictures import cut_out, read_picture
+from limbeck.pictures import cut_out
 from limbeck.rigs import Placement
 from limbeck_protocol.errors import JobError
 from limbeck_protocol.job import Reference
 from limbeck_protocol.rig import Camera
+from limbeck_server.decoder import PictureDecoder
 
 
 def plan_references(references: Sequence[Reference], placement: Placement) -> tuple[CoreReference, ...]:
@@ -24,15 +25,19 @@ def plan_references(references: Sequence[Reference], placement: Placement) -> tu
         JobError: E_SCHEMA for an image without its content.
         LimbeckError: E_IMAGE, E_IMAGE_EMPTY, E_IMAGE_BACKGROUND, E_IMAGE_CAMERA.
     """
-    numbered = enumerate(references, 1)
-    return tuple(_planned(number, reference, placement) for number, reference in numbered if reference.weight > 0)
+    with PictureDecoder() as decoder:
+        return tuple(
+            _planned(decoder, number, reference, placement)
+            for number, reference in enumerate(references, 1)
+            if reference.weight > 0
+        )
 
 
-def _planned(number: int, reference: Reference, placement: Placement) -> CoreReference:
+def _planned(decoder: PictureDecoder, number: int, reference: Reference, placement: Placement) -> CoreReference:
     if reference.image.data is None:
         raise JobError("E_SCHEMA", "expected an image with its content", "make it with blob_of", field="references")
     name = f"reference image {number}"
-    pixels = cut_out(read_picture(reference.image.data, name), name)
+    pixels = cut_out(decoder.read(reference.image.data, name), name)
     camera = None if reference.camera is None else camera_in_run(reference.camera, placement)
     return CoreReference(pixels, camera, reference.weight, reference.use)
 

@@ -6,18 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from limbeck_protocol.envelope import write_message
+from limbeck_protocol import PREVIEW_UPDATES
+from limbeck_protocol.envelope import write_message, write_views
 from limbeck_protocol.frames import Header
 from limbeck_protocol.limits import PROGRESS_INTERVAL_S
 from limbeck_server.jobs import Job
 from limbeck_server.older_clients import as_known
 from limbeck_server.parts import Parts
-from limbeck_server.previews import BUDGET_BYTES, StoredPreview
+from limbeck_server.previews import BUDGET_BYTES, Offer
 from limbeck_server.sessions import Session, Watch
 
 
 def push_news(parts: Parts, now: float) -> None:
     """Queue the news of all sessions; nothing but events for a client that does not keep up."""
+    parts.previews.refresh()
     for session in parts.sessions:
         for job_id, watch in list(session.watches.items()):
             if not parts.board.has(job_id):  # forgotten, because history is full
@@ -49,22 +51,29 @@ def _push_progress(parts: Parts, session: Session, watch: Watch, job: Job, now: 
 
 def _push_preview(parts: Parts, session: Session, watch: Watch, job: Job) -> None:
     preview = parts.previews.newest(job.id)
-    if not watch.previews or watch.offered is not None or preview is None or preview.seq <= watch.offered_seq:
+    if not watch.previews or watch.offered is not None or preview is None:
         return
-    if _fits(parts, preview):
-        watch.offered, watch.offered_seq = preview, preview.seq
+    if preview.seq <= watch.offered_seq:
+        parts.previews.ask_newer(job.id)
+        return
+    has_faces = PREVIEW_UPDATES in session.features and watch.topology == preview.topology
+    offer = preview.offer(is_update=has_faces)
+    if _fits(parts, offer):
+        parts.counts["previews", "offered"] += 1
+        parts.counts["previews", "skipped"] += preview.seq - watch.offered_seq - 1
+        watch.offered, watch.offered_seq = offer, preview.seq
         header = _header(session, job, preview.seq)
-        session.post(write_message(preview.announcement, header, preview.arrays))
+        session.post(write_views(offer.announcement, header, offer.arrays))
 
 
-def _fits(parts: Parts, preview: StoredPreview) -> bool:
+def _fits(parts: Parts, offer: Offer) -> bool:
     """Say whether the previews that clients hold stay within the budget if this one joins them."""
-    held = {id(offered): len(offered.blob) for offered in _offered(parts)}
-    held[id(preview)] = len(preview.blob)
+    held = {id(offered.blob): len(offered.blob) for offered in _offered(parts)}
+    held[id(offer.blob)] = len(offer.blob)
     return sum(held.values()) <= BUDGET_BYTES
 
 
-def _offered(parts: Parts) -> Iterator[StoredPreview]:
+def _offered(parts: Parts) -> Iterator[Offer]:
     for session in parts.sessions:
         for watch in session.watches.values():
             if watch.offered is not None:

@@ -30,6 +30,7 @@ from limbeck_server.files import storage_error
 from limbeck_server.jobs import line_of, snapshot_of
 from limbeck_server.parts import Parts
 from limbeck_server.push import push_events
+from limbeck_server.quotas import require_byte_quota, require_job_quota
 from limbeck_server.replies import Reply
 from limbeck_server.sessions import MAX_WATCHES, Session, Watch
 
@@ -51,6 +52,7 @@ def submit_job(parts: Parts, session: Session, request: m.JobSubmit, packet: Pac
     parts.intake.require_open()
     if not is_token(request.key):
         raise ProtocolError("E_SCHEMA", "expected a key of 1 to 128 letters, digits and . _ : -", field="key")
+    require_job_quota(parts, session, request.key)
     spec = _read_spec(packet)
     missing = parts.blobs.missing(spec)
     if missing:
@@ -81,7 +83,7 @@ def take_preview_back(_parts: Parts, session: Session, request: m.PreviewDone, _
     """Let a client have another preview."""
     watch = session.watches.get(request.job)
     if watch is not None and watch.offered is not None and watch.offered.seq == request.preview:
-        watch.offered = None
+        watch.offered, watch.topology = None, request.topology
 
 
 def report_status(parts: Parts, _session: Session, request: m.StatusRequest, _packet: Packet) -> Reply:
@@ -117,12 +119,13 @@ def read_blob(parts: Parts, session: Session, request: m.BlobRead, _packet: Pack
     return Reply(m.BlobChunk(request.blob, request.offset), {"data": np.frombuffer(data, np.uint8)})
 
 
-def put_blob(parts: Parts, _session: Session, request: m.BlobPut, packet: Packet) -> Reply:
+def put_blob(parts: Parts, session: Session, request: m.BlobPut, packet: Packet) -> Reply:
     """Take a part of an uploaded file."""
     data = packet.arrays.get("data")
     if data is None or data.dtype != np.uint8:
         raise ProtocolError("E_SCHEMA", "expected a buffer 'data' of bytes", field="data")
-    return Reply(parts.blobs.put(request, data.tobytes()))
+    require_byte_quota(parts, session, request)
+    return Reply(parts.blobs.put(request, data.tobytes(), session.principal.name))
 
 
 HANDLERS: dict[type, Handler] = {

@@ -22,21 +22,25 @@ from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Header, decode_packet
 from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.processes import process_start
+from limbeck_server.access import Access, has_remote_keys
 from limbeck_server.blobs import BlobStore
 from limbeck_server.board import Board
 from limbeck_server.crew import Crew
 from limbeck_server.files import make_folder, make_private_folder, write_atomically
 from limbeck_server.intake import Intake
-from limbeck_server.keys import Gatekeeper, KeyPair, new_key_pair
+from limbeck_server.key_files import KeyPair, new_key_pair, server_key_pair
+from limbeck_server.keys import Gatekeeper, HandshakeWatch
 from limbeck_server.lock import FolderLock
 from limbeck_server.member import HomeAddress
+from limbeck_server.metrics import open_metrics
 from limbeck_server.parts import Parts
 from limbeck_server.previews import Previews
 from limbeck_server.reception import Reception
+from limbeck_server.security_log import SecurityLog
 from limbeck_server.sessions import Sessions
 from limbeck_server.settings import ServerSettings
 from limbeck_server.store import Store
-from limbeck_server.transport import bind_router, check_address, receive, send
+from limbeck_server.transport import bind_router, check_address, client_side, receive, send
 from limbeck_server.work import assign_next, put_back_running, recover, take_loss, take_worker_message
 from limbeck_server.worker_messages import FROM_WORKER, NAMES
 
@@ -52,7 +56,7 @@ def serve(settings: ServerSettings, should_stop: Callable[[], bool], on_ready: C
     Raises:
         ProtocolError: E_SERVER_RUNNING, E_INSECURE_BIND, E_ADDRESS, E_INSECURE_FOLDER, E_NO_CURVE, E_FILE, E_DISK_FULL.
     """
-    check_address(settings.client_address)
+    check_address(settings.client_address, has_keys=has_remote_keys(settings.config_folder))
     with _folders(settings), _sockets(settings) as sockets:
         parts = _make_parts(settings, sockets)
         with _connection_file(settings, parts, sockets) as endpoint:
@@ -70,6 +74,9 @@ class Sockets:
     clients: zmq.Socket[bytes]
     workers: zmq.Socket[bytes]
     gatekeeper: Gatekeeper
+    handshakes: HandshakeWatch
+    access: Access
+    security: SecurityLog
     client_address: str
     home: HomeAddress
     server_keys: KeyPair
@@ -78,8 +85,9 @@ class Sockets:
 
 def _run(parts: Parts, sockets: Sockets, should_stop: Callable[[], bool]) -> None:
     reception = Reception(parts, sockets.clients)
+    metrics = open_metrics(parts.settings.metrics)
     poller = zmq.Poller()
-    for socket in (sockets.clients, sockets.workers, sockets.gatekeeper.socket):
+    for socket in (sockets.clients, sockets.workers, sockets.gatekeeper.socket, sockets.handshakes.socket):
         poller.register(socket, zmq.POLLIN)
     is_pressed = True
 
@@ -87,6 +95,7 @@ def _run(parts: Parts, sockets: Sockets, should_stop: Callable[[], bool]) -> Non
         nonlocal is_pressed
         poller.poll(BUSY_POLL_MS if is_pressed or parts.state != "idle" else IDLE_POLL_MS)
         sockets.gatekeeper.answer()
+        sockets.handshakes.note_failures()
         now = time.monotonic()
         _hear_workers(parts, sockets.workers, now)
         reception.answer_all(now)
@@ -94,12 +103,16 @@ def _run(parts: Parts, sockets: Sockets, should_stop: Callable[[], bool]) -> Non
         parts.board.save_again(now)
         assign_next(parts, now)
         is_pressed = reception.tell_all(now)
+        if metrics is not None:
+            metrics.update(parts, now)
 
     try:
         while not should_stop():
             turn()
         _drain(parts, turn)
     finally:
+        if metrics is not None:
+            metrics.close()
         put_back_running(parts)
         parts.crew.stop()
         reception.tell_all(time.monotonic())
@@ -158,8 +171,20 @@ def _make_parts(settings: ServerSettings, sockets: Sockets) -> Parts:
     blobs = BlobStore(settings.data_folder)
     blobs.sweep([job.spec for job in board.jobs()])
     crew = Crew(settings, sockets.home, post)
-    intake = Intake(settings.data_folder, settings.least_free_bytes)
-    parts = Parts(settings, new_ulid(), __version__, store, board, blobs, Previews(), Sessions(), crew, intake)
+    parts = Parts(
+        settings,
+        new_ulid(),
+        __version__,
+        store,
+        board,
+        blobs,
+        Previews(),
+        Sessions(),
+        crew,
+        Intake(settings.data_folder, settings.least_free_bytes),
+        sockets.access,
+        sockets.security,
+    )
     recover(parts)
     return parts
 
@@ -179,14 +204,32 @@ def _sockets(settings: ServerSettings) -> Iterator[Sockets]:
         remedy = "install pyzmq from its official wheels"
         raise ProtocolError("E_NO_CURVE", "expected a pyzmq with CURVE encryption, got one without", remedy)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=2)
-    server_keys, client_keys, worker_keys = new_key_pair(), new_key_pair(), new_key_pair()
+    is_tcp = settings.client_address.startswith("tcp:")
+    server_keys = server_key_pair(settings.config_folder) if is_tcp else new_key_pair()
+    client_keys, worker_keys = new_key_pair(), new_key_pair()
+    access, security = Access(settings.config_folder, client_keys.public, worker_keys.public), SecurityLog()
     try:
-        gatekeeper = Gatekeeper(context, {"clients": {client_keys.public}, "workers": {worker_keys.public}})
-        clients, address = bind_router(context, settings.client_address, server_keys, "clients", has_heartbeat=True)
+        gatekeeper = Gatekeeper(context, {"clients": access.client, "workers": access.worker}, security)
+        has_keys = has_remote_keys(settings.config_folder)
+        clients, address = bind_router(
+            context, settings.client_address, server_keys, "clients", has_heartbeat=True, has_keys=has_keys
+        )
+        handshakes = HandshakeWatch(context, clients, security)
         # workers are watched as processes; a heartbeat missed in a suspended laptop must not cut one off
         workers, home = bind_router(context, settings.worker_address, server_keys, "workers", has_heartbeat=False)
         home_address = HomeAddress(home, server_keys, worker_keys)
-        yield Sockets(clients, workers, gatekeeper, address, home_address, server_keys, client_keys)
+        yield Sockets(
+            clients,
+            workers,
+            gatekeeper,
+            handshakes,
+            access,
+            security,
+            client_side(address),
+            home_address,
+            server_keys,
+            client_keys,
+        )
     finally:
         context.destroy(linger=200)  # lets the goodbyes out
         for address in (settings.client_address, settings.worker_address):

@@ -1,23 +1,40 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""The server's settings: folders, address, engine, patience. The only place that reads the environment for them."""
+"""The server's settings: folders, address, engine, quotas, patience. configuration.py says where values come from."""
 
 from __future__ import annotations
 
+import math
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 import zmq
 
-from limbeck_protocol.connection import runtime_folder
+from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.limits import MIB
 
 CORE_ENGINE = "limbeck_server.core_engine:core_engine"
 MAX_IPC_PATH_BYTES = 100
 """sockaddr_un holds 104 bytes on macOS and 108 on Linux."""
+
+
+def data_folder() -> Path:
+    """Return where jobs are kept: LIMBECK_DATA_DIR, or the platform's data folder."""
+    return Path(os.environ.get("LIMBECK_DATA_DIR") or platformdirs.user_data_dir("limbeck", appauthor=False))
+
+
+def state_folder() -> Path:
+    """Return where logs are kept: LIMBECK_STATE_DIR, or the platform's state folder."""
+    return Path(os.environ.get("LIMBECK_STATE_DIR") or platformdirs.user_state_dir("limbeck", appauthor=False))
+
+
+def config_folder() -> Path:
+    """Return where keys and config.toml are: LIMBECK_CONFIG_DIR, or the platform's config folder."""
+    return Path(os.environ.get("LIMBECK_CONFIG_DIR") or platformdirs.user_config_dir("limbeck", appauthor=False))
 
 
 @dataclass(frozen=True)
@@ -28,9 +45,13 @@ class ServerSettings:
         data_folder: jobs and uploaded blobs.
         state_folder: logs.
         runtime_folder: sockets and the connection file; made private to the user.
+        config_folder: keys and config.toml.
         bind: a ZeroMQ address, or None: ipc in the runtime folder where that works, else TCP on loopback.
+        metrics: ``host:port`` on loopback to serve Prometheus metrics at, or None.
         engine: ``module:function`` that workers import.
         max_queued: jobs that may wait.
+        max_client_jobs: jobs of one remote key that may wait or run.
+        max_client_mb: megabytes that one remote key may have uploaded.
         cancel_grace_s: how long a worker may take to reach a point where it can stop; then it is terminated,
             and killed after another ``terminate_grace_s``.
         restart_delays_s: waits before a worker is started again after its first, second, ... end in a row.
@@ -43,14 +64,21 @@ class ServerSettings:
         drain_s: how long a server that stops waits for checkpoints.
         least_free_bytes: with less room than that on the disk no job is started.
         max_history, max_artifact_bytes: of jobs that have ended, and of their files; the oldest go first.
+
+    Raises:
+        ProtocolError: E_CONFIG naming the setting that is out of range.
     """
 
     data_folder: Path
     state_folder: Path
     runtime_folder: Path
+    config_folder: Path = field(default_factory=config_folder)
     bind: str | None = None
+    metrics: str | None = None
     engine: str = CORE_ENGINE
     max_queued: int = 1000
+    max_client_jobs: int = 100
+    max_client_mb: int = 2048
     cancel_grace_s: float = 10.0
     terminate_grace_s: float = 5.0
     restart_delays_s: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
@@ -64,6 +92,16 @@ class ServerSettings:
     least_free_bytes: int = 64 * MIB
     max_history: int = 1000
     max_artifact_bytes: int = 50_000 * MIB
+
+    def __post_init__(self) -> None:
+        for name in ("max_queued", "max_client_jobs", "max_client_mb"):
+            _require(getattr(self, name) >= 1, name, "1 or more", getattr(self, name))
+        for name in ("cancel_grace_s", "terminate_grace_s"):
+            _require(_is_duration(getattr(self, name)), name, "0 to 86400 seconds", getattr(self, name))
+        delays = self.restart_delays_s
+        _require(
+            len(delays) > 0 and all(map(_is_duration, delays)), "restart_delays_s", "seconds of 0 to 86400", delays
+        )
 
     @property
     def client_address(self) -> str:
@@ -88,16 +126,11 @@ class ServerSettings:
         return self.runtime_folder / f"{name}.sock"
 
 
-def data_folder() -> Path:
-    """Return where jobs are kept: LIMBECK_DATA_DIR, or the platform's data folder."""
-    return Path(os.environ.get("LIMBECK_DATA_DIR") or platformdirs.user_data_dir("limbeck", appauthor=False))
+def _is_duration(seconds: float) -> bool:
+    return math.isfinite(seconds) and 0 <= seconds <= 86_400
 
 
-def state_folder() -> Path:
-    """Return where logs are kept: LIMBECK_STATE_DIR, or the platform's state folder."""
-    return Path(os.environ.get("LIMBECK_STATE_DIR") or platformdirs.user_state_dir("limbeck", appauthor=False))
-
-
-def load_settings(bind: str | None = None, engine: str = CORE_ENGINE) -> ServerSettings:
-    """Return the settings of this user on this machine."""
-    return ServerSettings(data_folder(), state_folder(), runtime_folder(), bind, engine)
+def _require(is_met: bool, name: str, expected: str, got: Any) -> None:
+    if not is_met:
+        remedy = f"correct {name}; limbeck config show --origin says where it comes from"
+        raise ProtocolError("E_CONFIG", f"expected {expected} for {name}, got {got}", remedy, field=name)

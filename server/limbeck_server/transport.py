@@ -7,12 +7,14 @@ from __future__ import annotations
 import enum
 import ipaddress
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 import zmq
 
 from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.frames import Frame
 from limbeck_protocol.limits import MAX_FRAMES, MAX_MESSAGE_FRAME_BYTES
 from limbeck_server.files import make_private_folder
 from limbeck_server.keys import KeyPair, secure_server_socket
@@ -31,8 +33,8 @@ def _has_port(parts: SplitResult) -> bool:
     return parts.netloc.endswith(":*") or parts.port is not None
 
 
-def check_address(address: str) -> None:
-    """Refuse to listen where other people could connect.
+def check_address(address: str, *, has_keys: bool = False) -> None:
+    """Refuse to listen where other people could connect, unless keys say who may.
 
     Raises:
         ProtocolError: E_INSECURE_BIND, or E_ADDRESS if it is not an address at all.
@@ -48,21 +50,28 @@ def check_address(address: str) -> None:
     if not is_tcp or not host:
         remedy = "use tcp://127.0.0.1:7711 or ipc:///folder/name"
         raise ProtocolError("E_ADDRESS", f"expected an address to listen on, got {address!r}", remedy)
-    if not _is_loopback(host):
-        message = f"expected a loopback address, got {host!r}, which other machines could reach"
-        remedy = "bind tcp://127.0.0.1:PORT and reach it through an SSH tunnel; keys for remote clients come later"
+    if not has_keys and not is_loopback(host):
+        message = f"expected authorised keys for {host!r}, which other machines can reach, got none"
+        remedy = "let a client in first: limbeck keys new NAME --authorize submit; or bind tcp://127.0.0.1:PORT"
         raise ProtocolError("E_INSECURE_BIND", message, remedy)
 
 
 def bind_router(
-    context: zmq.Context[zmq.Socket[bytes]], address: str, keys: KeyPair, domain: str, *, has_heartbeat: bool
+    context: zmq.Context[zmq.Socket[bytes]],
+    address: str,
+    keys: KeyPair,
+    domain: str,
+    *,
+    has_heartbeat: bool,
+    has_keys: bool = False,
 ) -> tuple[zmq.Socket[bytes], str]:
     """Return a bound ROUTER and the address that it got; over TCP it demands CURVE, with a heartbeat it drops the dead.
 
     Raises:
-        ProtocolError: E_ADDRESS if the address cannot be bound.
+        ProtocolError: E_ADDRESS if the address cannot be bound, E_INSECURE_BIND if others reach it and ``has_keys`` is
+            not set, E_INSECURE_FOLDER.
     """
-    check_address(address)
+    check_address(address, has_keys=has_keys)
     socket = context.socket(zmq.ROUTER)
     options = {
         zmq.LINGER: 0,
@@ -88,6 +97,31 @@ def bind_router(
     return socket, socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
 
+@dataclass(frozen=True)
+class Received:
+    """A message; ``key`` is the public key that its sender has proved, empty where there is no CURVE."""
+
+    peer: bytes
+    key: str
+    frames: list[bytes]
+
+
+def receive_from(socket: zmq.Socket[bytes]) -> Received | None:
+    """Return a message that waits, or None; of an endless message only the start is kept."""
+    try:
+        peer = socket.recv(zmq.NOBLOCK, copy=False)  # a frame, because only frames tell whose they are
+    except zmq.Again:
+        return None
+    return Received(peer.bytes, _key_of(peer), _rest(socket, []))
+
+
+def _key_of(frame: zmq.Frame) -> str:
+    try:
+        return str(frame.get("User-Id"))
+    except zmq.ZMQError:
+        return ""
+
+
 def receive(socket: zmq.Socket[bytes]) -> tuple[bytes, list[bytes]] | None:
     """Return (peer, frames) of a message that waits, or None; of an endless message only the start is kept."""
     parts = receive_parts(socket)
@@ -97,9 +131,12 @@ def receive(socket: zmq.Socket[bytes]) -> tuple[bytes, list[bytes]] | None:
 def receive_parts(socket: zmq.Socket[bytes]) -> list[bytes]:
     """Return the parts of a message that waits, or nothing; parts far beyond the wire's limit are read and dropped."""
     try:
-        parts = [socket.recv(zmq.NOBLOCK)]
+        return _rest(socket, [socket.recv(zmq.NOBLOCK)])
     except zmq.Again:
         return []
+
+
+def _rest(socket: zmq.Socket[bytes], parts: list[bytes]) -> list[bytes]:
     while socket.getsockopt(zmq.RCVMORE):
         part = socket.recv(zmq.NOBLOCK)
         if len(parts) <= MAX_FRAMES + 1:
@@ -107,7 +144,7 @@ def receive_parts(socket: zmq.Socket[bytes]) -> list[bytes]:
     return parts
 
 
-def send(socket: zmq.Socket[bytes], peer: bytes, frames: Sequence[bytes]) -> Sent:
+def send(socket: zmq.Socket[bytes], peer: bytes, frames: Sequence[Frame]) -> Sent:
     """Send a message if the peer is there and keeps up."""
     try:
         socket.send_multipart([peer, *frames], zmq.NOBLOCK)
@@ -120,7 +157,13 @@ def send(socket: zmq.Socket[bytes], peer: bytes, frames: Sequence[bytes]) -> Sen
     return Sent.SENT
 
 
-def _is_loopback(host: str) -> bool:
+def client_side(address: str) -> str:
+    """Return the address by which a client on this machine reaches a server that was bound to any of its addresses."""
+    return address.replace("tcp://0.0.0.0:", "tcp://127.0.0.1:").replace("tcp://[::]:", "tcp://[::1]:")
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether only this machine reaches a host."""
     if host == "localhost":
         return True
     try:

@@ -158,10 +158,10 @@ def _log(parts: Parts, report: Report) -> None:
 
 
 def _take_mesh(parts: Parts, report: Report) -> None:
-    blob = b"".join(array.tobytes() for array in report.packet.arrays.values())
+    blob = b"".join(array.data for array in report.packet.arrays.values())
     message = report.message
     parts.previews.put(report.job.id, message.step, message.vertices, message.faces, blob)
-    report.member.credit()
+    parts.previews.owe(report.job.id, report.member.credit)
 
 
 def _keep_checkpoint(parts: Parts, report: Report) -> None:

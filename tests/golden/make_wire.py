@@ -59,6 +59,8 @@ EXAMPLES: dict[str, tuple[object, dict[str, NDArray]]] = {
     "job.event": (m.JobEvent("state", "succeeded", 9, 9, summary=SUMMARY), {}),
     "job.progress": (m.Progress("optimising", 3, 9, "loss 0.5"), {}),
     "job.preview": (m.Preview(3, 3, 1, True), MESH),
+    "job.preview.update": (m.Preview(3, 3, 1, True, 0, 2, True), {name: MESH[name] for name in ("vertices", "colors")}),
+    "preview.done.kept": (m.PreviewDone(JOB, 4, 2), {}),
     "job.preview.pulled": (m.Preview(3, 50_000, 100_000, False, 123456789), {}),
     "status.reply": (m.StatusReply(m.ServerState("busy", "epoch", "0.1.0"), (LINE,), True), {}),
     "blob.opened": (m.BlobOpened(8, "0" * 64, ".glb"), {}),

@@ -37,6 +37,7 @@ class Place:
         paths = [str(HERE), os.environ.get("PYTHONPATH", "")]
         return {
             "LIMBECK_RUNTIME_DIR": str(self.root / "run"),
+            "LIMBECK_CONFIG_DIR": str(self.root / "config"),
             "LIMBECK_DATA_DIR": str(self.root / "data"),
             "LIMBECK_STATE_DIR": str(self.root / "state"),
             "PYTHONPATH": os.pathsep.join(path for path in paths if path),
@@ -72,10 +73,10 @@ class RunningServer:
         return self.process.communicate(timeout=PATIENCE_S)[1]
 
 
-def start_server(root: Path, *arguments: str) -> RunningServer:
+def start_server(root: Path, *arguments: str, command: Sequence[str] = (sys.executable, "-c", SERVE)) -> RunningServer:
     """Start a server; it listens when this returns."""
     place = Place(root)
-    command = [sys.executable, "-c", SERVE, "--engine", "synthetic_engine:engine", *arguments]
+    command = [*command, "--engine", "synthetic_engine:engine", *arguments]
     process = subprocess.Popen(
         command, env=os.environ | place.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -98,9 +99,11 @@ def is_listening(server: RunningServer) -> bool:
 
 
 @contextmanager
-def running_server(root: Path, *arguments: str) -> Iterator[RunningServer]:
+def running_server(
+    root: Path, *arguments: str, command: Sequence[str] = (sys.executable, "-c", SERVE)
+) -> Iterator[RunningServer]:
     """Run a server for a while; nothing of it is left afterwards."""
-    server = start_server(root, *arguments)
+    server = start_server(root, *arguments, command=command)
     try:
         yield server
     finally:

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Previews, downloads and uploads of a client whose server the test plays, honest or not."""
 
+import hashlib
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -169,3 +171,119 @@ def test_a_job_without_its_blobs_content_is_not_submitted() -> None:
     job = JobSpec("a", references=(Reference(type(blob)(blob.sha256, blob.size_bytes)),))
     with pytest.raises(ProtocolError, match="blob_of"):
         Play().client.submit(job, None)
+
+
+def update_of(mesh: MeshData, topology: int) -> tuple[Preview, dict]:
+    """Return a preview without its faces."""
+    arrays = mesh_arrays(mesh)
+    del arrays["faces"]
+    return Preview(8, len(mesh.vertices), len(mesh.faces), True, 0, topology, True), arrays
+
+
+def test_an_update_takes_the_faces_that_the_client_has() -> None:
+    play = Play()
+    play.watch()
+    first, second = (MeshData(*grid(4, height)) for height in (1.0, 2.0))
+    [whole] = play.say(Preview(7, 16, 18, True, 0, 3), Header("", job=JOB, seq=1), mesh_arrays(first))
+    assert play.messages() == [PreviewDone(JOB, 1, 3)]
+    preview, arrays = update_of(second, 3)
+    [update] = play.say(preview, Header("", job=JOB, seq=2), arrays)
+    assert (whole.has_same_faces, update.has_same_faces) == (False, True)
+    assert update.mesh.faces is whole.mesh.faces
+    np.testing.assert_array_equal(update.mesh.vertices, second.vertices)
+    assert play.messages() == [PreviewDone(JOB, 2, 3)]
+
+
+def test_a_large_update_is_pulled_without_its_faces() -> None:
+    play = Play()
+    play.watch()
+    first, second = (MeshData(*grid(300, height)) for height in (1.0, 2.0))
+    _, blob = pack_mesh(first)
+    play.say(Preview(7, 90_000, len(first.faces), False, zlib.crc32(blob), 1), Header("", job=JOB, seq=1))
+    [whole] = serve_ranges(play, blob)
+    update = second.vertices.tobytes() + second.colors.tobytes()
+    crc32 = zlib.crc32(update)
+    play.say(Preview(8, 90_000, len(first.faces), False, crc32, 1, True), Header("", job=JOB, seq=2))
+    [shown] = serve_ranges(play, update)
+    assert shown.mesh.faces is whole.mesh.faces
+    np.testing.assert_array_equal(shown.mesh.vertices, second.vertices)
+
+
+def serve_ranges(play: Play, blob: bytes) -> list:
+    """Answer the client's reads and return the events."""
+    events = []
+    while reads := [(m, p) for m, p in play.heard() if isinstance(m, BlobRead)]:
+        for read, packet in reads:
+            data = np.frombuffer(blob, np.uint8, read.length, read.offset)
+            events += play.answer(packet, BlobChunk(read.blob, read.offset), {"data": data})
+    return events
+
+
+@pytest.mark.parametrize(("topology", "faces"), [(4, 18), (3, 17)])
+def test_an_update_for_other_faces_is_refused_and_a_whole_mesh_asked_for(topology: int, faces: int) -> None:
+    play = Play()
+    play.watch()
+    mesh = MeshData(*grid(4, 1.0))
+    play.say(Preview(7, 16, 18, True, 0, 3), Header("", job=JOB, seq=1), mesh_arrays(mesh))
+    play.messages()
+    preview, arrays = update_of(mesh, topology)
+    [warning] = play.say(replace(preview, faces=faces), Header("", job=JOB, seq=2), arrays)
+    assert warning.code == "E_MESH"
+    assert play.messages() == [PreviewDone(JOB, 2)]  # without a topology: send the whole next time
+
+
+def test_an_update_whose_faces_do_not_fit_its_vertices_is_refused() -> None:
+    play = Play()
+    play.watch()
+    mesh, small = MeshData(*grid(4, 1.0)), MeshData(*grid(3, 1.0))
+    play.say(Preview(7, 16, 18, True, 0, 3), Header("", job=JOB, seq=1), mesh_arrays(mesh))
+    preview, arrays = update_of(small, 3)
+    [warning] = play.say(replace(preview, faces=18), Header("", job=JOB, seq=2), arrays)
+    assert warning.code == "E_MESH"
+
+
+CONTENT = np.random.default_rng(0).bytes(3_500_000)
+OPENED = BlobOpened(len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), ".glb")
+
+
+def fetch_some(path: Path, ranges: int, opened: BlobOpened = OPENED) -> tuple[list, list[int]]:
+    """Fetch, keeping the part, until so many ranges have come; return the events and the offsets asked for."""
+    play = Play()
+    play.client.fetch(JOB, path, "asset", keep_part=True)
+    events, offsets = play.answer(play.heard()[0][1], opened), []
+    for read, packet in play.heard():
+        offsets.append(read.offset)
+        if len(offsets) <= ranges:
+            data = np.frombuffer(CONTENT, np.uint8, read.length, read.offset)
+            events += play.answer(packet, BlobChunk("asset", read.offset), {"data": data})
+    play.client.close()
+    return events, offsets
+
+
+def test_a_download_goes_on_where_an_earlier_process_stopped(tmp_path: Path) -> None:
+    path = tmp_path / "a.glb"
+    assert fetch_some(path, 2) == ([], [0, 2**20, 2**21, 3 * 2**20])
+    [part] = tmp_path.iterdir()
+    assert part.stat().st_size == 2**21
+    [downloaded], offsets = fetch_some(path, 9)
+    assert (downloaded.path, offsets) == (path, [2**21, 3 * 2**20])
+    assert path.read_bytes() == CONTENT
+    assert [p.name for p in tmp_path.iterdir()] == ["a.glb"]
+
+
+def test_a_damaged_part_is_thrown_away_and_the_next_download_begins_anew(tmp_path: Path) -> None:
+    path = tmp_path / "a.glb"
+    fetch_some(path, 3)
+    [part] = tmp_path.iterdir()
+    part.write_bytes(bytes(10_000_000))  # longer than the file, too
+    [failed], _ = fetch_some(path, 9)
+    assert failed.error.code == "E_CHECKSUM"
+    assert list(tmp_path.iterdir()) == []
+    [downloaded], offsets = fetch_some(path, 9)
+    assert (downloaded.path, offsets[0]) == (path, 0)
+
+
+def test_the_servers_hash_never_becomes_a_path(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    fetch_some(tmp_path / "in" / "a.glb", 1, replace(OPENED, sha256="/../../evil"))
+    assert [p.name for p in tmp_path.iterdir()] == ["in"]

@@ -25,9 +25,12 @@ import zmq
 import limbeck
 from limbeck import __version__
 from limbeck_protocol import blocking
-from limbeck_protocol.connection import connection_file, is_alive, read_connection_file
+from limbeck_protocol.connection import connection_file, is_alive, is_elsewhere, read_connection_file
 from limbeck_protocol.errors import ProtocolError
-from limbeck_server.settings import data_folder, load_settings
+from limbeck_server.configuration import load_settings
+from limbeck_server.key_files import authorized_keys
+from limbeck_server.settings import ServerSettings, data_folder
+from limbeck_server.transport import check_address
 
 MIN_FREE_BYTES = 1_000_000_000
 INSTALL_REMEDY = "in a clone of Limbeck's repository: python -m pip install ."
@@ -66,7 +69,7 @@ def examine() -> Iterator[Finding]:
     yield Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}, {os.cpu_count()} cores")
     yield examine_torch()
     yield from examine_gsplat()
-    yield examine_zmq()
+    yield from examine_settings()
     yield examine_space()
     yield examine_numba_cache()
     yield from examine_server()
@@ -101,12 +104,31 @@ def gpu_name() -> str:
     return "; ".join(found.stdout.split("\n")).strip("; ")
 
 
-def examine_zmq() -> Finding:
+def examine_settings() -> Iterator[Finding]:
+    """Look at the settings, the sockets that they ask for, and the keys."""
+    try:
+        settings = load_settings()
+        yield examine_zmq(settings)
+        yield examine_keys(settings)
+    except ProtocolError as error:
+        yield Finding("settings", "problem", error.message, error.remedy)
+
+
+def examine_keys(settings: ServerSettings) -> Finding:
+    """Look who may enter from other machines, and whether the address that is set needs that."""
+    found = authorized_keys(settings.config_folder)
+    check_address(settings.client_address, has_keys=any(key.role != "worker" for key in found))
+    listed = ", ".join(f"{key.name} ({key.role})" for key in found)
+    return Finding("keys", "ok", f"authorised: {listed}" if listed else "none: only this user can reach the server")
+
+
+def examine_zmq(settings: ServerSettings) -> Finding:
     """Look whether connections can be local and encrypted."""
     text = f"pyzmq {version('pyzmq')}, libzmq {zmq.zmq_version()}"
     if not zmq.has("curve"):
         return Finding("zmq", "problem", f"{text} without CURVE", "install pyzmq from its official wheels")
-    where = "a Unix socket" if load_settings().can_use_ipc else "encrypted loopback TCP"
+    is_socket = settings.client_address.startswith("ipc:")
+    where = "a Unix socket" if is_socket else f"{settings.client_address}, encrypted"
     return Finding("zmq", "ok", f"{text} with CURVE; the server will use {where}")
 
 
@@ -147,6 +169,10 @@ def examine_server() -> Iterator[Finding]:
         return
     except ProtocolError as error:
         yield Finding("connection file", "problem", error.message, error.remedy)
+        return
+    if is_elsewhere(endpoint):
+        yield Finding("connection file", "ok", f"{connection_file()} names {endpoint.address}")
+        yield ask_server()
         return
     if not is_alive(endpoint):
         remedy = "limbeck serve replaces it"

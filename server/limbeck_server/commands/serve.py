@@ -11,21 +11,24 @@ from types import FrameType
 import click
 
 from limbeck_protocol.connection import Endpoint
+from limbeck_server.configuration import load_settings
 from limbeck_server.logs import close_log, open_log
-from limbeck_server.settings import CORE_ENGINE, load_settings
+from limbeck_server.open_files import allow_many_connections
+from limbeck_server.systemd import notify
 
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @click.command()
 @click.option("--bind", metavar="ADDRESS", help="Default: a Unix socket that only you can open, else loopback TCP.")
+@click.option("--metrics", metavar="HOST:PORT", help="Answer Prometheus there, on this machine only: 127.0.0.1:9464.")
 @click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True, help="Where workers run.")
-@click.option("--engine", default=CORE_ENGINE, hidden=True, help="module:function that workers run, for tests.")
-def serve(bind: str | None, executor: str, engine: str) -> None:
+@click.option("--engine", hidden=True, help="module:function that workers run, for tests.")
+def serve(bind: str | None, metrics: str | None, executor: str, engine: str | None) -> None:
     """Run the server; jobs are submitted by 'limbeck submit', by Blender, or by the Python client."""
     from limbeck_server.service import serve as run_server  # noqa: PLC0415 - other commands need not load it
 
-    settings = load_settings(bind, engine)
+    settings = load_settings(bind=bind, metrics=metrics, engine=engine)
     should_stop = threading.Event()
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -35,14 +38,17 @@ def serve(bind: str | None, executor: str, engine: str) -> None:
     for number in STOP_SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores SIGHUP, and means it
             signal.signal(number, stop)
+    allow_many_connections()
     log = open_log(settings.state_folder)
     try:
         run_server(settings, should_stop.is_set, announce)
     finally:
+        notify("STOPPING=1")
         close_log(log)
     click.echo("stopped", err=True)
 
 
 def announce(endpoint: Endpoint) -> None:
-    """Say on standard error where the server listens."""
+    """Say on standard error where the server listens, and to systemd that it does."""
+    notify("READY=1")
     click.echo(f"limbeck {endpoint.version} listens on {endpoint.address} (Ctrl-C stops it)", err=True)

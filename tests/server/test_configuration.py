@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where settings come from: default, file, environment, flag; the later one counts and says so."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from limbeck_protocol.errors import ProtocolError
+from limbeck_server.commands.config import show
+from limbeck_server.commands.doctor import doctor
+from limbeck_server.configuration import effective_settings, load_settings
+from limbeck_server.key_files import authorize, new_key_pair
+
+
+@pytest.fixture
+def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("LIMBECK_CONFIG_DIR", str(tmp_path))
+    for name in ("LIMBECK_BIND", "LIMBECK_MAX_QUEUED", "LIMBECK_RESTART_DELAYS_S"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "config.toml"
+
+
+def one(name: str, flags: dict | None = None):
+    return next(setting for setting in effective_settings(flags) if setting.name == name)
+
+
+def test_the_later_source_counts_and_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert (one("max_queued").value, one("max_queued").origin) == (1000, "default")
+    file.write_text("[server]\nmax_queued = 7\nrestart_delays_s = [1, 2.5]\n")
+    assert (one("max_queued").value, one("max_queued").origin) == (7, str(file))
+    assert one("restart_delays_s").value == (1.0, 2.5)
+    monkeypatch.setenv("LIMBECK_MAX_QUEUED", "8")
+    monkeypatch.setenv("LIMBECK_RESTART_DELAYS_S", "3, 4")
+    assert (one("max_queued").value, one("max_queued").origin) == (8, "environment LIMBECK_MAX_QUEUED")
+    assert one("restart_delays_s").value == (3.0, 4.0)
+    assert (one("max_queued", {"max_queued": 9}).value, one("bind", {"bind": None}).value) == (9, None)
+    assert one("max_queued", {"max_queued": 9}).origin == "flag --max-queued"
+    assert load_settings(bind="tcp://127.0.0.1:1").bind == "tcp://127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[server",
+        "server = 1",
+        "[server]\nmax_qeued = 1",
+        "[server]\nmax_queued = 'x'",
+        "[server]\nmax_queued = 0",
+        "[server]\nrestart_delays_s = []",
+        "[server]\ncancel_grace_s = inf",
+        "[server]\ndata_folder = '/x'",
+    ],
+)
+def test_a_wrong_file_is_refused_by_name(file: Path, content: str) -> None:
+    file.write_text(content)
+    with pytest.raises(ProtocolError, match="E_CONFIG") as refusal:
+        load_settings()
+    assert str(file) in str(refusal.value) or "config show" in str(refusal.value)
+
+
+def test_a_wrong_variable_is_refused_by_name(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIMBECK_MAX_QUEUED", "many")
+    with pytest.raises(ProtocolError, match="LIMBECK_MAX_QUEUED"):
+        load_settings()
+
+
+def test_the_command_shows_values_and_origins(file: Path) -> None:
+    file.write_text("[server]\nmax_queued = 7\n")
+    result = CliRunner().invoke(show, ["--json"], standalone_mode=False)
+    listed = {setting["name"]: setting for setting in json.loads(result.stdout)["settings"]}
+    assert (listed["max_queued"]["value"], listed["max_queued"]["origin"]) == (7, str(file))
+    text = CliRunner().invoke(show, ["--origin"], standalone_mode=False).stdout
+    assert f"# {file}" in text
+    assert "max_queued = 7" in text
+
+
+def findings(monkeypatch: pytest.MonkeyPatch, folder: Path) -> dict[str, tuple[str, str]]:
+    for name in ("DATA", "STATE", "RUNTIME"):
+        monkeypatch.setenv(f"LIMBECK_{name}_DIR", str(folder / name.lower()))
+    result = CliRunner().invoke(doctor, ["--json"], standalone_mode=False)
+    return {found["name"]: (found["state"], found["text"]) for found in json.loads(result.stdout)["findings"]}
+
+
+def test_the_doctor_says_who_may_enter(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert findings(monkeypatch, file.parent)["keys"][0] == "ok"
+    authorize(file.parent, "alice", new_key_pair().public, "submit")
+    assert "alice (submit)" in findings(monkeypatch, file.parent)["keys"][1]
+
+
+@pytest.mark.parametrize("content", ["[server]\nbind = 'tcp://0.0.0.0:7711'", "[server]\nmax_queued = 0", "nonsense"])
+def test_the_doctor_finds_settings_that_the_server_would_refuse(
+    file: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    file.write_text(content)
+    assert findings(monkeypatch, file.parent)["settings"][0] == "problem"

@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""The newest preview of each job, with faces or, for a client that has them, without."""
+
+import gc
+import weakref
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from limbeck_protocol import PREVIEW_UPDATES
+from limbeck_protocol.client import PreviewMesh
+from limbeck_protocol.job import JobSpec
+from limbeck_protocol.mesh_codec import MeshData, mesh_from_arrays, pack_mesh, unpack_mesh, unpack_update
+from limbeck_server.previews import REFRESH_S, Previews
+from server.harness import RunningServer, connected, has_ended, kinds, pump_until, submit
+from server.strategies import meshes
+from server.synthetic_engine import grid
+
+
+def put(previews: Previews, mesh: MeshData) -> None:
+    counts, blob = pack_mesh(mesh)
+    previews.put("job", 1, counts["vertices"], counts["faces"], blob)
+
+
+@given(first=meshes(), second=meshes())
+def test_topologies_change_exactly_with_the_faces(first: MeshData, second: MeshData) -> None:
+    previews = Previews()
+    put(previews, first)
+    before = previews.newest("job")
+    put(previews, second)
+    after = previews.newest("job")
+    assert before is not None
+    assert after is not None
+    has_same = len(first.vertices) == len(second.vertices) and np.array_equal(first.faces, second.faces)
+    assert (after.topology == before.topology) == has_same
+    assert after.seq == before.seq + 1
+
+
+@given(mesh=meshes())
+def test_an_update_and_its_faces_are_the_whole(mesh: MeshData) -> None:
+    previews = Previews()
+    put(previews, mesh)
+    preview = previews.newest("job")
+    assert preview is not None
+    whole = unpack_mesh(preview.vertices, preview.faces, preview.offer(is_update=False).blob)
+    update = unpack_update(preview.vertices, mesh.faces, preview.offer(is_update=True).blob)
+    inline = mesh_from_arrays(preview.offer(is_update=True).arrays | {"faces": mesh.faces})
+    for got in (whole, update, inline):
+        np.testing.assert_array_equal(got.vertices, mesh.vertices)
+        np.testing.assert_array_equal(got.faces, mesh.faces)
+        np.testing.assert_array_equal(got.colors, mesh.colors)
+
+
+@given(mesh=meshes(), dropped=st.integers(1, 4))
+def test_numbers_go_on_after_a_pause(mesh: MeshData, dropped: int) -> None:
+    previews, seen = Previews(), []
+    for _ in range(dropped):
+        put(previews, mesh)
+        preview = previews.newest("job")
+        assert preview is not None
+        seen.append((preview.seq, preview.topology))
+        previews.drop("job")
+    assert seen == [(number, number) for number in range(1, dropped + 1)]
+
+
+def test_a_preview_is_freed_as_soon_as_nobody_is_offered_it() -> None:
+    previews = Previews()
+    put(previews, MeshData(*grid(300, 1.0)))
+    before = previews.newest("job")
+    assert before is not None
+    offers = [before.offer(is_update=is_update) for is_update in (False, True)]
+    is_there = weakref.ref(before)
+    gc.disable()  # a cycle would keep it until the collector comes, and with it tens of megabytes
+    try:
+        put(previews, MeshData(*grid(300, 2.0)))
+        del before
+        assert is_there() is None
+    finally:
+        gc.enable()
+    assert all(offer.arrays == {} and offer.announcement.crc32 for offer in offers)
+
+
+def test_workers_wait_until_somebody_wants_more_but_not_for_long() -> None:
+    now, paid = [0.0], []
+    previews = Previews(lambda: now[0])
+    previews.owe("job", lambda: paid.append("job"))
+    previews.owe("other", lambda: paid.append("other"))
+    previews.owe("ended", lambda: paid.append("ended"))
+    previews.refresh()
+    assert paid == []
+    previews.ask_newer("job")
+    previews.ask_newer("job")
+    assert paid == ["job"]
+    previews.drop("ended")
+    now[0] = REFRESH_S
+    previews.refresh()
+    previews.refresh()
+    assert paid == ["job", "other"]
+
+
+def test_a_real_server_leaves_out_faces_that_the_client_has(server: RunningServer) -> None:
+    with connected(server, "topology") as client:
+        assert client.server is not None
+        assert client.server.features == (PREVIEW_UPDATES,)
+        job = submit(client, JobSpec("a big penguin", steps=5000))  # 512 x 512 vertices in every preview
+        client.watch(job)
+        events = [e for _ in range(3) for e in pump_until(client, lambda event: isinstance(event, PreviewMesh))]
+        client.cancel(job)
+        pump_until(client, lambda event: has_ended(event, job))
+    shown = kinds(events, PreviewMesh)
+    _, faces, _ = grid(512, 1.0)
+    assert all(np.array_equal(event.mesh.faces, faces) for event in shown)
+    assert len(shown) == 3
+    assert [event.has_same_faces for event in shown] == [False] + [True] * (len(shown) - 1)

@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""The server as a service: metrics, systemd's socket, and packaging files that name what exists."""
+
+import configparser
+import re
+import socket
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.job import JobSpec
+from limbeck_server.cli import limbeck as command_line
+from limbeck_server.commands.serve import serve
+from limbeck_server.metrics import HELP, open_metrics
+from limbeck_server.settings import ServerSettings
+from limbeck_server.systemd import notify
+from server.harness import connected, run_job, running_server, wait_until
+
+ROOT = Path(__file__).parents[2]
+SAMPLE = re.compile(r'[a-z_]+(\{[a-z]+="[^"\\]*"\})? [0-9.e+]+\Z')
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def scrape(port: int, path: str = "/metrics") -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def test_metrics_count_what_happens(tmp_path: Path) -> None:
+    port = free_port()
+    with running_server(tmp_path, "--metrics", f"127.0.0.1:{port}") as server, connected(server) as client:
+        run_job(client, JobSpec("a penguin"))
+        wait_until(lambda: 'limbeck_jobs{state="succeeded"} 1\n' in scrape(port))
+        text = scrape(port)
+        with pytest.raises(urllib.error.HTTPError):
+            scrape(port, "/other")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    assert [line for line in lines if SAMPLE.match(line) is None] == []
+    assert 'limbeck_requests_total{type="job.submit"} 1' in lines
+    assert "limbeck_sessions 1" in lines
+    assert {line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")} == HELP.keys()
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [("0.0.0.0:9464", "E_INSECURE_BIND"), ("nine", "E_ADDRESS"), ("127.0.0.1:", "E_ADDRESS"), ("h:99999", "E_ADDRESS")],
+)
+def test_metrics_are_for_this_machine(address: str, code: str) -> None:
+    with pytest.raises(ProtocolError, match=code):
+        open_metrics(address)
+
+
+def test_a_taken_port_is_a_typed_error() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ProtocolError, match="E_ADDRESS"):
+            open_metrics(f"127.0.0.1:{taken.getsockname()[1]}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="systemd is Linux's; run there")
+def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "n"))
+        listener.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "n"))
+        notify("READY=1")
+        assert listener.recv(100) == b"READY=1"
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "gone"))
+    notify("READY=1")  # nobody listens: no error
+
+
+def test_the_unit_starts_a_command_that_exists() -> None:
+    unit = configparser.ConfigParser(interpolation=None, strict=False)
+    unit.optionxform = str  # pyright: ignore[reportAttributeAccessIssue]
+    unit.read(ROOT / "packaging" / "limbeck.service")
+    program, command, *flags = unit["Service"]["ExecStart"].split()
+    assert (Path(program).name, command in command_line.commands, flags) == ("limbeck", True, [])
+    assert unit["Service"]["Type"] == "notify"
+
+
+def test_the_image_starts_a_command_that_exists_and_copies_what_is_there() -> None:
+    text = (ROOT / "packaging" / "Containerfile").read_text()
+    options = {option for parameter in serve.params for option in parameter.opts}
+    [command] = re.findall(r'^CMD \["serve", "(--\w+)", "tcp://0\.0\.0\.0:7711"\]$', text, re.MULTILINE)
+    assert command in options
+    sources = [line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY")]
+    assert all((ROOT / source).exists() for line in sources for source in line)
+    folders = {name for name in ServerSettings.__dataclass_fields__ if name.endswith("_folder")}
+    assert all(f"LIMBECK_{name.removesuffix('_folder').upper()}_DIR=/" in text for name in folders)
