@@ -125,7 +125,7 @@ def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: 
             if embedded.role in roles:
                 require_installed(name)
     root = prior_folder(source)
-    loaded = [role for role in roles if role != "text_to_image" or "image_prompt" not in roles]
+    loaded: list[AnyRole] = [role for role in roles if role != "text_to_image" or "image_prompt" not in roles]
     keys: dict[AnyRole, Hashable] = {role: (str(root), newest_change_ns(root), role, str(device)) for role in loaded}
     shelf.keep_only(keys.values())
     models: dict[AnyRole, Model] = {
