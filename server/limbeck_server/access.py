@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from limbeck_protocol import job_messages as j
 from limbeck_protocol import messages as m
 from limbeck_protocol.errors import ProtocolError
 from limbeck_server.budget import Budget
@@ -18,7 +19,10 @@ log = logging.getLogger("limbeck.security")
 REFRESH_S = 1.0
 LOOKS_PER_S = 10.0
 """How often unknown keys may make us look at the files."""
-READING = (m.Ping, m.Bye, m.StatusRequest, m.JobWatch, m.JobUnwatch, m.PreviewDone, m.BlobOpen, m.BlobRead)
+READING = (
+    *(m.Ping, m.Bye, m.StatusRequest, m.JobWatch, m.JobUnwatch, m.PreviewDone, m.BlobOpen, m.BlobRead),
+    *(j.JobLog, j.Top),
+)
 """What the role ``read`` may send. Everything else changes something."""
 
 

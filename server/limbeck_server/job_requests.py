@@ -21,6 +21,7 @@ from limbeck_server.job_log import read_log
 from limbeck_server.jobs import Job, bad_state, line_of, snapshot_of
 from limbeck_server.lifecycle import cancelled, finishing, paused, resumed
 from limbeck_server.parts import Parts
+from limbeck_server.quotas import require_job_quota
 from limbeck_server.replies import Reply
 from limbeck_server.sessions import Session
 
@@ -142,6 +143,7 @@ def _changed(spec: JobSpec, changes: dict[str, Any]) -> JobSpec:
 def _descend(parts: Parts, session: Session, key: str, job: Job, spec: JobSpec, step: int | None) -> Reply:
     """Queue a job made from another; ``step`` is that of the checkpoint, -1 for the newest, None for none."""
     parts.intake.require_open()
+    require_job_quota(parts, session, key)
     if not is_token(key):
         raise ProtocolError("E_SCHEMA", "expected a key of 1 to 128 letters, digits and . _ : -", field="key")
     known = parts.board.find(session.client, key, spec_hash(spec))
