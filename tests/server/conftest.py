@@ -8,13 +8,11 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from server.harness import RunningServer, running_server
+from server.harness import TRANSPORTS, RunningServer, running_server
 
 # the machine may be busy; a slow example is no failure
 hypothesis.settings.register_profile("limbeck", deadline=None, max_examples=60)
 hypothesis.settings.load_profile("limbeck")
-
-TRANSPORTS = {"ipc": (), "tcp": ("--bind", "tcp://127.0.0.1:*")}
 
 
 @pytest.fixture(scope="session", params=TRANSPORTS)

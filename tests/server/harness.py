@@ -98,6 +98,9 @@ def is_listening(server: RunningServer) -> bool:
         return False
 
 
+TRANSPORTS = {"ipc": (), "tcp": ("--bind", "tcp://127.0.0.1:*")}
+
+
 @contextmanager
 def running_server(
     root: Path, *arguments: str, command: Sequence[str] = (sys.executable, "-c", SERVE)

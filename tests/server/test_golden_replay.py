@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The recorded messages, played to a real server and to a real client, as an older or newer peer would send them."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from limbeck_protocol.envelope import CLIENT_MESSAGES, SERVER_MESSAGES, read_mes
 from limbeck_protocol.events import Disconnected
 from limbeck_protocol.frames import Header, decode_packet
 from limbeck_protocol.messages import Failure, Hello, Ping, Pong, Welcome
-from server.harness import RunningServer
+from server.harness import TRANSPORTS, RunningServer, running_server
 from server.play import Play
 from server.test_serving_frames import ask, raw_socket
 
@@ -41,6 +42,13 @@ ANSWERS = {
 }
 """What a server that knows none of the recorded jobs says to each."""
 PATHS = sorted(FOLDER.glob("*.bin"))
+
+
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """Give a server that has heard nothing before: others may have begun to upload what was recorded."""
+    with running_server(tmp_path_factory.mktemp("s"), *TRANSPORTS[request.param]) as running:
+        yield running
 
 
 def type_of(path: Path) -> str:
