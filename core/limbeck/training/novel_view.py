@@ -167,7 +167,8 @@ def make_learner(options: TrainingOptions, settings: TrainingSettings, pool: Vie
     else:
         encoder = load_trainable_encoder(trained, options.device)
     with first_weights(options.seed):
-        unet: Any = widened(base.prior.unet).to(options.device, memory_format=torch.channels_last)
+        unet: Any = widened(base.prior.unet)
+        unet.to(options.device, memory_format=torch.channels_last)
         projection = nn.Linear(encoder.config.projection_dim + POSE, unet.config.cross_attention_dim).to(options.device)
     learner = NovelViewLearner(pool, base, unet, projection, encoder, settings)
     lesson = draw_lesson(learner, base.prior)
