@@ -64,7 +64,7 @@ def run(
     Raises:
         LimbeckError: whatever ``plan``, ``generate`` and ``write_asset`` raise.
     """
-    _quiet_libraries()
+    quiet_libraries()
     settings = plan(job)
     first_preview_seconds: float | None = None
     with closing(generate(settings)) as events:
@@ -88,7 +88,7 @@ def run(
                     )
 
 
-def _quiet_libraries() -> None:
+def quiet_libraries() -> None:
     """Keep diffusers and transformers from drawing progress bars of their own between ours."""
     diffusers.utils.logging.disable_progress_bar()
     transformers.utils.logging.disable_progress_bar()
@@ -97,10 +97,12 @@ def _quiet_libraries() -> None:
 
 
 def _draw(event: Finished, pictures: Pictures) -> None:
+    """Draw the asset; colours without light of their own are lit."""
+    shading = "lit" if event.asset.metadata["recipe"]["texture"]["delight"] else "flat"
     if pictures.contact_sheet is not None:
-        save_image_atomically(contact_sheet(event.asset.mesh), pictures.contact_sheet)
+        save_image_atomically(contact_sheet(event.asset.mesh, shading=shading), pictures.contact_sheet)
     if pictures.turntable is not None:
-        save_turntable(event.asset.mesh, pictures.turntable)
+        save_turntable(event.asset.mesh, pictures.turntable, shading=shading)
 
 
 def _preview(event: Preview) -> EnginePreview:

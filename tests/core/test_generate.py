@@ -76,6 +76,29 @@ def test_without_a_texture_the_asset_has_vertex_colours():
     assert len(np.unique(mesh.colors_srgb, axis=0)) > 10
 
 
+@pytest.mark.parametrize("faces", [600, 200_000])
+def test_a_normal_map_holds_what_decimation_took(faces):
+    recipe = override(SHORT, {"texture.normal_map": True})
+    events = _run(replace(SETTINGS, recipe=recipe, faces=faces, previews=0))
+    texture, warned = _asset(events).mesh.texture, [event.code for event in events if isinstance(event, Warned)]
+    if faces > 600:
+        assert texture.normal_map is None
+        assert warned == ["W_NO_NORMAL_MAP"]
+    else:
+        assert texture.normal_map.shape == (64, 64, 3)
+        assert np.ptp(texture.normal_map[..., :2]) > 20
+        assert not warned
+
+
+def test_a_normal_map_needs_a_texture_and_a_surface_to_come_from():
+    with pytest.raises(LimbeckError, match=r"expected a texture for texture\.normal_map") as refused:
+        replace(SETTINGS, recipe=override(SHORT, {"texture.normal_map": True}), texture_size=0)
+    assert refused.value.code == "E_TEXTURE_SIZE"
+    with pytest.raises(LimbeckError, match="no denser surface") as refused:
+        override(SHORT, {"texture.normal_map": True, "representation": "mesh"})
+    assert refused.value.code == "E_RECIPE_INVALID"
+
+
 def test_a_surface_that_cannot_be_laid_flat_costs_the_texture_and_not_the_run(monkeypatch, tmp_path):
     (tmp_path / "crash.py").write_text("raise SystemExit(1)")
     monkeypatch.setattr(limbeck.assets.unwrap, "CHILD", tmp_path / "crash.py")

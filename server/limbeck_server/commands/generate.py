@@ -51,7 +51,7 @@ def companion_files(job: JobSpec, output: Path) -> list[Path]:
     from limbeck.assets.wavefront import companions  # noqa: PLC0415 - imports torch
 
     beside = companions(output)
-    return [beside.material, beside.base_color]
+    return [beside.material, beside.base_color, beside.normal_map]
 
 
 def check_outputs(asset: list[Path], contact_sheet: Path | None, turntable: Path | None) -> None:
