@@ -11,9 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import diffusers
 import numpy as np
-import transformers
 
 from limbeck.assets.contact_sheet import contact_sheet, save_image_atomically
 from limbeck.assets.export import write_asset
@@ -30,6 +28,7 @@ from limbeck_server.engine import (
 )
 from limbeck_server.memory import peak_memory_mb
 from limbeck_server.plan import plan
+from limbeck_server.quiet import quiet_libraries
 
 SUFFIXES = {"glb": ".glb", "obj": ".obj", "ply": ".ply", "splats": ".ply"}
 
@@ -86,14 +85,6 @@ def run(
                     yield EngineFinished(
                         output, _summary(job, settings, event, output, started_at, first_preview_seconds)
                     )
-
-
-def quiet_libraries() -> None:
-    """Keep diffusers and transformers from drawing progress bars of their own between ours."""
-    diffusers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.disable_progress_bar()
-    diffusers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.set_verbosity_error()
 
 
 def _draw(event: Finished, pictures: Pictures) -> None:

@@ -148,6 +148,8 @@ def read_init(text: str) -> Init:
         return Init()
     path = Path(text)
     content = read_bytes(path)
+    if not content:
+        raise JobError("E_INIT", f"expected a mesh or points in {path}, got an empty file", "export it again")
     is_cloud = path.suffix.lower() in POINT_SUFFIXES or (path.suffix.lower() == ".ply" and not _has_faces(content))
     return Init("points" if is_cloud else "mesh", blob_of(content, path.suffix))
 
@@ -161,7 +163,7 @@ def draw_init(job: JobSpec, text: str) -> Init:
     from limbeck.assets.ply import encode_ply  # noqa: PLC0415 - these import torch
     from limbeck.devices import choose_device  # noqa: PLC0415
     from limbeck.representations.shap_e import MODEL_ID, shap_e_mesh  # noqa: PLC0415
-    from limbeck_server.core_engine import quiet_libraries  # noqa: PLC0415
+    from limbeck_server.quiet import quiet_libraries  # noqa: PLC0415
 
     quiet_libraries()
     click.echo("Shap-E makes the first shape", err=True)
