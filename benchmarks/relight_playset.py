@@ -46,7 +46,9 @@ class Score:
 def score(thing: Thing, folder: Path) -> Score:
     gaussians = cached_fit(thing, SIZE, folder)
     views = true_views(thing, ring_angles(HELD_OUT_RINGS, 4), SIZE)
-    rendered = final_mesh(Splatting(gaussians, GaussianSettings(), DensifySettings()), FACES, TEXTURE_SIZE)
+    rendered = final_mesh(
+        Splatting(gaussians, GaussianSettings(), DensifySettings()), FACES, TEXTURE_SIZE, render_size=SIZE
+    )
     plain = delit(rendered, 1.0)
     with torch.no_grad():
         splats, _ = psnr(gaussians.render(views.cameras, 1.0).rgb.clamp(0, 1), views)

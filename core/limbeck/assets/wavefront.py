@@ -8,7 +8,9 @@ A texture is a PNG that a material file (MTL) names; its v points up, unlike glT
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +45,27 @@ def write_obj(path: Path, mesh: Mesh, *, name: str = "Limbeck", metadata: Mappin
     Raises:
         LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.
     """
+    write_files_atomically(_files(path, mesh, name, metadata))
+
+
+def write_packed_obj(
+    path: Path, mesh: Mesh, *, name: str = "Limbeck", metadata: Mapping[str, object] | None = None
+) -> None:
+    """Write an OBJ and its companions as one ZIP, whole or not at all; the same arguments give the same bytes.
+
+    Raises:
+        LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.
+    """
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file, content in _files(path.with_suffix(".obj"), mesh, name, metadata).items():
+            archive.writestr(zipfile.ZipInfo(file.name), content, zipfile.ZIP_DEFLATED)
+    write_files_atomically({path: packed.getvalue()})
+
+
+def _files(path: Path, mesh: Mesh, name: str, metadata: Mapping[str, object] | None) -> dict[Path, bytes]:
     if mesh.texture is None:
-        write_files_atomically({path: encode_obj(mesh, name=name, metadata=metadata)})
-        return
+        return {path: encode_obj(mesh, name=name, metadata=metadata)}
     beside, texture = companions(path), mesh.texture
     files = {beside.base_color: encode_picture(texture.base_color_srgb, LOSSLESS)[0]}
     if texture.normal_map is not None:
@@ -53,7 +73,7 @@ def write_obj(path: Path, mesh: Mesh, *, name: str = "Limbeck", metadata: Mappin
     normal_file = None if texture.normal_map is None else beside.normal_map.name
     files[beside.material] = encode_material(name, beside.base_color.name, normal_file)
     files[path] = encode_obj(mesh, name=name, metadata=metadata, material_file=beside.material.name)
-    write_files_atomically(files)
+    return files
 
 
 def encode_obj(

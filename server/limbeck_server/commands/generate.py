@@ -46,7 +46,7 @@ def generate(output: Path, contact_sheet: Path | None, turntable: Path | None, a
 
 def companion_files(job: JobSpec, output: Path) -> list[Path]:
     """Return what a textured OBJ writes beside itself."""
-    if job.format != "obj" or not job.texture_size:
+    if job.format != "obj" or not job.texture_size or output.suffix.lower() == ".zip":
         return []
     from limbeck.assets.wavefront import companions  # noqa: PLC0415 - imports torch
 
