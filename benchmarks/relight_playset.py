@@ -52,7 +52,7 @@ def score(thing: Thing, folder: Path) -> Score:
     plain = delit(rendered, 1.0)
     with torch.no_grad():
         splats, _ = psnr(gaussians.render(views.cameras, 1.0).rgb.clamp(0, 1), views)
-    errors = (color_error(mesh, thing) for mesh in (rendered, plain))
+    errors = (color_error(rendered, thing), color_error(plain, thing))
     return Score(*errors, psnr(mesh_pictures(rendered, views), views)[0], psnr(lit(plain, views), views)[0], splats)
 
 

@@ -86,12 +86,10 @@ def run(
 
 
 def _draw(event: Finished, pictures: Pictures) -> None:
-    """Draw the asset; colours without light of their own are lit."""
-    shading = "lit" if event.asset.metadata["recipe"]["texture"]["delight"] else "flat"
     if pictures.contact_sheet is not None:
-        save_image_atomically(contact_sheet(event.asset.mesh, shading=shading), pictures.contact_sheet)
+        save_image_atomically(contact_sheet(event.asset.mesh), pictures.contact_sheet)
     if pictures.turntable is not None:
-        save_turntable(event.asset.mesh, pictures.turntable, shading=shading)
+        save_turntable(event.asset.mesh, pictures.turntable)
 
 
 def _preview(event: Preview) -> EnginePreview:

@@ -36,12 +36,12 @@ def test_the_same_mesh_packs_to_the_same_bytes(tmp_path):
 
 def test_an_obj_that_was_fetched_opens_with_its_texture(tmp_path):
     ball, path = textured_ball(), tmp_path / "my mug.obj"
-    write_packed_obj(tmp_path / "asset.zip", ball, metadata={"prompt": "mtllib asset"})
+    write_packed_obj(tmp_path / "asset.zip", ball, metadata={"prompt": "map_Kd asset"})
     (tmp_path / "asset.zip").rename(path)
     unpack_obj(path)
     names = {"my mug.obj", "my_mug.mtl", "my_mug_base_color.png", "my_mug_normal.png"}
     assert {file.name for file in tmp_path.iterdir()} == names
-    assert '"prompt": "mtllib asset"' in path.read_text()
+    assert '"prompt": "map_Kd asset"' in path.read_text()
     found = trimesh.load(path, force="mesh", process=False)
     np.testing.assert_array_equal(np.asarray(found.visual.material.image.convert("RGB")), ball.texture.base_color_srgb)
     unpack_obj(path)

@@ -17,7 +17,6 @@ from PIL import Image
 from limbeck.assets.atomic import write_bytes_atomically
 from limbeck.assets.contact_sheet import draw_views, tile
 from limbeck.assets.mesh import Mesh
-from limbeck.assets.render import Shading
 from limbeck.errors import LimbeckError
 
 FRAMES = 36
@@ -45,7 +44,7 @@ def turntable_format(path: Path) -> str:
     return found
 
 
-def save_turntable(mesh: Mesh, path: Path, *, size: int = 256, shading: Shading = "flat") -> None:
+def save_turntable(mesh: Mesh, path: Path, *, size: int = 256) -> None:
     """Write one turn of the mesh whole or not at all: frames ``size`` pixels wide, a film's half as wide again.
 
     Raises:
@@ -53,10 +52,10 @@ def save_turntable(mesh: Mesh, path: Path, *, size: int = 256, shading: Shading 
     """
     file_format = turntable_format(path)
     if file_format == "MP4":
-        film = draw_views(mesh, views=FILM_FRAMES, size=size * FILM_SIZE // 256 // 2 * 2, shading=shading)
+        film = draw_views(mesh, views=FILM_FRAMES, size=size * FILM_SIZE // 256 // 2 * 2)
         write_bytes_atomically(path, encode_mp4(film))
         return
-    frames = draw_views(mesh, views=FRAMES, size=size, shading=shading)
+    frames = draw_views(mesh, views=FRAMES, size=size)
     encoded = io.BytesIO()
     if file_format == "PNG":
         Image.fromarray(tile(frames, STRIP_COLUMNS)).save(encoded, "PNG")
