@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import limbeck.assets.delight
 from limbeck.assets.bake import rasterize_uvs
 from limbeck.assets.delight import MOST_CONTRAST, delit, find_light
 from limbeck.assets.mesh import vertex_normals
@@ -90,6 +91,15 @@ def test_a_texture_is_delit_with_its_gutters():
     assert np.abs(found.texture.base_color_srgb / 255.0 - 0.6).max() < 0.05
     seen = sample_bilinear(found.texture.base_color_srgb, found.texture.uvs)
     assert np.abs(seen - 0.6).max() < 0.05
+
+
+def test_texels_are_delit_part_by_part(monkeypatch):
+    torus = shaded(torus_mesh(), np.full((len(torus_mesh().vertices), 3), 0.6), LIGHT)
+    unwrapping = unwrap(torus, 64)
+    mesh = replace(torus, texture=Texture(unwrapping.uvs, unwrapping.uv_faces, np.full((64, 64, 3), 90, np.uint8)))
+    whole = delit(mesh, 1.0).texture.base_color_srgb
+    monkeypatch.setattr(limbeck.assets.delight, "TEXELS_AT_ONCE", 100)
+    np.testing.assert_array_equal(delit(mesh, 1.0).texture.base_color_srgb, whole)
 
 
 def test_no_share_is_no_change():

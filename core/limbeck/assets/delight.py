@@ -22,7 +22,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-from limbeck.assets.bake import dilated, on_faces, rasterize_uvs
+from limbeck.assets.bake import TEXELS_AT_ONCE, dilated, on_faces, rasterize_uvs
 from limbeck.assets.contact_sheet import to_uint8
 from limbeck.assets.mesh import Mesh, vertex_normals
 from limbeck.assets.texture import Texture
@@ -109,6 +109,10 @@ def _delit_picture(
     picture = texture.base_color_srgb.copy()
     if not is_surface.any():
         return picture
-    at_texels = on_faces(normals, mesh.faces[texels.faces[is_surface]], texels.weights[is_surface], is_unit=True)
-    picture[is_surface] = _lifted(picture[is_surface], at_texels, light)
+    faces, weights, colors = texels.faces[is_surface], texels.weights[is_surface], picture[is_surface]
+    for start in range(0, len(faces), TEXELS_AT_ONCE):
+        part = slice(start, start + TEXELS_AT_ONCE)
+        at_texels = on_faces(normals, mesh.faces[faces[part]], weights[part], is_unit=True)
+        colors[part] = _lifted(colors[part], at_texels, light)
+    picture[is_surface] = colors
     return dilated(picture, is_surface)
