@@ -64,7 +64,9 @@ class Score:
 def score(thing: Thing, gaussians: Gaussians, texture_size: int = TEXTURE_SIZE) -> Score:
     solids = build(thing)
     start = cpu_seconds()
-    mesh = final_mesh(Splatting(gaussians, GaussianSettings(), DensifySettings()), FACES, texture_size)
+    mesh = final_mesh(
+        Splatting(gaussians, GaussianSettings(), DensifySettings()), FACES, texture_size, render_size=SIZE
+    )
     seconds = cpu_seconds() - start
     chamfer, lost = surface_error(mesh, solids)
     views = true_views(thing, ring_angles(HELD_OUT_RINGS, 4), SIZE)

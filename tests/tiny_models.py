@@ -6,9 +6,10 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import AutoencoderKL, DDIMScheduler, HeunDiscreteScheduler, PriorTransformer, UNet2DConditionModel
+from diffusers.pipelines.shap_e.renderer import ShapERenderer
 from safetensors.torch import save_file
-from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from limbeck.priors.loading import EMBEDDED
 
@@ -106,4 +107,42 @@ def write_novel_view(folder: Path, *, projection: str = "cc_projection", weight:
     bias = weight.replace("weight", "bias")
     tensors = {weight: torch.randn(WIDTH, 24 + 4), bias: torch.randn(WIDTH)}
     save_file(tensors, folder / projection / "diffusion_pytorch_model.safetensors")
+    return folder
+
+
+def write_shap_e(folder: Path) -> Path:
+    """openai/shap-e's layout: text of 16 numbers, a latent of 32 tokens, a network of 8 neurons a layer."""
+    torch.manual_seed(0)
+    layers = tuple((f"nerstf.mlp.{i}.weight", (8, 93 if i == 0 else 8)) for i in range(4))
+    names, shapes = zip(*layers, strict=True)
+    text = CLIPTextConfig.from_pretrained(EMBEDDED / "text_to_image" / "text_encoder")
+    text.projection_dim = 16
+    CLIPTextModelWithProjection(text).save_pretrained(folder / "text_encoder")
+    shutil.copytree(EMBEDDED / "text_to_image" / "tokenizer", folder / "tokenizer")
+    PriorTransformer(
+        num_attention_heads=2,
+        attention_head_dim=16,
+        embedding_dim=16,
+        num_embeddings=32,
+        embedding_proj_dim=16,
+        time_embed_dim=64,
+        num_layers=1,
+        clip_embed_dim=32,
+        additional_embeddings=0,
+        time_embed_act_fn="gelu",
+        norm_in_type="layer",
+        encoder_hid_proj_type=None,
+        added_emb_type=None,
+    ).save_pretrained(folder / "prior")
+    ShapERenderer(
+        param_names=names, param_shapes=shapes, d_latent=16, d_hidden=8, n_output=12, background=(255.0,) * 3
+    ).save_pretrained(folder / "shap_e_renderer")
+    HeunDiscreteScheduler(
+        beta_schedule="exp",
+        num_train_timesteps=1024,
+        prediction_type="sample",
+        use_karras_sigmas=True,
+        clip_sample=True,
+        clip_sample_range=1.0,
+    ).save_pretrained(folder / "scheduler")
     return folder

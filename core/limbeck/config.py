@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from limbeck.assets.texture import TextureSettings
 from limbeck.distillation.guidance import MultiStepSwitch, PerpNegSwitch, Switch
 from limbeck.distillation.references import DrawnImage, DrawnReferences
 from limbeck.distillation.regularisers import Regularisers
@@ -47,6 +48,7 @@ class Recipe:
         picture_weight: of the squared error to the image prompt at its own camera, over the run.
         photometric_weight: of the squared error to the user's posed pictures at their cameras, over the run; each
             picture's own weight multiplies it.
+        texture: how the asset's colours and texture are made.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Recipe:
     densify: DensifySettings = DensifySettings()
     field: FieldSettings = FieldSettings()
     mesh: MeshSettings = MeshSettings()
+    texture: TextureSettings = TextureSettings()
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
@@ -84,6 +87,8 @@ class Recipe:
             raise ValueError(f"expected 1 to 64 views a step, got {self.views}")
         if not 0 <= self.refine <= 1_000_000:
             raise ValueError(f"expected 0 to 1,000,000 steps to refine, got {self.refine}")
+        if self.texture.normal_map and self.representation == "mesh":
+            raise ValueError("expected no texture.normal_map for representation=mesh: no denser surface is behind it")
         if self.refine and self.representation == "mesh":
             raise ValueError(f"expected refine=0 for representation=mesh, whose geometry is locked, got {self.refine}")
         sizes = [size for _, size in self.render_size.points]

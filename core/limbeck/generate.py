@@ -93,6 +93,9 @@ class GenerationSettings:
         """Refuse what would fail only once the shape is made."""
         require_budget(self.faces)
         require_texture_size(self.texture_size)
+        if self.recipe.texture.normal_map and not self.texture_size:
+            message = "expected a texture for texture.normal_map, got a format or a texture_size without"
+            raise LimbeckError("E_TEXTURE_SIZE", message, "make a GLB or an OBJ with a texture, or no normal map")
 
 
 def generate(
@@ -136,6 +139,8 @@ def generate(
     mesh = _final_mesh(state, settings, models)
     if settings.texture_size and mesh.texture is None:
         yield Warned("W_NO_TEXTURE", "the surface could not be laid flat: the asset has vertex colours only")
+    elif recipe.texture.normal_map and mesh.texture is not None and mesh.texture.normal_map is None:
+        yield Warned("W_NO_NORMAL_MAP", "the whole surface fits the face budget: a normal map would be flat")
     cloud = placed_cloud(state.representation.cloud(), settings.placement)
     stopped = {"stopped_at_step": state.step} if state.step < recipe.all_steps else {}
     yield Finished(Asset(mesh, cloud, _metadata(settings, models) | {"pivot": _pivot(mesh, settings)} | stopped))
@@ -154,7 +159,8 @@ def _pivot(mesh: Mesh, settings: GenerationSettings) -> list[float] | None:
 def _final_mesh(state: RunState, settings: GenerationSettings, models: Cast) -> Mesh:
     recipe = settings.recipe
     size = round(recipe.render_size(1.0)) or models.speakers[recipe.terms[0].prior].prior.spec.image_size
-    mesh = final_mesh(state.representation, settings.faces, settings.texture_size, render_size=size)
+    budget = (settings.faces, settings.texture_size)
+    mesh = final_mesh(state.representation, *budget, render_size=size, texture=recipe.texture)
     original = _locked(settings)
     if original is not None:  # not moved there and back: every bit of a locked geometry stays
         return replace(mesh, vertices=original.vertices, faces=original.faces)

@@ -17,6 +17,9 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
+LARGEST_RATE = 1.0
+"""Of Adam's learning rates, which are about how far a parameter moves in a step; parameters are of the order of 1."""
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -96,3 +99,15 @@ def _number(text: Any) -> float:
         return float(text)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"expected a number, got {str(text)[:40]!r}") from error
+
+
+def require_rate(name: str, rate: Schedule) -> None:
+    """Refuse a learning rate below 0, or above ``LARGEST_RATE``, which only throws parameters about.
+
+    Raises:
+        ValueError: naming it.
+    """
+    values = [value for _, value in rate.points]
+    if not 0 <= min(values) <= max(values) <= LARGEST_RATE:
+        found = min(values) if min(values) < 0 else max(values)
+        raise ValueError(f"expected learning rates from 0 to {LARGEST_RATE:g}, got {found:g} for {name}")

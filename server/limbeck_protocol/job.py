@@ -150,8 +150,8 @@ class JobSpec:
         require(len(self.references) <= MAX_REFERENCES, "references", f"at most {MAX_REFERENCES}", len(self.references))
         cameras = len(self.rig.cameras) if self.rig else 0
         require(cameras <= MAX_CAMERAS, "rig.cameras", f"at most {MAX_CAMERAS} cameras", cameras)
-        locked_sphere = self.lock_geometry and self.init.kind == "sphere"
-        require(not locked_sphere, "lock_geometry", "a mesh or points as init for locked geometry", "a sphere")
+        has_geometry = not self.lock_geometry or self.init.kind == "mesh"
+        require(has_geometry, "lock_geometry", "a mesh as init for locked geometry", self.init.kind)
 
     @property
     def recipe_name(self) -> str:

@@ -27,6 +27,7 @@ from limbeck_server.commands.serve import serve
 from limbeck_server.commands.top import logs, top
 from limbeck_server.exit_status import INTERRUPTED, exit_status
 from limbeck_server.failures import FailedJobError, Failure, failure_of, keep_traceback
+from limbeck_server.interruptions import interruptions_repeated
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -53,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    outcome = _run(arguments or ["--help"])
+    with interruptions_repeated():
+        outcome = _run(arguments or ["--help"])
     if outcome.failure is not None:
         _report(outcome.failure, as_json="--json" in arguments)
     sys.exit(outcome.status)

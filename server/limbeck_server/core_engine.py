@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Generator
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,9 @@ class Pictures:
 
 
 def core_engine(job: JobSpec, folder: Path, controls: Controls) -> Generator[EngineEvent, None, None]:
-    """Run a job of the server; the asset lands in ``folder``, as one file: an OBJ has vertex colours only."""
-    if job.format == "obj" and job.texture_size:
-        yield EngineWarning("W_NO_TEXTURE", "a server's OBJ is one file, with vertex colours; a GLB holds the texture")
-        job = replace(job, texture_size=0)
-    yield from run(job, folder / f"asset{SUFFIXES[job.format]}", started_at=time.time(), controls=controls)
+    """Run a job of the server; the asset lands in ``folder``, as one file: a textured OBJ packed."""
+    suffix = ".zip" if job.format == "obj" and job.texture_size else SUFFIXES[job.format]
+    yield from run(job, folder / f"asset{suffix}", started_at=time.time(), controls=controls)
 
 
 def run(

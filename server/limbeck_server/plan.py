@@ -64,6 +64,10 @@ def _plan_recipe(job: JobSpec) -> Recipe:
     recipe = load_recipe(job.recipe) if isinstance(job.recipe, str) else recipe_from_plain(job.recipe)
     recipe = override(recipe, job.overrides)
     if job.lock_geometry:
+        asked = job.overrides.get("representation", "mesh")
+        if asked != "mesh":
+            message = f"expected representation=mesh for a locked geometry, got {asked}"
+            raise LimbeckError("E_RECIPE_INVALID", message, "leave out --lock-geometry, or representation")
         unasked = {} if "refine" in job.overrides else {"refine": 0}
         recipe = override(recipe, {"representation": "mesh", **unasked})
     if job.format == "splats" and (recipe.representation != "gaussians" or recipe.refine):

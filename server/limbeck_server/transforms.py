@@ -30,6 +30,8 @@ def cameras_from_transforms(content: bytes, name: str) -> tuple[Camera, ...]:
     """
     try:
         plain = json.loads(content)
+        if not plain["frames"]:
+            raise ValueError("an empty list of frames")
         return tuple(camera_of({**plain, **frame}) for frame in plain["frames"])
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise JobError(

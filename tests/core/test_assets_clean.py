@@ -17,7 +17,8 @@ from limbeck.assets.clean import (
 )
 from limbeck.assets.extract import extract_mesh
 from limbeck.assets.mesh import Mesh, face_components, is_closed, make_mesh, signed_volume, surface_area
-from limbeck.assets.simplify import simplify_mesh
+from limbeck.assets.quality import measure_quality
+from limbeck.assets.simplify import simplify_mesh, unfolded
 from limbeck.errors import LimbeckError
 from oracles.shapes import as_trimesh, ball_cloud, ball_mesh, joined, joined_meshes, random_cloud, torus_cloud
 
@@ -186,3 +187,19 @@ def test_a_vertex_that_is_no_number_is_refused():
     with pytest.raises(LimbeckError) as refused:
         make_mesh(CORNERS * np.nan, TETRAHEDRON)
     assert refused.value.code == "E_NOT_FINITE"
+
+
+def test_a_folded_face_is_laid_flat_again():
+    ball = ball_mesh(0.5, subdivisions=3)
+    vertices = ball.vertices.copy()
+    corner = ball.faces[0, 0]
+    beyond = vertices[ball.faces[0, 1]] - vertices[corner]
+    vertices[corner] += 2.2 * beyond
+    folded = make_mesh(vertices, ball.faces)
+    assert measure_quality(folded).inverted_faces > 0
+    flat = unfolded(folded)
+    assert measure_quality(flat).inverted_faces == 0
+    assert is_closed(flat)
+    near = np.linalg.norm(ball.vertices - ball.vertices[corner], axis=1) < 0.3
+    np.testing.assert_array_equal(flat.vertices[~near], ball.vertices[~near])
+    assert unfolded(ball) is ball

@@ -10,7 +10,9 @@ import pytest
 import trimesh
 
 from limbeck.assets.atomic import require_writable, write_bytes_atomically
+from limbeck.assets.export import write_asset
 from limbeck.assets.gltf import write_glb, y_up
+from limbeck.assets.mesh import ground_point
 from limbeck.assets.ply import encode_splats, write_ply, write_splats
 from limbeck.assets.wavefront import write_obj
 from limbeck.errors import LimbeckError
@@ -141,3 +143,16 @@ def test_splats_of_full_and_no_opacity_stay_finite():
     cloud.opacities[:] = (0, 1)
     body = encode_splats(cloud).split(b"end_header\n", 1)[1]
     assert np.isfinite(np.frombuffer(body, "<f4")).all()
+
+
+@pytest.mark.parametrize(("centre", "stands"), [([0.0, 0.0, 0.0], True), ([0.0, 0.0, 2.0], False)])
+@pytest.mark.parametrize("file_format", ["obj", "ply"])
+def test_an_asset_without_nodes_stands_in_the_origin_unless_it_was_placed(tmp_path, file_format, centre, stands):
+    mesh = ball_mesh(0.5, (0.1, 0.2, 0.3), subdivisions=2)
+    metadata = {"pivot": list(ground_point(mesh)), "placement": {"centre": centre, "radius": 1.0}}
+    path = tmp_path / f"ball.{file_format}"
+    write_asset(path, mesh, random_cloud(5), metadata, file_format)
+    found = np.asarray(trimesh.load(path, process=False).vertices)
+    found = np.stack([found[:, 0], -found[:, 2], found[:, 1]], 1) if file_format == "obj" else found
+    expected = mesh.vertices - np.array(ground_point(mesh)) if stands else mesh.vertices
+    np.testing.assert_allclose(np.sort(found, axis=0), np.sort(expected, axis=0), atol=1e-5)

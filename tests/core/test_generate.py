@@ -12,6 +12,7 @@ import trimesh
 import limbeck
 import limbeck.assets.texture
 import limbeck.assets.unwrap
+import limbeck.meshing
 from limbeck.assets.gltf import encode_glb
 from limbeck.config import override, recipe_from_plain
 from limbeck.errors import LimbeckError
@@ -74,6 +75,28 @@ def test_without_a_texture_the_asset_has_vertex_colours():
     mesh = _asset(_run(replace(SETTINGS, texture_size=0))).mesh
     assert mesh.texture is None
     assert len(np.unique(mesh.colors_srgb, axis=0)) > 10
+
+
+@pytest.mark.parametrize(("faces", "codes"), [(600, []), (20_000, ["W_NO_NORMAL_MAP"])])
+def test_a_normal_map_holds_what_decimation_took(monkeypatch, faces, codes):
+    monkeypatch.setattr(limbeck.meshing, "FINAL_RESOLUTION", 24)
+    recipe = override(SHORT, {"texture.normal_map": True})
+    events = _run(replace(SETTINGS, recipe=recipe, faces=faces, previews=0))
+    normal_map = _asset(events).mesh.texture.normal_map
+    assert [event.code for event in events if isinstance(event, Warned)] == codes
+    assert (normal_map is None) == bool(codes)
+    if normal_map is not None:
+        assert normal_map.shape == (64, 64, 3)
+        assert np.ptp(normal_map[..., :2]) > 20
+
+
+def test_a_normal_map_needs_a_texture_and_a_surface_to_come_from():
+    with pytest.raises(LimbeckError, match=r"expected a texture for texture\.normal_map") as refused:
+        replace(SETTINGS, recipe=override(SHORT, {"texture.normal_map": True}), texture_size=0)
+    assert refused.value.code == "E_TEXTURE_SIZE"
+    with pytest.raises(LimbeckError, match="no denser surface") as refused:
+        override(SHORT, {"texture.normal_map": True, "representation": "mesh"})
+    assert refused.value.code == "E_RECIPE_INVALID"
 
 
 def test_a_surface_that_cannot_be_laid_flat_costs_the_texture_and_not_the_run(monkeypatch, tmp_path):

@@ -107,6 +107,25 @@ BAD = {
 }
 
 
+BAD |= {
+    "one line": ("points", b"1 2 3\n", ".xyz", "at least 2 lines of three numbers.*got 1 lines"),
+    "no lines": ("points", b"\n", ".xyz", "at least 2 lines of three numbers.*got 0 lines"),
+    "short lines": ("points", b"1 2 3\n4 5\n", ".xyz", "three numbers.*a line of fewer"),
+    "cut STL": ("mesh", _exported(BOX, ".stl")[:300], ".stl", "a whole .stl file of 684 bytes.*got 300 bytes"),
+    "cut STL head": ("mesh", _exported(BOX, ".stl")[:40], ".stl", "a whole .stl file.*got 40 bytes"),
+    "cut text STL": ("mesh", b"solid box\nfacet normal 0 0 1\nouter loop\n", ".stl", "ends with endsolid"),
+    "cut PLY": ("mesh", _exported(BOX, ".ply")[:400], ".ply", "a whole, readable .ply file.*cut off or damaged"),
+    "OBJ from 0": ("mesh", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 0/1 1/2 2/3\n", ".obj", "counts vertices from 1"),
+    "OBJ ends on 0": ("mesh", b"v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 0", ".obj", "counts vertices from 1"),
+}
+
+
+def test_an_obj_may_count_backwards_and_to_ten():
+    corners = b"".join(b"v %d %d 0\n" % (i, i * i) for i in range(10))
+    shape = read_shape("mesh", corners + b"f -3 -2 -1\nf 1 5 10\n", ".obj")
+    assert shape.points[shape.faces][..., 0].tolist() == [[7, 8, 9], [0, 4, 9]]
+
+
 @pytest.mark.parametrize("name", BAD)
 def test_what_no_run_can_start_from_is_refused(name):
     kind, content, suffix, said = BAD[name]

@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """``limbeck generate`` and ``limbeck recipes``: what they write, what they refuse, and how."""
 
+import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -11,6 +13,7 @@ import pytest
 import trimesh
 from PIL import Image
 
+import limbeck.assets.atomic
 from limbeck_server.cli import main
 from oracles.drawings import disc, encoded
 
@@ -156,6 +159,51 @@ def test_an_unwritable_path_is_refused_before_any_work(capsys, tmp_path, option)
     outputs[option] = tmp_path / "missing" / outputs[option].name
     status, out, _ = _run(capsys, "generate", "a cat", "--json", *(part for pair in outputs.items() for part in pair))
     assert (status, json.loads(out)["error"]["code"]) == (2, "E_OUTPUT_UNWRITABLE")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("--faces", "0"), "E_SCHEMA", "100 to 2000000, got 0"),
+        (("--faces", "10000000"), "E_SCHEMA", "100 to 2000000, got 10000000"),
+        (("--texture-size", "16384"), "E_SCHEMA", "16 to 8192"),
+        (("--normal-map", "--texture-size", "0"), "E_TEXTURE_SIZE", "expected a texture for texture.normal_map"),
+        (("--set", "gaussians.learning_rates.means=50"), "E_RECIPE_INVALID", "from 0 to 1, got 50 for means"),
+        (("--init", "EMPTY.glb"), "E_INIT", "got an empty file"),
+        (("--init", "BOX.ply", "--lock-geometry", "--set", "representation=field"), "E_RECIPE_INVALID", "got field"),
+        (("--init", "shap-e:/nowhere"), "E_MODEL_MISSING", "expected Shap-E's weights in a folder"),
+    ],
+)
+def test_what_no_run_can_do_is_refused_by_name(capsys, tmp_path, arguments, code, words):
+    (tmp_path / "EMPTY.glb").touch()
+    trimesh.creation.box().export(tmp_path / "BOX.ply")
+    given = [tmp_path / it if it in ("EMPTY.glb", "BOX.ply") else it for it in arguments]
+    status, out, _ = _run(capsys, "generate", "a red mug", "-o", tmp_path / "mug.glb", "--json", *given)
+    error = json.loads(out)["error"]
+    assert (status, error["code"]) == (2, code)
+    assert words in error["message"]
+    assert not (tmp_path / "mug.glb").exists()
+
+
+def test_a_full_disk_leaves_the_last_good_asset(capsys, tmp_path, monkeypatch):
+    """Nothing of more than 4 KB can be written, from the first write on to the last."""
+    kept = {"mug.obj": b"old", "mug.mtl": b"older", "mug_base_color.png": b"oldest"}
+    for name, content in kept.items():
+        (tmp_path / name).write_bytes(content)
+    real = limbeck.assets.atomic.os.fsync
+
+    def fsync(descriptor):
+        if os.fstat(descriptor).st_size > 4096:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    monkeypatch.setattr(limbeck.assets.atomic.os, "fsync", fsync)
+    command = ("generate", "a red mug", "-o", tmp_path / "mug.obj", "--texture-size", "64", *QUICK, "--json")
+    status, out, _ = _run(capsys, *command)
+    error = json.loads(out)["error"]
+    assert (status, error["code"]) == (4, "E_DISK_FULL")
+    assert error["remedy"] == "free some space, or write elsewhere"
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == kept
 
 
 def test_a_start_that_is_no_mesh_is_refused_rather_than_ignored(capsys, tmp_path):

@@ -23,7 +23,7 @@ from numpy import ndarray
 import limbeck
 from limbeck.assets.atomic import write_bytes_atomically
 from limbeck.assets.mesh import Mesh, transform_positions, vertex_normals
-from limbeck.assets.texture import Texture, encode_picture
+from limbeck.assets.texture import LOSSLESS, Texture, encode_picture
 
 FLOAT, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5123, 5125
 ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963
@@ -62,7 +62,8 @@ def encode_glb(
     """Return the bytes of a GLB: one node, one mesh, one rough material.
 
     A texture is the material's base colour (a PNG, or a JPEG where a PNG would be large); vertices are then doubled
-    along its seams. Without one, linear COLOR_0 tints white. Never both: a viewer would multiply them.
+    along its seams. Without one, linear COLOR_0 tints white. Never both: a viewer would multiply them. A normal map is
+    a PNG, and its tangents are left to glTF's own rule (``tangents``).
 
     Args:
         mesh: in Limbeck's world.
@@ -84,7 +85,7 @@ def encode_glb(
     if pivot is not None:
         document["nodes"][0]["translation"] = y_up(np.array([pivot], np.float32))[0].tolist()
     if mesh.texture is not None:
-        binary = _add_base_color(document, views, binary, mesh.texture)
+        binary = _add_pictures(document, views, binary, mesh.texture)
     document |= {"bufferViews": views, "buffers": [{"byteLength": len(binary)}]}
     text = json.dumps(document, sort_keys=True, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return _container(text.encode(), binary)
@@ -124,15 +125,20 @@ def _vertex_arrays(mesh: Mesh) -> tuple[list[_Array], Int[ndarray, "faces 3"]]:
     return [*vectors, last], faces
 
 
-def _add_base_color(document: dict[str, Any], views: list[dict[str, object]], binary: bytes, texture: Texture) -> bytes:
-    """Add the texture's picture to the material and to the views; return the binary chunk with it."""
-    content, mime_type = encode_picture(texture.base_color_srgb)
-    document["samplers"] = [TRILINEAR]
-    document["images"] = [{"bufferView": len(views), "mimeType": mime_type, "name": "base color"}]
-    document["textures"] = [{"sampler": 0, "source": 0}]
+def _add_pictures(document: dict[str, Any], views: list[dict[str, object]], binary: bytes, texture: Texture) -> bytes:
+    """Add the texture's pictures to the material and to the views; return the binary chunk with them."""
+    pictures = [("base color", *encode_picture(texture.base_color_srgb))]
     document["materials"][0]["pbrMetallicRoughness"]["baseColorTexture"] = {"index": 0}
-    views.append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(content)})
-    return binary + content + b"\0" * (-len(content) % 4)
+    if texture.normal_map is not None:
+        pictures.append(("normal", *encode_picture(texture.normal_map, LOSSLESS)))
+        document["materials"][0]["normalTexture"] = {"index": 1}
+    document |= {"samplers": [TRILINEAR], "images": [], "textures": []}
+    for number, (name, content, mime_type) in enumerate(pictures):
+        document["images"].append({"bufferView": len(views), "mimeType": mime_type, "name": name})
+        document["textures"].append({"sampler": 0, "source": number})
+        views.append({"buffer": 0, "byteOffset": len(binary), "byteLength": len(content)})
+        binary += content + b"\0" * (-len(content) % 4)
+    return binary
 
 
 def y_up(vectors: Float32[ndarray, "n 3"]) -> Float32[ndarray, "n 3"]:

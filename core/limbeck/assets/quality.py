@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from limbeck.assets.bake import rasterize_uvs
@@ -48,15 +48,24 @@ def measure_quality(mesh: Mesh) -> MeshQuality:
     areas = np.linalg.norm(area_vectors, axis=1)
     diagonal = float(np.linalg.norm(np.ptp(mesh.vertices, axis=0)))
     boundary_edges, pairs = _edges(mesh)
-    normals = area_vectors / np.maximum(areas, 1e-30)[:, None]
-    cosines = np.einsum("ij,ij->i", normals[pairs[:, 0]], normals[pairs[:, 1]])
     return MeshQuality(
         len(mesh.faces),
         boundary_edges,
         int((areas < MIN_AREA_SHARE * diagonal**2).sum()),
-        int((cosines < FOLDED_COSINE).sum()),
+        int(_is_folded(area_vectors, pairs).sum()),
         0.0 if mesh.texture is None else overlap(mesh.texture),
     )
+
+
+def folded_faces(mesh: Mesh) -> Int[ndarray, " folded"]:
+    """Return the numbers of the faces that lie folded back on a neighbour, and of those neighbours."""
+    _, pairs = _edges(mesh)
+    return np.unique(pairs[_is_folded(face_area_vectors(mesh.vertices, mesh.faces), pairs)])
+
+
+def _is_folded(area_vectors: Float[ndarray, "faces 3"], pairs: Int[ndarray, "edges 2"]) -> Bool[ndarray, " edges"]:
+    normals = area_vectors / np.maximum(np.linalg.norm(area_vectors, axis=1), 1e-30)[:, None]
+    return np.einsum("ij,ij->i", normals[pairs[:, 0]], normals[pairs[:, 1]]) < FOLDED_COSINE
 
 
 def overlap(texture: Texture) -> float:

@@ -17,6 +17,7 @@ from numba import njit
 from numpy import ndarray
 
 from limbeck.assets.mesh import Mesh, vertex_normals
+from limbeck.assets.tangents import TangentFrames, decode_normals, from_tangent_space, tangent_frames
 from limbeck.assets.texture import sample_bilinear
 
 Color = tuple[float, float, float]
@@ -80,10 +81,11 @@ def render_mesh(
         width: of the images in pixels.
         height: of the images in pixels.
         background_srgb: 0 to 1.
-        shading: "flat" shows the colours as they are; "lit" adds a soft headlight and sky, to judge the shape.
+        shading: "flat" shows the colours as they are; "lit" adds a soft headlight and sky, to judge the shape;
+            a normal map takes part in it.
         supersampling: each pixel is the mean of this many samples squared.
     """
-    look = _Look(background_srgb, shading, supersampling)
+    look = _Look(background_srgb, shading, supersampling, _frames(mesh) if shading == "lit" else None)
     normals = vertex_normals(mesh).astype(np.float32)
     views = [
         _shade(mesh, normals, _rasterize_finely(mesh, viewmat, K, (width, height), supersampling), viewmat, look)
@@ -161,6 +163,13 @@ class _Look:
     background_srgb: Color
     shading: Shading
     supersampling: int
+    frames: TangentFrames | None
+
+
+def _frames(mesh: Mesh) -> TangentFrames | None:
+    """Return the frames that a normal map is in, if the mesh has one."""
+    texture = mesh.texture
+    return None if texture is None or texture.normal_map is None else tangent_frames(mesh, texture)
 
 
 def _rasterize_finely(
@@ -183,7 +192,7 @@ def _shade(
     rgb = surface_colors(fragments, mesh)
     normals = interpolate(fragments, mesh, vertex_normals)
     if look.shading == "lit":
-        rgb = rgb * _light(normals, viewmat)[..., None]
+        rgb = rgb * _light(_shading_normals(fragments, mesh, normals, look.frames), viewmat)[..., None]
     rgb = rgb + (1 - covered)[..., None] * np.asarray(look.background_srgb, np.float32)
     samples = (rgb, covered, fragments.depth, normals)
     rgb, alpha, depth, normals = (_downsample(image, look.supersampling) for image in samples)
@@ -202,6 +211,22 @@ def surface_colors(fragments: Fragments, mesh: Mesh) -> Float32[ndarray, "height
     uvs = np.einsum("pc,pcd->pd", fragments.weights[is_seen], corners)
     image[is_seen] = sample_bilinear(mesh.texture.base_color_srgb, uvs)
     return image
+
+
+def _shading_normals(
+    fragments: Fragments, mesh: Mesh, normals: Float32[ndarray, "height width 3"], frames: TangentFrames | None
+) -> Float32[ndarray, "height width 3"]:
+    """Return the normals that the light falls on: the normal map's where there is one."""
+    texture = mesh.texture
+    if texture is None or texture.normal_map is None or frames is None:
+        return normals
+    is_seen = fragments.faces >= 0
+    faces, weights = fragments.faces[is_seen], fragments.weights[is_seen]
+    uvs = np.einsum("pc,pcd->pd", weights, texture.uvs[texture.uv_faces[faces]])
+    mapped = decode_normals(sample_bilinear(texture.normal_map, uvs))
+    shown = np.zeros_like(normals)
+    shown[is_seen] = from_tangent_space(mapped, frames.at(faces, weights))
+    return shown
 
 
 def interpolate(

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import psutil
 from jaxtyping import Float, Float32, Int32, UInt8
 from numpy import ndarray
 from PIL import Image
+from pydantic import ConfigDict
 
 from limbeck.errors import LimbeckError
 
@@ -24,6 +26,28 @@ SMALLEST, LARGEST = 16, 8192
 """Pixels along an edge of a texture that can be asked for."""
 MAX_PNG_BYTES = 5_000_000
 JPEG_QUALITY = 92
+LOSSLESS = 1 << 40
+"""As ``max_png_bytes``: a PNG at any size."""
+
+
+@dataclass(frozen=True)
+class TextureSettings:
+    """How an asset's colours and texture are made.
+
+    Attributes:
+        delight: how much of the light in the colours is taken out, 0 (as rendered) to 1.
+        normal_map: keep the shape that decimation takes away as a normal map.
+    """
+
+    delight: float = 1.0
+    normal_map: bool = False
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    def __post_init__(self) -> None:
+        """Refuse to take out more light than there is."""
+        if not 0 <= self.delight <= 1:
+            raise ValueError(f"expected delight from 0 to 1, got {self.delight}")
 
 
 @dataclass(frozen=True)
@@ -37,6 +61,7 @@ class Texture:
         uvs: coordinates in 0 to 1; (0, 0) is the picture's top left corner and v points down, as in glTF.
         uv_faces: the indices into ``uvs`` of the corners of each of the mesh's faces.
         base_color_srgb: the picture, sRGB, square.
+        normal_map: of a denser surface, tangent space as in ``tangents``, +y up in the picture; None without one.
 
     Raises:
         ValueError: if the arrays do not fit together.
@@ -45,6 +70,7 @@ class Texture:
     uvs: Float32[ndarray, "uvs 2"]
     uv_faces: Int32[ndarray, "faces 3"]
     base_color_srgb: UInt8[ndarray, "size size 3"]
+    normal_map: UInt8[ndarray, "size size 3"] | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no renderer could read."""

@@ -8,7 +8,9 @@ A texture is a PNG that a material file (MTL) names; its v points up, unlike glT
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,24 +21,22 @@ import limbeck
 from limbeck.assets.atomic import write_files_atomically
 from limbeck.assets.gltf import ROUGHNESS, y_up
 from limbeck.assets.mesh import Mesh, vertex_normals
-from limbeck.assets.texture import encode_picture
-
-PICTURE_LIMIT = 1 << 40
-"""An OBJ's picture is a file of its own and stays a PNG at any size."""
+from limbeck.assets.texture import LOSSLESS, encode_picture
 
 
 @dataclass(frozen=True)
 class Companions:
-    """The files that a textured OBJ needs beside itself."""
+    """The files that a textured OBJ needs beside itself; the last one only where the texture has a normal map."""
 
     material: Path
     base_color: Path
+    normal_map: Path
 
 
 def companions(path: Path) -> Companions:
     """Return where a textured OBJ's material and picture go; their names hold no spaces, which OBJ cannot quote."""
     stem = "_".join(path.stem.split())
-    return Companions(path.with_name(f"{stem}.mtl"), path.with_name(f"{stem}_base_color.png"))
+    return Companions(*(path.with_name(stem + ending) for ending in (".mtl", "_base_color.png", "_normal.png")))
 
 
 def write_obj(path: Path, mesh: Mesh, *, name: str = "Limbeck", metadata: Mapping[str, object] | None = None) -> None:
@@ -45,16 +45,35 @@ def write_obj(path: Path, mesh: Mesh, *, name: str = "Limbeck", metadata: Mappin
     Raises:
         LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.
     """
+    write_files_atomically(_files(path, mesh, name, metadata))
+
+
+def write_packed_obj(
+    path: Path, mesh: Mesh, *, name: str = "Limbeck", metadata: Mapping[str, object] | None = None
+) -> None:
+    """Write an OBJ and its companions as one ZIP, whole or not at all; the same arguments give the same bytes.
+
+    Raises:
+        LimbeckError: E_DISK_FULL or E_OUTPUT_UNWRITABLE.
+    """
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file, content in _files(path.with_suffix(".obj"), mesh, name, metadata).items():
+            archive.writestr(zipfile.ZipInfo(file.name), content, zipfile.ZIP_DEFLATED)
+    write_files_atomically({path: packed.getvalue()})
+
+
+def _files(path: Path, mesh: Mesh, name: str, metadata: Mapping[str, object] | None) -> dict[Path, bytes]:
     if mesh.texture is None:
-        write_files_atomically({path: encode_obj(mesh, name=name, metadata=metadata)})
-        return
-    beside = companions(path)
-    files = {
-        beside.base_color: encode_picture(mesh.texture.base_color_srgb, PICTURE_LIMIT)[0],
-        beside.material: encode_material(name, beside.base_color.name),
-        path: encode_obj(mesh, name=name, metadata=metadata, material_file=beside.material.name),
-    }
-    write_files_atomically(files)
+        return {path: encode_obj(mesh, name=name, metadata=metadata)}
+    beside, texture = companions(path), mesh.texture
+    files = {beside.base_color: encode_picture(texture.base_color_srgb, LOSSLESS)[0]}
+    if texture.normal_map is not None:
+        files[beside.normal_map] = encode_picture(texture.normal_map, LOSSLESS)[0]
+    normal_file = None if texture.normal_map is None else beside.normal_map.name
+    files[beside.material] = encode_material(name, beside.base_color.name, normal_file)
+    files[path] = encode_obj(mesh, name=name, metadata=metadata, material_file=beside.material.name)
+    return files
 
 
 def encode_obj(
@@ -82,10 +101,16 @@ def encode_obj(
     return ("\n".join(lines) + "\n").encode()
 
 
-def encode_material(name: str, picture_file: str) -> bytes:
-    """Return the text of an MTL: a rough white dielectric with a picture, in the old terms and in those for PBR."""
+def encode_material(name: str, picture_file: str, normal_file: str | None = None) -> bytes:
+    """Return the text of an MTL: a rough white dielectric with a picture, in the old terms and in those for PBR.
+
+    A normal map is ``norm``, the word for PBR, and ``map_Bump``, by which Blender reads and writes one.
+    """
     lines = [f"newmtl {_word(name)}", "Kd 1 1 1", "Ks 0 0 0", "illum 1", f"Pr {ROUGHNESS}", "Pm 0"]
-    return ("\n".join([*lines, f"map_Kd {picture_file}"]) + "\n").encode()
+    lines.append(f"map_Kd {picture_file}")
+    if normal_file is not None:
+        lines += [f"norm {normal_file}", f"map_Bump {normal_file}"]
+    return ("\n".join(lines) + "\n").encode()
 
 
 def _faces(mesh: Mesh) -> Iterator[str]:

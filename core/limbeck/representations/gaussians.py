@@ -18,7 +18,7 @@ from limbeck.cameras import Cameras
 from limbeck.representations.normals import normals_from_depth
 from limbeck.representations.rasterize import rasterization
 from limbeck.representations.representation import Rendering
-from limbeck.schedules import Schedule, linear
+from limbeck.schedules import Schedule, linear, require_rate
 
 PARAMETER_NAMES = ("means", "log_scales", "quats", "opacity_logits", "color_logits")
 
@@ -40,10 +40,9 @@ class LearningRates:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def __post_init__(self) -> None:
-        """Refuse to learn backwards."""
+        """Refuse rates that no parameter learns at."""
         for name in PARAMETER_NAMES:
-            if min(value for _, value in getattr(self, name).points) < 0:
-                raise ValueError(f"expected learning rates of at least 0, got {name} below")
+            require_rate(name, getattr(self, name))
 
 
 @dataclass(frozen=True)

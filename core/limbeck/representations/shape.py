@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -26,9 +27,11 @@ Y_UP = (".glb", ".obj")
 """Formats whose world is y up with the front at +Z; the others are taken as Limbeck's and Blender's own, z up."""
 MAX_BYTES = 256 * 2**20
 MAX_FACES = 2_000_000
-MAX_POINTS = 5_000_000
+LEAST_POINTS, MAX_POINTS = 2, 5_000_000
 REACH = 0.98
 """A shape without a rig is moved and scaled so that the ball of this radius round the origin just holds it."""
+STL_HEAD_BYTES, STL_FACE_BYTES = 84, 50
+OBJ_INDEX_0 = re.compile(rb"^f[ \t][^\n]*?(?<=[ \t])0+(?:/|\s|\Z)", re.MULTILINE)
 REMEDY = "open it in Blender, repair it there and export it again"
 
 
@@ -97,12 +100,14 @@ def read_shape(kind: Literal["mesh", "points"], content: bytes, suffix: str) -> 
     except LimbeckError:
         raise
     except Exception as error:
-        raise _refused(f"a readable {suffix} file", f"{type(error).__name__}: {str(error)[:120]}", REMEDY) from error
+        came = f"one that is cut off or damaged ({type(error).__name__}: {str(error)[:120]})"
+        raise _refused(f"a whole, readable {suffix} file", came, "export it again") from error
     _require_usable(shape)
     return replace(shape, sha256=hashlib.sha256(content).hexdigest())
 
 
 def _read_mesh(content: bytes, suffix: str) -> Shape:
+    _require_whole(content, suffix)
     found = trimesh.load_mesh(io.BytesIO(content), file_type=suffix[1:], process=False)
     if isinstance(found, trimesh.Scene):
         found = found.to_geometry()
@@ -119,6 +124,18 @@ def _read_mesh(content: bytes, suffix: str) -> Shape:
     return Shape(vertices, colors, faces, original)
 
 
+def _require_whole(content: bytes, suffix: str) -> None:
+    """Refuse what trimesh reads as something else: an STL that ends early, an OBJ that counts vertices from 0."""
+    is_text = content.lstrip()[:5].lower() == b"solid" and b"\0" not in content[:1024]
+    if suffix == ".stl" and is_text and b"endsolid" not in content.lower():
+        raise _refused("a whole .stl file, which ends with endsolid", "one without", "export it again")
+    size_bytes = STL_HEAD_BYTES + STL_FACE_BYTES * int.from_bytes(content[80:84], "little")
+    if suffix == ".stl" and not is_text and len(content) < size_bytes:
+        raise _refused(f"a whole .stl file of {size_bytes:,} bytes", f"{len(content):,} bytes", "export it again")
+    if suffix == ".obj" and OBJ_INDEX_0.search(content):
+        raise _refused("an .obj file that counts vertices from 1", "a face of vertex 0", "export it again")
+
+
 def _mesh_colors(found: trimesh.Trimesh) -> Float[ndarray, "vertices 3"] | None:
     """Return sRGB colours of vertices, out of a texture where that is what the mesh has; None without either."""
     visual: Any = found.visual
@@ -133,7 +150,7 @@ def _read_points(content: bytes, suffix: str) -> Shape:
         ".npy": lambda data: _columns(np.load(io.BytesIO(data), allow_pickle=False)),
         ".npz": _read_npz,
         ".ply": lambda data: _read_cloud(data, "ply"),
-        ".xyz": lambda data: _read_cloud(data, "xyz"),
+        ".xyz": _read_xyz,
     }
     points, colors = readers[suffix](content)
     if points.ndim != 2 or points.shape[1:] != (3,):
@@ -156,6 +173,14 @@ def _read_cloud(content: bytes, file_type: str) -> tuple[ndarray, ndarray | None
     colors = np.asarray(found.colors, np.float64)
     has_colors = len(colors) == len(found.vertices) and colors.ndim == 2 and colors.shape[1] >= 3
     return np.asarray(found.vertices), colors[:, :3] / 255 if has_colors else None
+
+
+def _read_xyz(content: bytes) -> tuple[ndarray, ndarray | None]:
+    lines = [line.split() for line in content.splitlines() if line.strip() and not line.lstrip().startswith(b"#")]
+    if len(lines) < LEAST_POINTS or min(len(line) for line in lines) < 3:
+        came = f"{len(lines)} lines" if len(lines) < LEAST_POINTS else "a line of fewer"
+        raise _refused(f"at least {LEAST_POINTS} lines of three numbers", came, "write a point to each line")
+    return _read_cloud(content, "xyz")
 
 
 def _read_npz(content: bytes) -> tuple[ndarray, ndarray | None]:

@@ -46,12 +46,12 @@ def generate(output: Path, contact_sheet: Path | None, turntable: Path | None, a
 
 def companion_files(job: JobSpec, output: Path) -> list[Path]:
     """Return what a textured OBJ writes beside itself."""
-    if job.format != "obj" or not job.texture_size:
+    if job.format != "obj" or not job.texture_size or output.suffix.lower() == ".zip":
         return []
     from limbeck.assets.wavefront import companions  # noqa: PLC0415 - imports torch
 
     beside = companions(output)
-    return [beside.material, beside.base_color]
+    return [beside.material, beside.base_color, beside.normal_map]
 
 
 def check_outputs(asset: list[Path], contact_sheet: Path | None, turntable: Path | None) -> None:

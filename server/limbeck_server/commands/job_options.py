@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +23,9 @@ from limbeck_server.transforms import cameras_from_transforms
 FORMATS = ("glb", "obj", "ply", "splats")
 RECIPE_REMEDY = "see 'limbeck recipes show NAME --json'"
 IMAGE_HELP = "A picture of the object, or JSON with pictures and their cameras (docs/commands.md); may be repeated."
+SHAP_E = "shap-e"
 POINT_SUFFIXES = (".xyz", ".npy", ".npz")
+INIT_HELP = "sphere, a mesh (.glb .obj .ply .stl), points, or shap-e[:FOLDER]."
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 JOB_PARAMETERS = (
@@ -33,13 +36,19 @@ JOB_PARAMETERS = (
     click.option("--negative", default="", help="What to steer away from."),
     click.option("--image", "images", multiple=True, metavar="REF", help=IMAGE_HELP),
     click.option("--cameras", type=click.Path(path_type=Path), help="A transforms.json with cameras to look from."),
-    click.option("--init", default="sphere", show_default=True, help="sphere, a mesh (.glb .obj .ply .stl) or points."),
+    click.option(
+        "--init",
+        default="sphere",
+        show_default=True,
+        help="sphere, a mesh (.glb .obj .ply .stl), points, or shap-e[:FOLDER].",
+    ),
     click.option("--lock-geometry", is_flag=True, help="Keep the init mesh's shape; paint it."),
     click.option("--prior", default="embedded", show_default=True, help="embedded, or a folder in diffusers' layout."),
     click.option("--seed", type=int, default=0, show_default=True),
     click.option("--steps", type=int, help="Steps of optimisation; every schedule follows. Default: the recipe's."),
     click.option("--faces", type=int, default=20_000, show_default=True, help="The mesh has at most this many faces."),
     click.option("--texture-size", type=int, default=1024, show_default=True, help="Pixels; 0: vertex colours only."),
+    click.option("--normal-map", is_flag=True, help="Keep the shape that decimation takes away as a normal map."),
     click.option("--device", type=click.Choice(("auto", "cpu", "cuda", "mps")), default="auto", show_default=True),
 )
 
@@ -56,18 +65,20 @@ def job_from_options(options: Mapping[str, Any], output: Path | None) -> JobSpec
 
     Raises:
         JobError: E_SCHEMA and its kin for values, E_FILE for files that cannot be read.
-        LimbeckError: E_IMAGE, E_IMAGE_EMPTY or E_IMAGE_BACKGROUND for pictures that cannot be used.
+        LimbeckError: E_IMAGE, E_IMAGE_EMPTY or E_IMAGE_BACKGROUND for pictures that cannot be used; E_MODEL_MISSING,
+            E_MODEL_INCOMPLETE, E_DEVICE or E_EMPTY where Shap-E cannot make the first shape.
     """
-    prior = options["prior"]
-    return JobSpec(
+    prior, init = options["prior"], options["init"]
+    is_drawn = init.partition(":")[0] == SHAP_E
+    job = JobSpec(
         prompt=options["prompt"],
         negative_prompt=options["negative"],
         recipe=read_recipe(options["recipe"]),
-        overrides=dict(parse_override(text) for text in options["settings"]),
+        overrides=read_overrides(options["settings"], normal_map=options["normal_map"]),
         references=read_references(options["images"]),
         rig=read_rig(options["cameras"]),
-        init=read_init(options["init"]),
-        lock_geometry=options["lock_geometry"],
+        init=Init() if is_drawn else read_init(init),
+        lock_geometry=options["lock_geometry"] and not is_drawn,
         prior=str(Path(prior).resolve()) if Path(prior).is_dir() else prior,
         seed=options["seed"],
         steps=options["steps"],
@@ -76,6 +87,13 @@ def job_from_options(options: Mapping[str, Any], output: Path | None) -> JobSpec
         format=choose_format(options["file_format"], output),
         device=options["device"],
     )
+    return replace(job, init=draw_init(job, init), lock_geometry=options["lock_geometry"]) if is_drawn else job
+
+
+def read_overrides(texts: Sequence[str], *, normal_map: bool) -> dict[str, Any]:
+    """Return the settings that ``--set`` and the options that stand for one name."""
+    overrides = dict(parse_override(text) for text in texts)
+    return overrides | {"texture.normal_map": True} if normal_map else overrides
 
 
 def choose_format(given: str | None, output: Path | None) -> Any:
@@ -130,8 +148,28 @@ def read_init(text: str) -> Init:
         return Init()
     path = Path(text)
     content = read_bytes(path)
+    if not content:
+        raise JobError("E_INIT", f"expected a mesh or points in {path}, got an empty file", "export it again")
     is_cloud = path.suffix.lower() in POINT_SUFFIXES or (path.suffix.lower() == ".ply" and not _has_faces(content))
     return Init("points" if is_cloud else "mesh", blob_of(content, path.suffix))
+
+
+def draw_init(job: JobSpec, text: str) -> Init:
+    """Return the mesh that Shap-E makes of the job's prompt on this machine, as the content of a PLY file.
+
+    Raises:
+        LimbeckError: E_MODEL_MISSING, E_MODEL_INCOMPLETE, E_DEVICE, E_EMPTY.
+    """
+    from limbeck.assets.ply import encode_ply  # noqa: PLC0415 - these import torch
+    from limbeck.devices import choose_device  # noqa: PLC0415
+    from limbeck.representations.shap_e import MODEL_ID, shap_e_mesh  # noqa: PLC0415
+    from limbeck_server.quiet import quiet_libraries  # noqa: PLC0415
+
+    quiet_libraries()
+    click.echo("Shap-E makes the first shape", err=True)
+    source = text.partition(":")[2] or MODEL_ID
+    mesh = shap_e_mesh(job.prompt.strip(), source, job.seed, choose_device(job.device))
+    return Init("mesh", blob_of(encode_ply(mesh), ".ply"))
 
 
 def _has_faces(ply: bytes) -> bool:

@@ -33,6 +33,7 @@ from limbeck_protocol.messages import JobLine
 from limbeck_server.commands.job_options import job_from_options, with_job_options
 from limbeck_server.console import ProgressReport
 from limbeck_server.failures import FailedJobError
+from limbeck_server.packed_obj import unpack_obj
 
 CLIENT_ID = "limbeck-cli"
 TRANSFER_TIMEOUT_S = 3600.0
@@ -191,13 +192,14 @@ def require_success(client: Client, job: str) -> None:
 
 
 def download(client: Client, job: str, output: Path) -> Path:
-    """Fetch a job's asset.
+    """Fetch a job's asset; an OBJ's companions come to lie beside it.
 
     Raises:
         ProtocolError: E_NOT_FOUND, E_FILE, E_DISK_FULL and their kin; nothing half-written is left.
     """
     client.fetch(job, output)
     blocking.expect(client, Downloaded, TRANSFER_TIMEOUT_S)
+    unpack_obj(output)
     return output
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict
 
-from limbeck.schedules import Schedule, linear
+from limbeck.schedules import Schedule, linear, require_rate
 
 RATE_NAMES = ("densities", "color_logits", "features", "network")
 
@@ -31,10 +31,9 @@ class FieldRates:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     def __post_init__(self) -> None:
-        """Refuse to learn backwards."""
+        """Refuse rates that no parameter learns at."""
         for name in RATE_NAMES:
-            if min(value for _, value in getattr(self, name).points) < 0:
-                raise ValueError(f"expected learning rates of at least 0, got {name} below")
+            require_rate(name, getattr(self, name))
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import ConfigDict
 
-from limbeck.schedules import Schedule, constant, linear
+from limbeck.schedules import Schedule, constant, linear, require_rate
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class MeshSettings:
                 "expected a resolution from 8 to 320, a half_size up to 10 and 100 to 2,000,000 faces, "
                 f"got {self.resolution}, {self.half_size} and {self.faces}"
             )
-        if min(value for rate in (self.color_rate, self.vertex_rate) for _, value in rate.points) < 0:
-            raise ValueError("expected learning rates of at least 0, got color_rate or vertex_rate below")
+        require_rate("color_rate", self.color_rate)
+        require_rate("vertex_rate", self.vertex_rate)
         if self.laplacian < 0:
             raise ValueError(f"expected a laplacian of at least 0, got {self.laplacian}")
