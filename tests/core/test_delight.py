@@ -9,6 +9,7 @@ import pytest
 
 import limbeck.assets.delight
 from limbeck.assets.bake import rasterize_uvs
+from limbeck.assets.contact_sheet import contact_sheet
 from limbeck.assets.delight import MOST_CONTRAST, delit, find_light
 from limbeck.assets.mesh import vertex_normals
 from limbeck.assets.texture import Texture, TextureSettings, sample_bilinear
@@ -44,6 +45,16 @@ def test_what_is_left_is_the_paint():
     paint = patchwork(torus)
     found = delit(shaded(torus, paint, LIGHT), 1.0).colors_srgb[:, :3] / 255
     assert np.abs(found - paint).mean() < 0.01
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_pictures_show_the_asset_as_it_was_rendered(share):
+    torus = shaded(torus_mesh(), patchwork(torus_mesh()), LIGHT)
+    relit = delit(torus, share)
+    shown = (torus, relit, replace(relit, light=(0.0, 0.0, 0.0)))
+    before, after, bare = (np.asarray(contact_sheet(mesh, size=64), float) for mesh in shown)
+    assert np.abs(after - before).mean() < 1.0  # of 255
+    assert np.abs(bare - before).mean() > 2 * np.abs(after - before).mean()
 
 
 def test_half_of_the_light_can_be_taken_out():

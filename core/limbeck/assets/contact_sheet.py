@@ -30,7 +30,7 @@ def contact_sheet(
     elevation_deg: float = 15.0,
     size: int = 256,
     background_srgb: Color = LIGHT_GREY,
-    shading: Shading = "flat",
+    shading: Shading = "as_rendered",
 ) -> Image.Image:
     """Draw the mesh from ``azimuths`` sides, four to a row, each ``size`` pixels wide.
 
@@ -55,7 +55,7 @@ def draw_views(
     elevation_deg: float = 15.0,
     size: int = 256,
     background_srgb: Color = LIGHT_GREY,
-    shading: Shading = "flat",
+    shading: Shading = "as_rendered",
 ) -> UInt8[ndarray, "views size size 3"]:
     """Draw the mesh, centred and filling the pictures, from evenly spread azimuths; the first shows the front."""
     framed, radius = _framed(mesh)

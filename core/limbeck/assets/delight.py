@@ -43,7 +43,7 @@ DARKEST, BRIGHTEST = 0.06, 0.995
 
 
 def delit(mesh: Mesh, share: float) -> Mesh:
-    """Return the mesh with the light taken out of its vertex colours and its texture.
+    """Return the mesh with the light taken out of its vertex colours and its texture, and kept beside them.
 
     Args:
         mesh: coloured and not empty; faces look outwards.
@@ -58,7 +58,7 @@ def delit(mesh: Mesh, share: float) -> Mesh:
     texture = mesh.texture
     if texture is not None:
         texture = replace(texture, base_color_srgb=_delit_picture(mesh, texture, normals, light))
-    return replace(mesh, colors_srgb=colors, texture=texture)
+    return replace(mesh, colors_srgb=colors, texture=texture, light=(float(light[0]), float(light[1]), float(light[2])))
 
 
 def find_light(normals: Float[ndarray, "points 3"], rgb_srgb: Float[ndarray, "points 3"]) -> Float[ndarray, "3"]:

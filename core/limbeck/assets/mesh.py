@@ -29,6 +29,8 @@ class Mesh:
         faces: vertex indices, counter-clockwise seen from outside.
         colors_srgb: sRGB-encoded red, green, blue and opacity per vertex.
         texture: what to show instead of the vertex colours, if anything; whatever changes faces drops it.
+        light: what was taken out of all colours (``delight.py``): exp(light . n - |light|) times a colour, n the
+            surface's normal, is the colour that the asset was rendered in.
 
     Raises:
         ValueError: if a face names a vertex that is not there, or the texture is of other faces.
@@ -39,6 +41,7 @@ class Mesh:
     faces: Int32[ndarray, "faces 3"]
     colors_srgb: UInt8[ndarray, "vertices 4"]
     texture: Texture | None = None
+    light: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     def __post_init__(self) -> None:
         if self.vertices.shape != (len(self.colors_srgb), 3) or self.colors_srgb.shape[1:] != (4,):

@@ -21,7 +21,7 @@ from limbeck.assets.tangents import TangentFrames, decode_normals, from_tangent_
 from limbeck.assets.texture import sample_bilinear
 
 Color = tuple[float, float, float]
-Shading = Literal["flat", "lit"]
+Shading = Literal["flat", "as_rendered", "lit"]
 
 NEAR = 1e-3
 EDGE_SLACK = 1e-9
@@ -81,7 +81,8 @@ def render_mesh(
         width: of the images in pixels.
         height: of the images in pixels.
         background_srgb: 0 to 1.
-        shading: "flat" shows the colours as they are; "lit" adds a soft headlight and sky, to judge the shape;
+        shading: "flat" shows the colours as they are; "as_rendered" under the light that was taken out of them
+            (``Mesh.light``), if any; "lit" adds a soft headlight and sky, to judge the shape;
             a normal map takes part in it.
         supersampling: each pixel is the mean of this many samples squared.
     """
@@ -191,6 +192,9 @@ def _shade(
     covered = (fragments.faces >= 0).astype(np.float32)
     rgb = surface_colors(fragments, mesh)
     normals = interpolate(fragments, mesh, vertex_normals)
+    if look.shading == "as_rendered" and any(mesh.light):
+        light = np.asarray(mesh.light, np.float32)
+        rgb = rgb * np.exp(normals @ light - np.linalg.norm(light))[..., None]
     if look.shading == "lit":
         rgb = rgb * _light(_shading_normals(fragments, mesh, normals, look.frames), viewmat)[..., None]
     rgb = rgb + (1 - covered)[..., None] * np.asarray(look.background_srgb, np.float32)
