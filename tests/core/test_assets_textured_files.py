@@ -116,12 +116,13 @@ def validate():
     return run
 
 
-@pytest.mark.parametrize("kind", ["textured", "vertex colours", "large"])
+@pytest.mark.parametrize("kind", ["textured", "vertex colours", "large", "normal map"])
 def test_the_khronos_validator_finds_nothing(validate, tmp_path, kind):
     mesh = {
         "textured": BALL,
         "vertex colours": replace(BALL, texture=None),
         "large": textured(ball_mesh(subdivisions=6), [], 512),
+        "normal map": replace(BALL, texture=replace(BALL.texture, normal_map=BALL.texture.base_color_srgb)),
     }[kind]
     (tmp_path / "ball.glb").write_bytes(encode_glb(mesh, metadata=METADATA))
     issues = validate((tmp_path / "ball.glb").resolve())

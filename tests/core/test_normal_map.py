@@ -146,17 +146,43 @@ def glb_document(content):
     return json.loads(content[20 : 20 + length]), content[20 + length + 8 :]
 
 
-def test_a_glb_holds_the_map_and_no_tangents(bumpy):
+def test_a_glb_holds_the_map_and_the_tangents_it_was_baked_in(bumpy):
     _, coarse, mapped = bumpy
     document, binary = glb_document(encode_glb(mapped))
     (material,) = document["materials"]
     assert material["normalTexture"] == {"index": 1}
-    assert set(document["meshes"][0]["primitives"][0]["attributes"]) == {"POSITION", "NORMAL", "TEXCOORD_0"}
+    assert set(document["meshes"][0]["primitives"][0]["attributes"]) == {"POSITION", "NORMAL", "TANGENT", "TEXCOORD_0"}
     image = document["images"][document["textures"][1]["source"]]
     view = document["bufferViews"][image["bufferView"]]
     picture = Image.open(io.BytesIO(binary[view["byteOffset"] : view["byteOffset"] + view["byteLength"]]))
     np.testing.assert_array_equal(np.asarray(picture), mapped.texture.normal_map)
-    assert "normalTexture" not in glb_document(encode_glb(coarse))[0]["materials"][0]
+    plain, _ = glb_document(encode_glb(coarse))
+    assert "normalTexture" not in plain["materials"][0]
+    assert "TANGENT" not in plain["meshes"][0]["primitives"][0]["attributes"]
+
+
+def test_a_glbs_tangents_lie_on_the_surface_along_u(bumpy):
+    document, binary = glb_document(encode_glb(bumpy[2]))
+
+    def read(number, width, kind="<f4"):
+        accessor = document["accessors"][number]
+        start = document["bufferViews"][accessor["bufferView"]]["byteOffset"]
+        return np.frombuffer(binary, kind, accessor["count"] * width, start).reshape(-1, width).astype(float)
+
+    primitive = document["meshes"][0]["primitives"][0]
+    positions, normals, tangents, uvs = (
+        read(primitive["attributes"][name], width)
+        for name, width in (("POSITION", 3), ("NORMAL", 3), ("TANGENT", 4), ("TEXCOORD_0", 2))
+    )
+    np.testing.assert_allclose(np.linalg.norm(tangents[:, :3], axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(np.einsum("vi,vi->v", tangents[:, :3], normals), 0, atol=1e-5)
+    assert set(tangents[:, 3]) == {1.0}
+    faces = read(primitive["indices"], 1, "<u2").astype(int).reshape(-1, 3)
+    one, other = (positions[faces[:, i]] - positions[faces[:, 0]] for i in (1, 2))
+    du, dv = (uvs[faces[:, 1:]] - uvs[faces[:, :1]]).transpose(2, 0, 1)
+    along_u = (one * dv[:, 1:] - other * dv[:, :1]) / (du[:, :1] * dv[:, 1:] - du[:, 1:] * dv[:, :1])
+    along_u /= np.linalg.norm(along_u, axis=1, keepdims=True)
+    assert np.quantile(np.einsum("fi,fci->fc", along_u, tangents[faces, :3]), 0.02) > 0.9
 
 
 def test_trimesh_reads_the_map(bumpy):

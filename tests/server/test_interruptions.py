@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Interruptions that Python would print and drop."""
 
+import signal
 import sys
 import time
 
@@ -20,6 +21,15 @@ class Interrupts:
         raise self.error
 
 
+@pytest.fixture
+def handled():
+    """As in a fresh process: bpy, where another test has loaded it, takes the signal for itself."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before if before is not None else signal.SIG_DFL)
+
+
+@pytest.mark.usefixtures("handled")
 def test_an_interruption_inside_a_callback_comes_again(capsys):
     def work():
         Interrupts(KeyboardInterrupt())

@@ -23,6 +23,7 @@ from numpy import ndarray
 import limbeck
 from limbeck.assets.atomic import write_bytes_atomically
 from limbeck.assets.mesh import Mesh, transform_positions, vertex_normals
+from limbeck.assets.tangents import tangent_frames
 from limbeck.assets.texture import LOSSLESS, Texture, encode_picture
 
 FLOAT, UNSIGNED_SHORT, UNSIGNED_INT = 5126, 5123, 5125
@@ -63,7 +64,7 @@ def encode_glb(
 
     A texture is the material's base colour (a PNG, or a JPEG where a PNG would be large); vertices are then doubled
     along its seams. Without one, linear COLOR_0 tints white. Never both: a viewer would multiply them. A normal map is
-    a PNG, and its tangents are left to glTF's own rule (``tangents``).
+    a PNG, and comes with the tangents that it was baked in (``tangents``).
 
     Args:
         mesh: in Limbeck's world.
@@ -111,18 +112,31 @@ def _vertex_arrays(mesh: Mesh) -> tuple[list[_Array], Int[ndarray, "faces 3"]]:
     positions = y_up(mesh.vertices)
     if mesh.texture is None:
         colors = linear_colors(mesh.colors_srgb).astype("<u2")
-        last, faces = _Array("COLOR_0", "VEC4", UNSIGNED_SHORT, ARRAY_BUFFER, colors), mesh.faces
+        more, faces = [_Array("COLOR_0", "VEC4", UNSIGNED_SHORT, ARRAY_BUFFER, colors)], mesh.faces
     else:
         corners = np.stack([mesh.faces.ravel(), mesh.texture.uv_faces.ravel()], axis=1)
-        pairs, faces = np.unique(corners, axis=0, return_inverse=True)
-        positions, normals = positions[pairs[:, 0]], normals[pairs[:, 0]]
+        pairs, first, faces = np.unique(corners, axis=0, return_index=True, return_inverse=True)
+        positions, normals, faces = positions[pairs[:, 0]], normals[pairs[:, 0]], faces.reshape(-1, 3)
         uvs = mesh.texture.uvs[pairs[:, 1]].astype("<f4")
-        last, faces = _Array("TEXCOORD_0", "VEC2", FLOAT, ARRAY_BUFFER, uvs), faces.reshape(-1, 3)
+        more = [_Array("TEXCOORD_0", "VEC2", FLOAT, ARRAY_BUFFER, uvs)]
+        if mesh.texture.normal_map is not None:
+            more.insert(0, _Array("TANGENT", "VEC4", FLOAT, ARRAY_BUFFER, _tangents(mesh, mesh.texture)[first]))
     vectors = [
         _Array(name, "VEC3", FLOAT, ARRAY_BUFFER, values.astype("<f4"))
         for name, values in (("POSITION", positions), ("NORMAL", normals))
     ]
-    return [*vectors, last], faces
+    return [*vectors, *more], faces
+
+
+def _tangents(mesh: Mesh, texture: Texture) -> Float32[ndarray, "corners 4"]:
+    """Return the unit tangent and the sign of the bitangent at each corner of each face."""
+    frames = tangent_frames(mesh, texture)
+    tangents, normals = frames.tangents.reshape(-1, 3), frames.normals.reshape(-1, 3)
+    # Where no face has area in the picture any direction along the surface will do, but there must be one.
+    along = np.cross(normals, np.eye(3)[np.abs(normals).argmin(axis=1)])
+    along /= np.linalg.norm(along, axis=1, keepdims=True)
+    tangents = np.where(tangents.any(axis=1, keepdims=True), tangents, along).astype(np.float32)
+    return np.concatenate([y_up(tangents), np.repeat(frames.signs, 3)[:, None]], axis=1).astype("<f4")
 
 
 def _add_pictures(document: dict[str, Any], views: list[dict[str, object]], binary: bytes, texture: Texture) -> bytes:

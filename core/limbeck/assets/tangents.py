@@ -8,7 +8,7 @@ down). Inside a face a renderer interpolates normal N and tangent T without norm
 
     n = normalize(m_x T + m_y sign cross(N, T) + m_z N)        m: the map's colour, from 0..1 to -1..1.
 
-Because glTF's own rule for a mesh without TANGENT is MikkTSpace's, assets carry no tangents.
+glTF's own rule for a mesh without TANGENT is MikkTSpace's too, but a GLB carries them: programs differ in its fringes.
 """
 
 from __future__ import annotations
