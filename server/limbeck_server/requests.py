@@ -170,11 +170,11 @@ def _read_spec(packet: Packet) -> JobSpec:
     return spec
 
 
-def _read_preview(session: Session, request: m.BlobRead) -> bytes:
+def _read_preview(session: Session, request: m.BlobRead) -> memoryview:
     watch = session.watches.get(request.job)
     if watch is None or watch.offered is None or f"preview-{watch.offered.seq}" != request.blob:
         raise ProtocolError("E_SUPERSEDED", f"{request.blob[:64]} is not on offer", "wait for the next", retryable=True)
-    return watch.offered.blob[request.offset : request.offset + request.length]
+    return memoryview(watch.offered.blob)[request.offset : request.offset + request.length]
 
 
 def _read_asset(parts: Parts, request: m.BlobRead) -> bytes:

@@ -12,7 +12,6 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import zmq
 from numpy.typing import NDArray
 
@@ -21,17 +20,15 @@ from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Frame, Header, Packet, decode_packet
 from limbeck_protocol.job import job_from_dict
 from limbeck_protocol.limits import (
-    CHUNK_BYTES,
     MAX_MESSAGE_FRAME_BYTES,
-    MAX_PREVIEW_BYTES,
     MAX_SPEC_BYTES,
     MAX_SPEC_DEPTH,
 )
-from limbeck_protocol.mesh_codec import MeshData, pack_mesh
 from limbeck_protocol.strict_json import load_json_object
 from limbeck_server.engine import EnginePreview
 from limbeck_server.executors.local import WorkerOrders
 from limbeck_server.mailbox import Attempt, Bell, Mailbox, Order
+from limbeck_server.mesh_packer import MeshPacker
 from limbeck_server.pulse import Pulse
 from limbeck_server.transport import receive_parts
 from limbeck_server.worker_messages import (
@@ -44,7 +41,6 @@ from limbeck_server.worker_messages import (
     FinishJob,
     Logged,
     MeshCredit,
-    Meshed,
     Paused,
     PauseJob,
     RunJob,
@@ -91,6 +87,7 @@ class WorkerLink:
         self.pulse = Pulse()
         self._has_credit = False
         self._has_refused_preview = False
+        self._packer = MeshPacker()
         self._is_closing = threading.Event()
         self.send(WorkerHello(orders.token, os.getpid()))
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -206,18 +203,14 @@ class WorkerLink:
     def _packed(self, order: Order, preview: EnginePreview) -> list[list[Frame]]:
         """Spend the credit on a mesh; one that cannot be sent costs none."""
         try:
-            counts, blob = pack_mesh(MeshData(preview.vertices, preview.faces, preview.colors))
-            if len(blob) > MAX_PREVIEW_BYTES:
-                raise ProtocolError(
-                    "E_MESH", f"expected a preview of at most {MAX_PREVIEW_BYTES} bytes, got {len(blob)}"
-                )
+            message, arrays = self._packer.pack(preview)
         except ProtocolError as error:
             if not self._has_refused_preview:
                 self._has_refused_preview = True
                 self.send(Warned(error.code, error.message), order)
             return []
         self._has_credit = False
-        return [_frames(Meshed(preview.step, **counts), order, _chunks(blob))]
+        return [_frames(message, order, arrays)]
 
     def _beat(self, now: float) -> list[list[Frame]]:
         if now - self._beat_at < BEAT_S:
@@ -233,7 +226,7 @@ class WorkerLink:
             if isinstance(message, RunJob):
                 self._wishes = Wishes(finish=_attempt(packet) if message.finish else None)
                 self._received.put(_order(packet, message))
-                self._has_credit, self._has_refused_preview = True, False
+                self._has_credit, self._has_refused_preview, self._packer = True, False, MeshPacker()
             elif isinstance(message, CancelJob):
                 self._wishes.cancel = _attempt(packet)
             elif isinstance(message, PauseJob):
@@ -259,8 +252,3 @@ def _attempt(packet: Packet) -> Attempt:
 def _frames(message: object, order: Order | None, arrays: dict[str, NDArray] | None = None) -> list[Frame]:
     header = Header("", job=order.job, att=order.attempt) if order else Header("")
     return write_views(message, header, arrays, NAMES)
-
-
-def _chunks(blob: bytes) -> dict[str, NDArray]:
-    content = np.frombuffer(blob, np.uint8)
-    return {str(start): content[start : start + CHUNK_BYTES] for start in range(0, len(blob), CHUNK_BYTES)}

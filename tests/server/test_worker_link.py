@@ -3,6 +3,7 @@
 """The worker's connection home: what is sent when, with a socket of the test in the server's place."""
 
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,11 +18,12 @@ from limbeck_protocol.envelope import read_message, write_message
 from limbeck_protocol.frames import Header, decode_packet
 from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.job import JobSpec, job_to_json
-from limbeck_protocol.mesh_codec import pack_mesh
+from limbeck_protocol.mesh_codec import packed_size_bytes
 from limbeck_server import worker_link
 from limbeck_server.engine import EnginePreview
 from limbeck_server.executors.local import WorkerOrders
 from limbeck_server.mailbox import Bell, Order
+from limbeck_server.mesh_packer import MeshPacker
 from limbeck_server.worker_link import WorkerLink
 from limbeck_server.worker_messages import FROM_WORKER, NAMES, Finished, MeshCredit, Meshed, RunJob, Warned, WorkerHello
 from server.synthetic_engine import grid
@@ -71,15 +73,16 @@ def home() -> Iterator[Home]:
 
 @pytest.fixture
 def packed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The meshes that were packed, by their number of vertices."""
-    counts: list[int] = []
+    """The meshes that were packed, by their step."""
+    steps: list[int] = []
+    pack = MeshPacker.pack
 
-    def counted(mesh: Any) -> Any:
-        counts.append(len(mesh.vertices))
-        return pack_mesh(mesh)
+    def counted(packer: MeshPacker, mesh: EnginePreview) -> Any:
+        steps.append(mesh.step)
+        return pack(packer, mesh)
 
-    monkeypatch.setattr(worker_link, "pack_mesh", counted)
-    return counts
+    monkeypatch.setattr(MeshPacker, "pack", counted)
+    return steps
 
 
 def preview(step: int) -> EnginePreview:
@@ -94,7 +97,7 @@ def test_meshes_that_nobody_has_asked_for_are_not_packed(home: Home, packed: lis
         home.link.show(order, preview(step))
     home.say(MeshCredit(), Header("", job=order.job, att=1))
     assert home.hear(Meshed).step == 19
-    assert len(packed) == 2
+    assert packed == [1, 19]
 
 
 def test_a_mesh_that_cannot_be_sent_costs_no_credit(home: Home, tmp_path: Path) -> None:
@@ -115,7 +118,7 @@ def test_a_mesh_from_before_the_end_is_not_sent_after_it(home: Home, packed: lis
     order = home.run(tmp_path)
     home.link.show(order, preview(3))
     assert home.hear(Meshed).step == 3
-    assert len(packed) == 2
+    assert packed == [1, 3]
 
 
 def test_messages_do_not_wait_for_the_next_turn(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,3 +139,18 @@ def test_a_bell_that_nobody_hears_can_be_rung_for_ever() -> None:
     bell.hush()
     assert not poller.poll(0)
     bell.close()
+
+
+def test_faces_are_packed_only_where_they_are_new() -> None:
+    packer, first = MeshPacker(), preview(300)
+    moved = replace(first, vertices=first.vertices + 1, faces=first.faces.copy())
+    turned = replace(moved, faces=moved.faces[::-1].copy())
+    small = preview(2)
+    found = [packer.pack(mesh) for mesh in (first, moved, turned, small, first)]
+    assert [message.has_faces for message, _ in found] == [True, False, True, True, True]
+    for mesh, (message, arrays) in zip((first, moved, turned, small, first), found, strict=True):
+        sizes = sum(array.nbytes for array in arrays.values())
+        assert sizes == packed_size_bytes(len(mesh.vertices), len(mesh.faces) if message.has_faces else 0)
+        points = mesh.vertices.tobytes() + mesh.colors.tobytes()
+        assert b"".join(a.tobytes() for name, a in arrays.items() if not name.startswith("faces")) == points
+        assert message.crc32 == zlib.crc32(points)
