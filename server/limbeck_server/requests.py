@@ -88,12 +88,13 @@ def take_preview_back(_parts: Parts, session: Session, request: m.PreviewDone, _
 
 def report_status(parts: Parts, _session: Session, request: m.StatusRequest, _packet: Packet) -> Reply:
     """List the newest jobs, those before one, or one job."""
-    server = m.ServerState(parts.state, parts.epoch, parts.version)
+    server, positions = m.ServerState(parts.state, parts.epoch, parts.version), parts.board.positions()
     if request.job is not None:
-        return Reply(m.StatusReply(server, (line_of(parts.board.told(request.job), 1000),)))
+        line = line_of(parts.board.told(request.job), 1000, positions.get(request.job))
+        return Reply(m.StatusReply(server, (line,)))
     found = [job for job in reversed(parts.board.jobs()) if request.before is None or job.id < request.before]
     shown = [parts.board.told(job.id) for job in found[:MAX_STATUS_JOBS]]
-    lines = tuple(line_of(job, STATUS_PROMPT_CHARACTERS) for job in shown)
+    lines = tuple(line_of(job, STATUS_PROMPT_CHARACTERS, positions.get(job.id)) for job in shown)
     return Reply(m.StatusReply(server, lines, more=len(found) > len(lines)))
 
 
