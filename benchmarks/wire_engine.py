@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from limbeck_protocol.job import JobSpec
-from limbeck_server.engine import EngineEvent, EngineFinished, EnginePreview, EngineProgress
+from limbeck_server.engine import Controls, EngineEvent, EngineFinished, EnginePreview, EngineProgress
 
 RATE_HZ = 20.0
 BYTES_A_VERTEX = 16 + 2 * 12
 """Position, colour, and two faces for each vertex."""
 
 
-def engine(job: JobSpec, folder: Path) -> Generator[EngineEvent, None, None]:
+def engine(job: JobSpec, folder: Path, _controls: Controls) -> Generator[EngineEvent, None, None]:
     """Show a moving grid; the first vertex says when it was made."""
     megabytes, seconds = float(job.prompt.split()[0]), float(job.negative_prompt or 5)
     n = max(2, round(math.sqrt(megabytes * 1e6 / BYTES_A_VERTEX)))

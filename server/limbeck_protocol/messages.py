@@ -221,7 +221,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class JobLine:
-    """One job in a status answer."""
+    """One job in a status answer; ``position`` is 1 for the next of those that wait, None for others."""
 
     job: str
     state: JobState
@@ -229,6 +229,7 @@ class JobLine:
     steps: int
     prompt: str
     recipe: str
+    position: int | None = None
 
 
 @dataclass(frozen=True)

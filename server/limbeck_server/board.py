@@ -128,6 +128,10 @@ class Board:
         """Return the jobs that wait, the next one first."""
         return sorted((job for job in self._jobs.values() if job.state == "queued"), key=lambda job: job.turn)
 
+    def positions(self) -> dict[str, int]:
+        """Return where each job that waits is in the queue, from 1 on."""
+        return {job.id: position for position, job in enumerate(self.queue(), 1)}
+
     def next_queued(self) -> Job | None:
         """Return the job whose turn it is."""
         waiting = (job for job in self._jobs.values() if job.state == "queued")

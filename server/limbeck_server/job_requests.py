@@ -116,7 +116,8 @@ def report_top(parts: Parts, _session: Session, _request: j.Top, _packet: Packet
     server = m.ServerState(parts.state, parts.epoch, parts.version)
     workers = tuple(_worker_line(parts, member) for member in parts.crew.members)
     queue = parts.board.queue()
-    lines = tuple(line_of(job, STATUS_PROMPT_CHARACTERS) for job in queue[:MAX_STATUS_JOBS])
+    first = enumerate(queue[:MAX_STATUS_JOBS], 1)
+    lines = tuple(line_of(job, STATUS_PROMPT_CHARACTERS, position) for position, job in first)
     clients = sum(1 for _ in parts.sessions)
     return Reply(j.TopReply(server, workers, lines, len(queue), clients))
 

@@ -166,7 +166,7 @@ def snapshot_of(job: Job) -> JobSnapshot:
     )
 
 
-def line_of(job: Job, prompt_characters: int) -> JobLine:
-    """Return the job as one line of a status answer."""
+def line_of(job: Job, prompt_characters: int, position: int | None = None) -> JobLine:
+    """Return the job as one line of a status answer; ``position`` is its place among those that wait."""
     prompt = job.spec.prompt.strip()[:prompt_characters]
-    return JobLine(job.id, job.state, job.step, job.steps, prompt, job.spec.recipe_name)
+    return JobLine(job.id, job.state, job.step, job.steps, prompt, job.spec.recipe_name, position)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -23,43 +23,49 @@ BUDGET_BYTES = 512 * MIB
 
 
 @dataclass(frozen=True)
+class PackedMesh:
+    """A mesh as a worker sends it.
+
+    Attributes:
+        points: vertices and colours back to back, as in an update.
+        triangles: faces; None if they are those of the mesh before.
+        crc32: of ``points``.
+    """
+
+    step: int
+    vertices: int
+    faces: int
+    points: bytes
+    triangles: bytes | None
+    crc32: int
+
+
+@dataclass(frozen=True)
 class StoredPreview:
     """A packed mesh; ``seq`` grows within a job, and ``topology`` whenever the faces are others than before."""
 
     seq: int
-    step: int
-    vertices: int
-    faces: int
-    blob: bytes
-    topology: int = 1
-
-    @property
-    def packed_faces(self) -> NDArray[np.uint32]:
-        """The faces, as they lie in the blob; as an array, since memoryviews compare byte by byte."""
-        return np.frombuffer(self.blob, "<u4", self.faces * 3, self.vertices * 12)
+    topology: int
+    mesh: PackedMesh
+    triangles: bytes
 
     def offer(self, *, is_update: bool) -> Offer:
         """Return what a client gets: everything, or vertices and colours for one that has these faces."""
-        blob = self._without_faces if is_update else self.blob
+        blob = self.mesh.points if is_update else self._whole
         is_inline = len(blob) <= INLINE_PREVIEW_BYTES
-        checksum = 0 if is_inline else self._update_crc32 if is_update else self._crc32
-        announcement = Preview(
-            self.step, self.vertices, self.faces, is_inline, checksum, self.topology, is_update or None
-        )
+        checksum = 0 if is_inline else self.mesh.crc32 if is_update else self._crc32
+        counts = self.mesh.step, self.mesh.vertices, self.mesh.faces
+        announcement = Preview(*counts, is_inline, checksum, self.topology, is_update or None)
         return Offer(self.seq, announcement, blob)
 
     @cached_property
-    def _without_faces(self) -> bytes:
-        faces_end = (self.vertices + self.faces) * 12
-        return self.blob[: self.vertices * 12] + self.blob[faces_end:]
+    def _whole(self) -> bytes:
+        points, vertices_end = memoryview(self.mesh.points), self.mesh.vertices * 12
+        return b"".join((points[:vertices_end], self.triangles, points[vertices_end:]))
 
     @cached_property
     def _crc32(self) -> int:
-        return zlib.crc32(self.blob)
-
-    @cached_property
-    def _update_crc32(self) -> int:
-        return zlib.crc32(self._without_faces)
+        return zlib.crc32(self._whole)
 
 
 @dataclass(frozen=True)
@@ -106,17 +112,20 @@ class Previews:
         self._newest: dict[str, StoredPreview] = {}
         self._numbers: dict[str, tuple[int, int]] = {}
 
-    def put(self, job_id: str, step: int, vertices: int, faces: int, blob: bytes) -> None:
-        """Keep a preview in place of the one before; a blob of the wrong size is dropped."""
-        if len(blob) == packed_size_bytes(vertices, faces):
-            before = self._newest.get(job_id)
-            if before is None:
-                seq, topology = self._numbers.pop(job_id, (0, 0))
-                self._newest[job_id] = StoredPreview(seq + 1, step, vertices, faces, blob, topology + 1)
-                return
-            preview = StoredPreview(before.seq + 1, step, vertices, faces, blob, before.topology)
-            has_same = vertices == before.vertices and np.array_equal(preview.packed_faces, before.packed_faces)
-            self._newest[job_id] = preview if has_same else replace(preview, topology=before.topology + 1)
+    def put(self, job_id: str, mesh: PackedMesh) -> None:
+        """Keep a preview in place of the one before; one of the wrong size, or whose faces are not here, is dropped."""
+        before = self._newest.get(job_id)
+        has_same_counts = before is not None and _counts(before.mesh) == _counts(mesh)
+        triangles = mesh.triangles if before is None or mesh.triangles is not None else before.triangles
+        is_lacking = mesh.triangles is None and not has_same_counts
+        if triangles is None or is_lacking or len(mesh.points) + len(triangles) != packed_size_bytes(*_counts(mesh)):
+            return
+        if before is None:
+            seq, topology = self._numbers.pop(job_id, (0, 0))
+        else:
+            seq, topology = before.seq, before.topology
+        has_same = before is not None and has_same_counts and triangles == before.triangles
+        self._newest[job_id] = StoredPreview(seq + 1, topology + (not has_same), mesh, triangles)
 
     def owe(self, job_id: str, pay: Callable[[], None]) -> None:
         """Note that a job's worker waits for credit."""
@@ -144,3 +153,7 @@ class Previews:
         last = self._newest.pop(job_id, None)
         if last is not None:
             self._numbers[job_id] = (last.seq, last.topology)
+
+
+def _counts(mesh: PackedMesh) -> tuple[int, int]:
+    return mesh.vertices, mesh.faces

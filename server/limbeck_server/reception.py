@@ -58,6 +58,9 @@ class Reception:
             if received is None:
                 return
             self._answer(received, now)
+            session = self._parts.sessions.find(received.peer)
+            if session is not None:
+                self._flush(session)  # now: a pong must not wait for the chunks that another asked for
 
     def tell_all(self, now: float) -> bool:
         """Send what can be sent; say whether something is left that a client was too slow for."""

@@ -88,12 +88,13 @@ def take_preview_back(_parts: Parts, session: Session, request: m.PreviewDone, _
 
 def report_status(parts: Parts, _session: Session, request: m.StatusRequest, _packet: Packet) -> Reply:
     """List the newest jobs, those before one, or one job."""
-    server = m.ServerState(parts.state, parts.epoch, parts.version)
+    server, positions = m.ServerState(parts.state, parts.epoch, parts.version), parts.board.positions()
     if request.job is not None:
-        return Reply(m.StatusReply(server, (line_of(parts.board.told(request.job), 1000),)))
+        line = line_of(parts.board.told(request.job), 1000, positions.get(request.job))
+        return Reply(m.StatusReply(server, (line,)))
     found = [job for job in reversed(parts.board.jobs()) if request.before is None or job.id < request.before]
     shown = [parts.board.told(job.id) for job in found[:MAX_STATUS_JOBS]]
-    lines = tuple(line_of(job, STATUS_PROMPT_CHARACTERS) for job in shown)
+    lines = tuple(line_of(job, STATUS_PROMPT_CHARACTERS, positions.get(job.id)) for job in shown)
     return Reply(m.StatusReply(server, lines, more=len(found) > len(lines)))
 
 
@@ -170,11 +171,11 @@ def _read_spec(packet: Packet) -> JobSpec:
     return spec
 
 
-def _read_preview(session: Session, request: m.BlobRead) -> bytes:
+def _read_preview(session: Session, request: m.BlobRead) -> memoryview:
     watch = session.watches.get(request.job)
     if watch is None or watch.offered is None or f"preview-{watch.offered.seq}" != request.blob:
         raise ProtocolError("E_SUPERSEDED", f"{request.blob[:64]} is not on offer", "wait for the next", retryable=True)
-    return watch.offered.blob[request.offset : request.offset + request.length]
+    return memoryview(watch.offered.blob)[request.offset : request.offset + request.length]
 
 
 def _read_asset(parts: Parts, request: m.BlobRead) -> bytes:

@@ -28,7 +28,8 @@ from limbeck_server.engine import (
     EngineWarning,
 )
 from limbeck_server.failures import SPENT_CODES, failure_of
-from limbeck_server.worker_link import Order, WorkerLink
+from limbeck_server.mailbox import Order
+from limbeck_server.worker_link import WorkerLink
 from limbeck_server.worker_messages import (
     Advanced,
     Failed,

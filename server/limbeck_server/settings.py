@@ -20,6 +20,17 @@ from limbeck_protocol.limits import MIB
 CORE_ENGINE = "limbeck_server.core_engine:core_engine"
 MAX_IPC_PATH_BYTES = 100
 """sockaddr_un holds 104 bytes on macOS and 108 on Linux."""
+MAX_DURATION_S = 86_400
+MAX_WORKERS = 64
+LEAST = {
+    "max_queued": 1,
+    "max_client_jobs": 1,
+    "max_client_mb": 1,
+    "least_free_bytes": 0,
+    "max_history": 1,
+    "max_artifact_bytes": MIB,
+}
+"""Below one megabyte of artifacts every job would be forgotten as it ends."""
 
 
 def data_folder() -> Path:
@@ -94,14 +105,20 @@ class ServerSettings:
     max_artifact_bytes: int = 50_000 * MIB
 
     def __post_init__(self) -> None:
-        for name in ("max_queued", "max_client_jobs", "max_client_mb"):
-            _require(getattr(self, name) >= 1, name, "1 or more", getattr(self, name))
-        for name in ("cancel_grace_s", "terminate_grace_s"):
-            _require(_is_duration(getattr(self, name)), name, "0 to 86400 seconds", getattr(self, name))
-        delays = self.restart_delays_s
-        _require(
-            len(delays) > 0 and all(map(_is_duration, delays)), "restart_delays_s", "seconds of 0 to 86400", delays
-        )
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            _require(value >= least, name, f"{least} or more", value)
+        for name in ("cancel_grace_s", "terminate_grace_s", "drain_s"):
+            _require(_is_duration(getattr(self, name)), name, f"0 to {MAX_DURATION_S} seconds", getattr(self, name))
+        for name in ("checkpoint_s", "idle_s", "silence_s", "stuck_step_s", "stuck_stage_s"):
+            value = getattr(self, name)
+            _require(
+                _is_duration(value) and value > 0, name, f"more than 0 and at most {MAX_DURATION_S} seconds", value
+            )
+        is_count = self.workers is None or 1 <= self.workers <= MAX_WORKERS
+        _require(is_count, "workers", f"1 to {MAX_WORKERS}", self.workers)
+        delays, expected = self.restart_delays_s, f"seconds of 0 to {MAX_DURATION_S}"
+        _require(len(delays) > 0 and all(map(_is_duration, delays)), "restart_delays_s", expected, delays)
 
     @property
     def client_address(self) -> str:
@@ -127,7 +144,7 @@ class ServerSettings:
 
 
 def _is_duration(seconds: float) -> bool:
-    return math.isfinite(seconds) and 0 <= seconds <= 86_400
+    return math.isfinite(seconds) and 0 <= seconds <= MAX_DURATION_S
 
 
 def _require(is_met: bool, name: str, expected: str, got: Any) -> None:

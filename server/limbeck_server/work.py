@@ -24,6 +24,7 @@ from limbeck_server.jobs import Job, in_state, with_checkpoint
 from limbeck_server.lifecycle import interrupted, put_back
 from limbeck_server.member import Assignment, Loss, Member
 from limbeck_server.parts import Parts
+from limbeck_server.previews import PackedMesh
 from limbeck_server.retention import prune
 from limbeck_server.store import SUMMARY
 from limbeck_server.worker_messages import (
@@ -158,9 +159,12 @@ def _log(parts: Parts, report: Report) -> None:
 
 
 def _take_mesh(parts: Parts, report: Report) -> None:
-    blob = b"".join(array.data for array in report.packet.arrays.values())
-    message = report.message
-    parts.previews.put(report.job.id, message.step, message.vertices, message.faces, blob)
+    message, arrays = report.message, report.packet.arrays
+    points = b"".join(array.data for name, array in arrays.items() if not name.startswith("faces"))
+    triangles = b"".join(array.data for name, array in arrays.items() if name.startswith("faces"))
+    counts = message.step, message.vertices, message.faces
+    mesh = PackedMesh(*counts, points, triangles if message.has_faces else None, message.crc32)
+    parts.previews.put(report.job.id, mesh)
     parts.previews.owe(report.job.id, report.member.credit)
 
 

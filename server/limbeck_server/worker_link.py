@@ -9,28 +9,26 @@ import os
 import queue
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import zmq
 from numpy.typing import NDArray
 
-from limbeck_protocol.envelope import read_message, write_message
+from limbeck_protocol.envelope import read_message, write_views
 from limbeck_protocol.errors import ProtocolError
-from limbeck_protocol.frames import Header, Packet, decode_packet
-from limbeck_protocol.job import JobSpec, job_from_dict
+from limbeck_protocol.frames import Frame, Header, Packet, decode_packet
+from limbeck_protocol.job import job_from_dict
 from limbeck_protocol.limits import (
-    CHUNK_BYTES,
     MAX_MESSAGE_FRAME_BYTES,
-    MAX_PREVIEW_BYTES,
     MAX_SPEC_BYTES,
     MAX_SPEC_DEPTH,
 )
-from limbeck_protocol.mesh_codec import MeshData, pack_mesh
 from limbeck_protocol.strict_json import load_json_object
 from limbeck_server.engine import EnginePreview
 from limbeck_server.executors.local import WorkerOrders
+from limbeck_server.mailbox import Attempt, Bell, Mailbox, Order
+from limbeck_server.mesh_packer import MeshPacker
 from limbeck_server.pulse import Pulse
 from limbeck_server.transport import receive_parts
 from limbeck_server.worker_messages import (
@@ -43,10 +41,8 @@ from limbeck_server.worker_messages import (
     FinishJob,
     Logged,
     MeshCredit,
-    Meshed,
     Paused,
     PauseJob,
-    ResumeFile,
     RunJob,
     Started,
     Stopped,
@@ -56,43 +52,12 @@ from limbeck_server.worker_messages import (
 
 log = logging.getLogger("limbeck.worker")
 POLL_MS = 20
+"""How long progress may wait for newer progress; everything else rings the bell."""
 BEAT_S = 1.0
 MAX_LINES = 100
 """Lines of a job's log between two beats; the rest are counted."""
-Attempt = tuple[str, int]
 OUTDATING = (Started, Finished, Failed, Stopped, Paused)
 """After these nobody wants the mesh from before."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """A job to run, at one attempt."""
-
-    job: str
-    attempt: int
-    spec: JobSpec
-    folder: Path
-    blobs: Path
-    resume: tuple[ResumeFile, ...] = ()
-    checkpoint_s: float = 60.0
-
-    @property
-    def key(self) -> Attempt:
-        """What tells this attempt from all others."""
-        return (self.job, self.attempt)
-
-
-@dataclass
-class Mailbox:
-    """What the engine's thread leaves for the link's thread: the latest of some things, all of others."""
-
-    lock: threading.Lock = field(default_factory=threading.Lock)
-    letters: list[list[bytes]] = field(default_factory=list)
-    progress: list[bytes] | None = None
-    preview: list[bytes] | None = None
-    lines: list[str] = field(default_factory=list)
-    dropped: int = 0
-    logging: Order | None = None
 
 
 @dataclass
@@ -115,12 +80,14 @@ class WorkerLink:
         """Dial home and say hello."""
         self._orders = orders
         self._mailbox = Mailbox()
+        self._bell = Bell()
         self._received: queue.SimpleQueue[Order] = queue.SimpleQueue()
         self._wishes = Wishes()
         self._beat_at = 0.0
         self.pulse = Pulse()
         self._has_credit = False
         self._has_refused_preview = False
+        self._packer = MeshPacker()
         self._is_closing = threading.Event()
         self.send(WorkerHello(orders.token, os.getpid()))
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -162,6 +129,7 @@ class WorkerLink:
             self._mailbox.letters += [*self._take_progress(), *self._take_lines(), _frames(message, order)]
             if isinstance(message, OUTDATING):
                 self._mailbox.preview = None
+        self._bell.ring()
 
     def advance(self, order: Order, message: Advanced) -> None:
         """Send progress, unless newer progress overtakes it."""
@@ -170,31 +138,22 @@ class WorkerLink:
 
     def show(self, order: Order, preview: EnginePreview) -> None:
         """Send a preview when the server has credit for it, unless a newer one overtakes it."""
-        try:
-            counts, blob = pack_mesh(MeshData(preview.vertices, preview.faces, preview.colors))
-            if len(blob) > MAX_PREVIEW_BYTES:
-                raise ProtocolError(
-                    "E_MESH", f"expected a preview of at most {MAX_PREVIEW_BYTES} bytes, got {len(blob)}"
-                )
-        except ProtocolError as error:
-            if not self._has_refused_preview:
-                self._has_refused_preview = True
-                self.send(Warned(error.code, error.message), order)
-            return
-        frames = _frames(Meshed(preview.step, **counts), order, _chunks(blob))
         with self._mailbox.lock:
-            self._mailbox.preview = frames
+            self._mailbox.preview = (order, preview)
+        if self._has_credit:
+            self._bell.ring()
 
     def close(self) -> None:
         """Send what waits, then hang up."""
         self._is_closing.set()
+        self._bell.ring()
         self._thread.join(5.0)
 
-    def _take_progress(self) -> list[list[bytes]]:
+    def _take_progress(self) -> list[list[Frame]]:
         waiting, self._mailbox.progress = self._mailbox.progress, None
         return [] if waiting is None else [waiting]
 
-    def _take_lines(self) -> list[list[bytes]]:
+    def _take_lines(self) -> list[list[Frame]]:
         box = self._mailbox
         if not box.lines or box.logging is None:
             return []
@@ -205,15 +164,20 @@ class WorkerLink:
     def _run(self) -> None:
         context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         socket = self._dial(context)
+        poller = zmq.Poller()
+        poller.register(socket, zmq.POLLIN)
+        poller.register(self._bell, zmq.POLLIN)
         while True:
             is_closing = self._is_closing.is_set()
-            socket.poll(POLL_MS)
+            poller.poll(POLL_MS)
+            self._bell.hush()
             while frames := receive_parts(socket):
                 self._hear(frames)
             for frames in [*self._due(), *self._beat(time.monotonic())]:
                 socket.send_multipart(frames)
             if is_closing:
                 context.destroy(linger=2000)
+                self._bell.close()
                 return
 
     def _dial(self, context: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
@@ -227,16 +191,28 @@ class WorkerLink:
         socket.connect(self._orders.address)
         return socket
 
-    def _due(self) -> list[list[bytes]]:
+    def _due(self) -> list[list[Frame]]:
         with self._mailbox.lock:
-            due = [*self._mailbox.letters, *self._take_progress()]
+            due: list[list[Frame]] = [*self._mailbox.letters, *self._take_progress()]
             self._mailbox.letters.clear()
-            if self._has_credit and self._mailbox.preview is not None:
-                due.append(self._mailbox.preview)
-                self._mailbox.preview, self._has_credit = None, False
-            return due
+            preview = self._mailbox.preview if self._has_credit else None
+            if preview is not None:
+                self._mailbox.preview = None
+        return due if preview is None else due + self._packed(*preview)
 
-    def _beat(self, now: float) -> list[list[bytes]]:
+    def _packed(self, order: Order, preview: EnginePreview) -> list[list[Frame]]:
+        """Spend the credit on a mesh; one that cannot be sent costs none."""
+        try:
+            message, arrays = self._packer.pack(preview)
+        except ProtocolError as error:
+            if not self._has_refused_preview:
+                self._has_refused_preview = True
+                self.send(Warned(error.code, error.message), order)
+            return []
+        self._has_credit = False
+        return [_frames(message, order, arrays)]
+
+    def _beat(self, now: float) -> list[list[Frame]]:
         if now - self._beat_at < BEAT_S:
             return []
         self._beat_at = now
@@ -250,7 +226,7 @@ class WorkerLink:
             if isinstance(message, RunJob):
                 self._wishes = Wishes(finish=_attempt(packet) if message.finish else None)
                 self._received.put(_order(packet, message))
-                self._has_credit, self._has_refused_preview = True, False
+                self._has_credit, self._has_refused_preview, self._packer = True, False, MeshPacker()
             elif isinstance(message, CancelJob):
                 self._wishes.cancel = _attempt(packet)
             elif isinstance(message, PauseJob):
@@ -273,11 +249,6 @@ def _attempt(packet: Packet) -> Attempt:
     return (packet.header.job or "", packet.header.att or 0)
 
 
-def _frames(message: object, order: Order | None, arrays: dict[str, NDArray] | None = None) -> list[bytes]:
+def _frames(message: object, order: Order | None, arrays: dict[str, NDArray] | None = None) -> list[Frame]:
     header = Header("", job=order.job, att=order.attempt) if order else Header("")
-    return write_message(message, header, arrays, NAMES)
-
-
-def _chunks(blob: bytes) -> dict[str, NDArray]:
-    starts = range(0, len(blob), CHUNK_BYTES)
-    return {str(start): np.frombuffer(blob[start : start + CHUNK_BYTES], np.uint8) for start in starts}
+    return write_views(message, header, arrays, NAMES)

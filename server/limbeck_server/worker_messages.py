@@ -73,11 +73,20 @@ class Logged:
 
 @dataclass(frozen=True)
 class Meshed:
-    """The newest preview, packed, in buffers of at most 1 MiB; uses up the credit."""
+    """The newest preview, in buffers of at most 1 MiB: vertices, colours and, if the server lacks them, faces.
+
+    It uses up the credit.
+
+    Attributes:
+        has_faces: whether the faces are others than those of the attempt's mesh before, and therefore come too.
+        crc32: of vertices and colours back to back.
+    """
 
     step: int
     vertices: int
     faces: int
+    has_faces: bool
+    crc32: int
 
 
 @dataclass(frozen=True)

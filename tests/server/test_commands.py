@@ -91,10 +91,23 @@ def test_status_has_the_contracts_fields(at_server: RunningServer) -> None:
     answer = succeed(status)
     assert set(answer) == {"server", "jobs"}
     assert set(answer["server"]) == {"state", "epoch", "version"}
-    assert set(answer["jobs"][0]) == {"job", "state", "step", "steps", "prompt", "recipe"}
+    assert set(answer["jobs"][0]) == {"job", "state", "step", "steps", "prompt", "recipe", "position"}
     assert (answer["jobs"][0]["job"], answer["jobs"][0]["recipe"]) == (job, "dreamfusion")
     assert job in run(status).stdout
     assert [line["job"] for line in succeed(status, job)["jobs"]] == [job]
+
+
+def test_status_says_when_a_waiting_job_is_next(at_server: RunningServer) -> None:
+    running = succeed(submit, "a penguin", "--steps", "1000")["job"]
+    wait_until(lambda: succeed(status, running)["jobs"][0]["state"] == "running")
+    first, second = (succeed(submit, "a penguin", "--steps", "1")["job"] for _ in range(2))
+    succeed(move, second, "--first")
+    positions = {line["job"]: line["position"] for line in succeed(status)["jobs"]}
+    assert (positions[running], positions[second], positions[first]) == (None, 1, 2)
+    assert succeed(status, first)["jobs"][0]["position"] == 2
+    assert f"{first}  queued 2" in run(status).stdout
+    for job in (first, second, running):
+        succeed(cancel, job)
 
 
 def test_cancel_ends_a_job_and_watch_says_so(at_server: RunningServer) -> None:

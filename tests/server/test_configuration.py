@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where settings come from: default, file, environment, flag; the later one counts and says so."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,8 +12,9 @@ from click.testing import CliRunner
 from limbeck_protocol.errors import ProtocolError
 from limbeck_server.commands.config import show
 from limbeck_server.commands.doctor import doctor
-from limbeck_server.configuration import effective_settings, load_settings
+from limbeck_server.configuration import FOLDERS, effective_settings, load_settings
 from limbeck_server.key_files import authorize, new_key_pair
+from limbeck_server.settings import ServerSettings
 
 
 @pytest.fixture
@@ -59,6 +61,72 @@ def test_a_wrong_file_is_refused_by_name(file: Path, content: str) -> None:
     with pytest.raises(ProtocolError, match="E_CONFIG") as refusal:
         load_settings()
     assert str(file) in str(refusal.value) or "config show" in str(refusal.value)
+
+
+EVERY = {
+    "bind": ("tcp://127.0.0.1:7711", 3),
+    "metrics": ("127.0.0.1:9464", 3),
+    "engine": ("module:function", 3),
+    "max_queued": (3, 0),
+    "max_client_jobs": (3, 0),
+    "max_client_mb": (3, -1),
+    "cancel_grace_s": (0.5, -1.0),
+    "terminate_grace_s": (0.5, 1e9),
+    "restart_delays_s": ((0.5, 1.0), (-1.0,)),
+    "workers": (2, 0),
+    "checkpoint_s": (0.5, 0.0),
+    "idle_s": (0.5, 0.0),
+    "silence_s": (0.5, -1.0),
+    "stuck_step_s": (0.5, 1e9),
+    "stuck_stage_s": (0.5, 0.0),
+    "drain_s": (0.0, -1.0),
+    "least_free_bytes": (0, -1),
+    "max_history": (1, 0),
+    "max_artifact_bytes": (1 << 20, 50),
+}
+"""A value that is taken and one that is refused, for every setting that is not a folder."""
+
+
+def toml(value: object) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value)
+
+
+def test_no_setting_is_forgotten() -> None:
+    assert {field.name for field in dataclasses.fields(ServerSettings)} == {*EVERY, *FOLDERS}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_setting_comes_from_the_file_and_from_the_environment(
+    file: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    value, _ = EVERY[name]
+    file.write_text(f"[server]\n{name} = {toml(value)}\n")
+    assert getattr(load_settings(), name) == value
+    file.write_text("")
+    assert getattr(load_settings(), name) != value
+    variable = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    monkeypatch.setenv(f"LIMBECK_{name.upper()}", variable)
+    assert getattr(load_settings(), name) == value
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_setting_has_a_range_or_a_type(file: Path, name: str) -> None:
+    _, refused = EVERY[name]
+    file.write_text(f"[server]\n{name} = {toml(refused)}\n")
+    with pytest.raises(ProtocolError, match="E_CONFIG") as refusal:
+        load_settings()
+    assert refusal.value.field == name
+
+
+def test_the_flag_for_workers_is_checked_as_well(file: Path) -> None:
+    assert load_settings(workers=3).workers == 3
+    with pytest.raises(ProtocolError, match="expected 1 to 64 for workers, got 65"):
+        load_settings(workers=65)
+
+
+def test_every_setting_is_documented() -> None:
+    listed = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
+    assert [name for name in EVERY if name != "engine" and f"`{name}`" not in listed] == []
 
 
 def test_a_wrong_variable_is_refused_by_name(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@
 
 import gc
 import weakref
+import zlib
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import given
@@ -13,15 +15,20 @@ from limbeck_protocol import PREVIEW_UPDATES
 from limbeck_protocol.client import PreviewMesh
 from limbeck_protocol.job import JobSpec
 from limbeck_protocol.mesh_codec import MeshData, mesh_from_arrays, pack_mesh, unpack_mesh, unpack_update
-from limbeck_server.previews import REFRESH_S, Previews
+from limbeck_server.previews import REFRESH_S, PackedMesh, Previews
 from server.harness import RunningServer, connected, has_ended, kinds, pump_until, submit
 from server.strategies import meshes
 from server.synthetic_engine import grid
 
 
+def packed(mesh: MeshData, *, has_faces: bool = True) -> PackedMesh:
+    points = mesh.vertices.tobytes() + mesh.colors.tobytes()
+    triangles = mesh.faces.tobytes() if has_faces else None
+    return PackedMesh(1, len(mesh.vertices), len(mesh.faces), points, triangles, zlib.crc32(points))
+
+
 def put(previews: Previews, mesh: MeshData) -> None:
-    counts, blob = pack_mesh(mesh)
-    previews.put("job", 1, counts["vertices"], counts["faces"], blob)
+    previews.put("job", packed(mesh))
 
 
 @given(first=meshes(), second=meshes())
@@ -44,13 +51,30 @@ def test_an_update_and_its_faces_are_the_whole(mesh: MeshData) -> None:
     put(previews, mesh)
     preview = previews.newest("job")
     assert preview is not None
-    whole = unpack_mesh(preview.vertices, preview.faces, preview.offer(is_update=False).blob)
-    update = unpack_update(preview.vertices, mesh.faces, preview.offer(is_update=True).blob)
+    whole = unpack_mesh(len(mesh.vertices), len(mesh.faces), preview.offer(is_update=False).blob)
+    update = unpack_update(len(mesh.vertices), mesh.faces, preview.offer(is_update=True).blob)
     inline = mesh_from_arrays(preview.offer(is_update=True).arrays | {"faces": mesh.faces})
+    assert preview.offer(is_update=False).blob == pack_mesh(mesh)[1]
     for got in (whole, update, inline):
         np.testing.assert_array_equal(got.vertices, mesh.vertices)
         np.testing.assert_array_equal(got.faces, mesh.faces)
         np.testing.assert_array_equal(got.colors, mesh.colors)
+
+
+def test_a_mesh_without_faces_is_the_one_before_with_other_vertices() -> None:
+    previews, low, high = Previews(), MeshData(*grid(5, 1.0)), MeshData(*grid(5, 2.0))
+    without = packed(high, has_faces=False)
+    previews.put("job", without)
+    assert previews.newest("job") is None
+    put(previews, low)
+    for damaged in (replace(without, faces=4), replace(without, vertices=24), replace(without, points=b"short")):
+        previews.put("job", damaged)
+        assert previews.newest("job").seq == 1  # pyright: ignore[reportOptionalMemberAccess]
+    previews.put("job", without)
+    preview = previews.newest("job")
+    assert preview is not None
+    assert (preview.seq, preview.topology) == (2, 1)
+    assert preview.offer(is_update=False).blob == pack_mesh(high)[1]
 
 
 @given(mesh=meshes(), dropped=st.integers(1, 4))

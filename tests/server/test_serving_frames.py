@@ -13,6 +13,7 @@ from limbeck_protocol.client import (
     Connected,
     Disconnected,
 )
+from limbeck_protocol.connection import Endpoint
 from limbeck_protocol.envelope import SERVER_MESSAGES, read_message, write_message
 from limbeck_protocol.frames import Header, decode_packet
 from limbeck_protocol.ids import new_ulid
@@ -23,13 +24,18 @@ from server.harness import RunningServer, connected, first, pump_until, run_job,
 
 def raw_socket(server: RunningServer, context: zmq.Context) -> zmq.Socket:
     """Return a plain socket that the server lets in."""
-    endpoint, socket = server.place.endpoint, context.socket(zmq.DEALER)
+    return socket_to(server.place.endpoint, context)
+
+
+def socket_to(endpoint: Endpoint, context: zmq.Context) -> zmq.Socket:
+    """Return a plain socket with the keys of an endpoint."""
+    socket = context.socket(zmq.DEALER)
     socket.linger = 0
     if endpoint.server_key:
         socket.curve_serverkey = endpoint.server_key.encode()
         socket.curve_publickey, socket.curve_secretkey = (
-            endpoint.client_public.encode(),
-            endpoint.client_secret.encode(),
+            (endpoint.client_public or "").encode(),
+            (endpoint.client_secret or "").encode(),
         )
     socket.connect(endpoint.address)
     return socket

@@ -205,14 +205,15 @@ def download(client: Client, job: str, output: Path) -> Path:
 
 def vars_of(line: JobLine) -> dict[str, Any]:
     """Return a job's line as the JSON object of docs/commands.md."""
-    return {name: getattr(line, name) for name in ("job", "state", "step", "steps", "prompt", "recipe")}
+    return {name: getattr(line, name) for name in ("job", "state", "step", "steps", "prompt", "recipe", "position")}
 
 
 def line_text(line: JobLine) -> str:
     """Return a job's line as text."""
     steps = f"{line.step}/{line.steps}" if line.steps else ""
     prompt = " ".join(line.prompt.split())
-    return f"{line.job}  {line.state:10} {steps:>11}  {line.recipe:12} {prompt[:60]}"
+    state = line.state if line.position is None else f"{line.state} {line.position}"
+    return f"{line.job}  {state:11} {steps:>11}  {line.recipe:12} {prompt[:60]}"
 
 
 def say(result: dict[str, Any], as_json: bool, text: str) -> None:

@@ -4,6 +4,7 @@
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from contextlib import closing
@@ -41,14 +42,31 @@ def test_killed_server_is_reconnecting_without_an_exception(addon: Any, own_serv
     assert len(bpy.data.objects) == 1, "the mesh stays where the server cannot be asked"
 
 
-def test_restarted_server_that_lost_the_job_ends_it_with_a_message(addon: Any, own_server: Server) -> None:
+def restart_after_kill(addon: Any, own_server: Server, steps: int, meanwhile: Callable[[], None]) -> None:
     process = ready_with(addon, own_server)
-    addon.request.steps = 400
+    addon.request.steps = steps
     addon.generate("a blue bird")
     wait_for_live(addon)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
+    meanwhile()
     own_server()
+
+
+def test_a_killed_servers_job_goes_on_when_it_is_back(addon: Any, own_server: Server) -> None:
+    restart_after_kill(addon, own_server, 40, lambda: None)
+    addon.pump_until(lambda: addon.session.job is None, timeout_s=60)
+    assert addon.session.problem is None
+    assert [thing["prompt"] for thing in assets()] == ["a blue bird"]
+    assert len(bpy.data.objects) == 1
+
+
+def test_restarted_server_that_lost_the_job_ends_it_with_a_message(addon: Any, own_server: Server) -> None:
+    def lose() -> None:
+        for path in Path(os.environ["LIMBECK_DATA_DIR"]).glob("*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    restart_after_kill(addon, own_server, 400, lose)
     addon.pump_until(lambda: addon.session.job is None)
     assert addon.session.problem is not None
     assert addon.session.problem.remedy
