@@ -20,6 +20,7 @@ import torch
 
 from limbeck import __version__
 from limbeck.assets.mesh import Mesh, ground_point
+from limbeck.assets.quality import boundary_edges
 from limbeck.assets.simplify import require_budget
 from limbeck.assets.texture import require_texture_memory, require_texture_size
 from limbeck.config import Recipe, recipe_to_plain
@@ -142,8 +143,9 @@ def generate(
     elif recipe.texture.normal_map and mesh.texture is not None and mesh.texture.normal_map is None:
         yield Warned("W_NO_NORMAL_MAP", "the whole surface fits the face budget: a normal map would be flat")
     cloud = placed_cloud(state.representation.cloud(), settings.placement)
+    found = {"pivot": _pivot(mesh, settings), "boundary_edges": boundary_edges(mesh)}
     stopped = {"stopped_at_step": state.step} if state.step < recipe.all_steps else {}
-    yield Finished(Asset(mesh, cloud, _metadata(settings, models) | {"pivot": _pivot(mesh, settings)} | stopped))
+    yield Finished(Asset(mesh, cloud, _metadata(settings, models) | found | stopped))
 
 
 def _locked(settings: GenerationSettings) -> Mesh | None:

@@ -14,6 +14,7 @@ import limbeck.assets.texture
 import limbeck.assets.unwrap
 import limbeck.meshing
 from limbeck.assets.gltf import encode_glb
+from limbeck.assets.quality import measure_quality
 from limbeck.config import override, recipe_from_plain
 from limbeck.errors import LimbeckError
 from limbeck.events import Checkpoint, Finished, Preview, Progress, Warned
@@ -184,6 +185,7 @@ def test_an_assets_origin_is_on_the_ground_below_it(events):
     low, high = asset.mesh.vertices.min(0), asset.mesh.vertices.max(0)
     expected = [(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]]
     np.testing.assert_allclose(asset.metadata["pivot"], expected, atol=1e-6)
+    assert asset.metadata["boundary_edges"] == measure_quality(asset.mesh).boundary_edges
 
 
 def test_an_asset_is_placed_where_the_artist_wants_it(events):

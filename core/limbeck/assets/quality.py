@@ -47,14 +47,19 @@ def measure_quality(mesh: Mesh) -> MeshQuality:
     area_vectors = face_area_vectors(mesh.vertices, mesh.faces)
     areas = np.linalg.norm(area_vectors, axis=1)
     diagonal = float(np.linalg.norm(np.ptp(mesh.vertices, axis=0)))
-    boundary_edges, pairs = _edges(mesh)
+    faulty_edges, pairs = _edges(mesh)
     return MeshQuality(
         len(mesh.faces),
-        boundary_edges,
+        faulty_edges,
         int((areas < MIN_AREA_SHARE * diagonal**2).sum()),
         int(_is_folded(area_vectors, pairs).sum()),
         0.0 if mesh.texture is None else overlap(mesh.texture),
     )
+
+
+def boundary_edges(mesh: Mesh) -> int:
+    """Return how many edges do not belong to exactly two faces of agreeing winding; 0 is watertight."""
+    return _edges(mesh)[0]
 
 
 def folded_faces(mesh: Mesh) -> Int[ndarray, " folded"]:
