@@ -22,7 +22,7 @@ from limbeck.playset.views import ViewPool
 from limbeck.priors.control import controlnet_like
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import Cond
-from limbeck.training import image_prompt, novel_view, novel_view_start, structure
+from limbeck.training import image_prompt, novel_view, structure
 from limbeck.training.adapting import draw_captions, load_base
 from limbeck.training.image_encoder import (
     EncoderLearner,
@@ -33,7 +33,6 @@ from limbeck.training.image_encoder import (
     save_half,
 )
 from limbeck.training.latents import PCA_FILE, save_pca
-from limbeck.training.networks import build_unet
 from limbeck.training.options import TrainingOptions
 from limbeck.training.starting import prior_digest
 from limbeck.training.trainer import TrainingSettings
@@ -183,27 +182,6 @@ def test_a_widened_unet_is_the_multi_view_one_of_one_view_without_camera_and_ign
         parameter.data.zero_()
     expected = alone(xt, t, token, class_labels=torch.randn(2, 16), return_dict=False)[0]
     torch.testing.assert_close(wide(joined, t, token, return_dict=False)[0], expected, atol=1e-4, rtol=1e-4)
-
-
-def test_the_token_takes_the_place_of_caption_and_camera():
-    """Of a teacher whose embeddings are as large as a trained one's; words follow from the picture here."""
-    torch.manual_seed(0)
-    teacher = build_unet(class_embed_type="projection", projection_class_embeddings_input_dim=16)
-    wide = novel_view_start.widened(teacher)
-    azimuth = torch.rand(512) * 2 * torch.pi
-    pose = torch.stack([torch.zeros(512), azimuth.sin(), azimuth.cos(), torch.zeros(512)], 1)
-    embeds = torch.randn(512, 8)
-    words = (embeds @ torch.randn(8, 96))[:, None].expand(-1, 5, -1)
-    lesson = novel_view_start.Lesson(embeds, pose, words, pose @ torch.randn(4, 16))
-    projection = torch.nn.Linear(8 + 4, 96)
-    left = novel_view_start.teach_token(projection, wide, teacher, lesson, torch.Generator().manual_seed(0))
-    assert left < 0.25
-    with torch.no_grad():
-        token = novel_view.context_token(projection, embeds, pose)
-        mirrored = novel_view.context_token(projection, embeds, pose * torch.tensor([1.0, -1.0, 1.0, 1.0]))
-        wanted = teacher.add_embedding(words) + teacher.class_embedding(lesson.camera)
-        error, error_mirrored = ((wide.add_embedding(said) - wanted).square().mean() for said in (token, mirrored))
-    assert error < 0.5 * error_mirrored
 
 
 def test_a_prior_whose_text_is_not_beside_the_time_is_refused(turning, tmp_path):
