@@ -72,7 +72,7 @@ def test_a_signal_ends_the_server_cleanly(tmp_path: Path, number: int) -> None:
 def test_a_killed_server_takes_its_worker_along_and_leaves_its_jobs(tmp_path: Path) -> None:
     with running_server(tmp_path) as server, connected(server) as client:
         done, _ = run_job(client, JobSpec("a penguin", seed=5, steps=1))
-        running = submit(client, JobSpec("trace", steps=20))
+        running = submit(client, JobSpec("trace", steps=150))
         waiting = submit(client, JobSpec("the next penguin", steps=1))
         client.watch(running)
         client.watch(waiting)
