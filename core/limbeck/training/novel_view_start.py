@@ -45,12 +45,17 @@ class Lesson:
     camera: Float[Tensor, "samples 16"]
 
 
+def own_config(unet: Any) -> dict[str, Any]:
+    """Return the settings of a UNet without what diffusers notes of its file: a saved copy would name its path."""
+    return {name: value for name, value in unet.config.items() if not name.startswith("_")}
+
+
 def widened(unet: Any) -> UNet2DConditionModel:
     """Return a single-view copy of a multi-view UNet that takes as many channels more as it gives.
 
     At first it ignores them. Its camera embedding is left out.
     """
-    config = {name: value for name, value in unet.config.items() if not name.startswith("_")}
+    config = own_config(unet)
     changes = {
         "in_channels": 2 * config["out_channels"],
         "class_embed_type": None,
