@@ -58,8 +58,9 @@ def _redraw_sidebar(area: Any) -> None:
 def _import_asset(job: FollowedJob, file: Path) -> bool:
     arguments = {"job": job.id, "title": job.title, "prompt": job.prompt, "recipe": job.recipe, "seed": job.seed}
     arguments |= {"steps": job.asked_steps, "faces": job.asked_faces}
+    arguments["matrix"] = [value for row in job.placement.matrix for value in row]
     try:
-        bpy.ops.limbeck.import_asset("EXEC_DEFAULT", True, filepath=str(file), location=job.location, **arguments)
+        bpy.ops.limbeck.import_asset("EXEC_DEFAULT", True, filepath=str(file), **arguments)
     except RuntimeError as error:
         raise SceneError(str(error).strip().removeprefix("Error: ")) from error
     return True

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from .placement import Placement
+
 if TYPE_CHECKING:
     from limbeck_protocol.job import JobSpec
 
@@ -65,7 +67,7 @@ class FollowedJob:
     prompt: str
     seed: int
     recipe: str
-    location: tuple[float, float, float]
+    placement: Placement
     spec: JobSpec | None = None
     id: str = ""
     asked_steps: int = 0

@@ -11,9 +11,11 @@ from typing import Any
 import bpy
 import numpy as np
 import numpy.typing as npt
+from mathutils import Matrix
 
 from .job import FollowedJob
 from .material import new_color_material
+from .placement import Placement
 
 JOB_KEY = "limbeck_job"
 COLORS = "Color"
@@ -52,7 +54,7 @@ def create(job: FollowedJob, collection: Any) -> Any:
     """Add an empty live object for a job to a collection without touching the selection."""
     live = bpy.data.objects.new(job.title, bpy.data.meshes.new(job.title))
     live.data.materials.append(bpy.data.materials.get(MATERIAL) or new_color_material(MATERIAL, COLORS))
-    live.location = job.location
+    live.matrix_world = Matrix(job.placement.matrix)
     live[JOB_KEY] = job.id
     live["prompt"], live["seed"], live["recipe"] = job.prompt, job.seed, job.recipe
     live["steps"], live["faces"] = job.asked_steps, job.asked_faces
@@ -66,7 +68,7 @@ def job_of(live: Any) -> FollowedJob:
         prompt=str(live.get("prompt", live.name)),
         seed=int(live.get("seed", 0)),
         recipe=str(live.get("recipe", "")),
-        location=tuple(live.matrix_world.translation),
+        placement=Placement(tuple(tuple(row) for row in live.matrix_world)),
         id=str(live[JOB_KEY]),
         asked_steps=int(live.get("steps", 0)),
         asked_faces=int(live.get("faces", 0)),

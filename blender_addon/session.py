@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from . import wire
 from .job import FollowedJob, Problem
 from .link import Link
+from .placement import Placement
 
 if TYPE_CHECKING:
     from limbeck_protocol.client import Client
@@ -71,10 +72,10 @@ class Session:
         self._redraw_if_changed()
         return self._interval_s
 
-    def submit(self, spec: JobSpec, location: tuple[float, float, float]) -> None:
+    def submit(self, spec: JobSpec, placement: Placement) -> None:
         """Follow a new job; start a server for it where none runs."""
         self.problem, self.note = None, ""
-        job = FollowedJob(spec.prompt, spec.seed, spec.recipe_name, location, spec)
+        job = FollowedJob(spec.prompt, spec.seed, spec.recipe_name, placement, spec)
         self.job = replace(job, asked_steps=spec.steps or 0, asked_faces=spec.faces)
         if self.link.client is None:
             self.link.start_server()

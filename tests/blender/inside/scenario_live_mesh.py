@@ -20,7 +20,8 @@ def scene(addon: Any) -> Any:
 
 @pytest.fixture
 def job(addon: Any) -> Any:
-    return addon.module("job").FollowedJob("a bird", 3, "limbeck", (1.0, 2.0, 3.0), id="JOB")
+    placement = addon.module("placement").at((1.0, 2.0, 3.0))
+    return addon.module("job").FollowedJob("a bird", 3, "limbeck", placement, id="JOB")
 
 
 def mesh(rings: int, beak: float = 1.0) -> MeshData:

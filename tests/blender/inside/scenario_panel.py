@@ -83,7 +83,8 @@ def test_ready_server_shows_generate(addon: Any, shared_server: None) -> None:
 
 
 def test_running_job_shows_a_bar_and_cancel(addon: Any) -> None:
-    job = addon.module("job").FollowedJob("a bird", 0, "limbeck", (0, 0, 0), id="JOB", phase="running")
+    origin = addon.module("placement").at((0.0, 0.0, 0.0))
+    job = addon.module("job").FollowedJob("a bird", 0, "limbeck", origin, id="JOB", phase="running")
     addon.session.job = replace(job, stage="optimising", step=30, steps=120)
     layout = draw()
     assert layout.texts("progress") == ["Forming, step 30 of 120"]
@@ -92,7 +93,8 @@ def test_running_job_shows_a_bar_and_cancel(addon: Any) -> None:
 
 
 def test_solid_viewport_without_colors_offers_them(addon: Any) -> None:
-    job = addon.module("job").FollowedJob("a bird", 0, "limbeck", (0, 0, 0), id="JOB", phase="running")
+    origin = addon.module("placement").at((0.0, 0.0, 0.0))
+    job = addon.module("job").FollowedJob("a bird", 0, "limbeck", origin, id="JOB", phase="running")
     addon.session.job = job
     assert "limbeck.show_colors" not in draw(SimpleNamespace(shading=SOLID)).texts("operator")
     live = addon.module("live_mesh").create(job, bpy.context.collection)
