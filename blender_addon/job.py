@@ -51,10 +51,12 @@ PHASES: dict[Phase, str] = {
 
 @dataclass(frozen=True)
 class Problem:
-    """An error as the panel shows it."""
+    """An error as the panel shows it: `code` is the E_ code, `fix` the bl_idname of an operator that mends it."""
 
     message: str
     remedy: str = ""
+    code: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from limbeck_protocol import job_messages as j
 from limbeck_protocol.connection import Endpoint
@@ -38,6 +37,7 @@ from limbeck_protocol.ids import is_token, new_ulid
 from limbeck_protocol.job import JobSpec
 from limbeck_protocol.limits import MAX_FRAMES, MAX_MESSAGE_FRAME_BYTES
 from limbeck_protocol.messages import Welcome
+from limbeck_protocol.reach import Reach, ReachMonitor
 
 __all__ = [
     "Busyness",
@@ -94,7 +94,9 @@ class Client:
         self._find_endpoint = find_endpoint
         self._conversation = Conversation(app, client_id)
         self._context = zmq.Context()
-        self._socket = self._monitor = None
+        self._socket: zmq.Socket[bytes] | None = None
+        self._monitor: ReachMonitor | None = None
+        self._reach: Reach = "unknown"
         try:
             self._connect()
         except ProtocolError:
@@ -115,6 +117,11 @@ class Client:
     def server(self) -> Welcome | None:
         """The server's welcome, once it has answered."""
         return self._conversation.server
+
+    @property
+    def reach(self) -> Reach:
+        """How far the connection has come where the server does not answer; of use while ``state`` is not ready."""
+        return self._reach
 
     def pump(self, budget_s: float = 0.004) -> list[ClientEvent]:
         """Send, receive and decode for about ``budget_s`` and return what happened; the only method that does work."""
@@ -227,6 +234,7 @@ class Client:
         socket.setsockopt(zmq.RECONNECT_IVL_MAX, 400)  # a server that was restarted is found within half a second
         socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
+        self._monitor = ReachMonitor(socket)
         try:
             if self._endpoint.server_key is not None:
                 self._use_curve(socket)
@@ -241,13 +249,11 @@ class Client:
         socket.curve_serverkey = (self._endpoint.server_key or "").encode()
         socket.curve_publickey = (self._endpoint.client_public or "").encode()
         socket.curve_secretkey = (self._endpoint.client_secret or "").encode()
-        self._monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
 
     def _disconnect(self, linger_ms: int = 0) -> None:
         if self._socket is not None:
             if self._monitor is not None:
-                self._socket.disable_monitor()
-                self._monitor.close(linger=0)
+                self._monitor.close()
             self._socket.close(linger=linger_ms)
         self._socket = self._monitor = None
 
@@ -266,9 +272,11 @@ class Client:
             return None
 
     def _watch_handshake(self) -> None:
-        if self._monitor is None or not self._monitor.poll(0):
+        is_denied = self._monitor is not None and self._monitor.was_denied()
+        if self._monitor is not None and self._monitor.reach != "unknown":  # a fresh socket knows nothing: keep the last
+            self._reach = self._monitor.reach
+        if not is_denied:
             return
-        recv_monitor_message(self._monitor, zmq.NOBLOCK)
         found = self._find_again()
         if found is not None and found != self._endpoint:  # the server was restarted with other keys
             self._conversation.needs_socket = True
