@@ -214,7 +214,7 @@ class Session:
         self._requests = frozenset()
 
     def _redraw_if_changed(self) -> None:
-        shown = (self.link.status, self.link.can_start_server, self.job, self.problem, self.note)
+        shown = (self.link.shown, self.job, self.problem, self.note)
         if shown != self._drawn:
             self._drawn = shown
             self._scene.redraw()
