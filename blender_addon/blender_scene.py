@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import live_mesh
+from . import live_mesh, provenance, whereabouts
 from .job import FollowedJob
+from .preferences import addon_preferences
 from .session import SceneError
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class BlenderScene:
         if is_rendering():
             return False
         with _in_window():
-            live = live_mesh.find(job.id) or live_mesh.create(job, bpy.context.collection)
+            live = live_mesh.find(job.id) or live_mesh.create(job, _collection())
             return live_mesh.show(live, mesh.vertices, mesh.faces, mesh.colors)
 
     def import_asset(self, job: FollowedJob, file: Path) -> bool:
@@ -49,6 +50,11 @@ class BlenderScene:
                     _redraw_sidebar(area)
 
 
+def _collection() -> Any:
+    """Return where new objects go."""
+    return whereabouts.target(bpy.context, addon_preferences(bpy.context).collection)
+
+
 def _redraw_sidebar(area: Any) -> None:
     for region in area.regions:
         if region.type == "UI":
@@ -56,8 +62,8 @@ def _redraw_sidebar(area: Any) -> None:
 
 
 def _import_asset(job: FollowedJob, file: Path) -> bool:
-    arguments = {"job": job.id, "title": job.title, "prompt": job.prompt, "recipe": job.recipe, "seed": job.seed}
-    arguments |= {"steps": job.asked_steps, "faces": job.asked_faces}
+    arguments = {"job": job.id, "title": job.title, "record": provenance.of_job(job).to_json()}
+    arguments |= {"source": job.placement.source, "use": job.placement.use}
     arguments["matrix"] = [value for row in job.placement.matrix for value in row]
     try:
         bpy.ops.limbeck.import_asset("EXEC_DEFAULT", True, filepath=str(file), **arguments)

@@ -4,9 +4,18 @@
 
 import bpy
 
-from . import asset, generate, jobs, server, viewport
+from . import asset, fixes, generate, jobs, made, presets, server, viewport
 
-_CLASSES = (*asset.CLASSES, *generate.CLASSES, *jobs.CLASSES, *server.CLASSES, *viewport.CLASSES)
+_CLASSES = (
+    *asset.CLASSES,
+    *fixes.CLASSES,
+    *generate.CLASSES,
+    *jobs.CLASSES,
+    *made.CLASSES,
+    *presets.CLASSES,
+    *server.CLASSES,
+    *viewport.CLASSES,
+)
 
 
 def register() -> None:
