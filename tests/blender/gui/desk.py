@@ -163,7 +163,7 @@ class Blender:
             found = self.call("screen.find_button", what=what)
             if found is not None:
                 return tuple(found)
-            self.desk.scroll(WIDTH - 120, HEIGHT // 2, 6)
+            self.desk.scroll(*self.call("screen.sidebar_middle"), 6)
         raise AssertionError(f"the sidebar has no button for {what}; see {self.desk.picture('no-button')}")
 
     def quit(self) -> None:

@@ -47,3 +47,7 @@ def state() -> dict[str, Any]:
 
 def is_asset(thing: Any) -> bool:
     return "prompt" in thing and "limbeck_job" not in thing
+
+
+def set_preference(name: str, value: Any) -> None:
+    setattr(bpy.context.preferences.addons[MODULE].preferences, name, value)

@@ -18,7 +18,7 @@ COLUMNS = (0.62, 0.2, 0.88)
 """Where in the sidebar's width to look: a property's field, the left one of two buttons, the right one."""
 
 
-def open_sidebar(tab: str = "Limbeck", *, width_px: int = 0) -> Iterator[None]:
+def open_sidebar(tab: str = "Limbeck") -> Iterator[None]:
     """Show the sidebar with a tab; wait until it is drawn."""
     viewport().spaces.active.show_region_ui = True
     yield from pause(0.5)
@@ -111,6 +111,12 @@ def sidebar() -> Any:
     return next(region for region in viewport().regions if region.type == "UI")
 
 
+def sidebar_middle() -> list[int]:
+    """Return a point from the screen's top left."""
+    region = sidebar()
+    return [region.x + region.width // 2, screen_height() - region.y - region.height // 2]
+
+
 def screen_height() -> int:
     return bpy.context.window_manager.windows[0].height
 
@@ -145,3 +151,11 @@ def scroll_to_top() -> Iterator[None]:
 
 def quit_blender() -> None:
     bpy.ops.wm.quit_blender()
+
+
+def save_automatically(folder: str, minutes: int) -> None:
+    """Let Blender write its auto-save files into a folder."""
+    paths = bpy.context.preferences.filepaths
+    paths.temporary_directory = folder
+    paths.use_auto_save_temporary_files = True
+    paths.auto_save_time = minutes
