@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import live_mesh, provenance, whereabouts
+from . import live_mesh, mesh_write, provenance, whereabouts
 from .job import FollowedJob
 from .preferences import addon_preferences
-from .session import SceneError
+from .surroundings import SceneError
 
 if TYPE_CHECKING:
     from limbeck_protocol.mesh_codec import MeshData
@@ -27,7 +27,10 @@ class BlenderScene:
             return False
         with _in_window():
             live = live_mesh.find(job.id) or live_mesh.create(job, _collection())
-            return live_mesh.show(live, mesh.vertices, mesh.faces, mesh.colors)
+            if live.mode != "OBJECT":
+                return False
+            mesh_write.write(live_mesh.mesh_of(live, job), mesh.vertices, mesh.faces, mesh.colors)
+            return True
 
     def import_asset(self, job: FollowedJob, file: Path) -> bool:
         """Import as one undo step. Blender pushes it only for an operator called with its second argument true."""
@@ -36,11 +39,13 @@ class BlenderScene:
         with _in_window():
             return bpy.context.mode == "OBJECT" and _import_asset(job, file)
 
-    def end_preview(self, job: FollowedJob, *, keep: bool) -> None:
+    def end_preview(self, job: FollowedJob, *, keep: bool) -> bool:
         if keep:
             live_mesh.release(job.id)
-        else:
-            live_mesh.remove(job.id)
+            return True
+        if is_rendering():
+            return False
+        return live_mesh.remove(job.id)
 
     def redraw(self) -> None:
         """Redraw the sidebars; a changed mesh redraws the viewports by itself."""
@@ -83,7 +88,7 @@ def is_rendering() -> bool:
     return bpy.app.is_job_running("RENDER")
 
 
-def find_resumable_job() -> FollowedJob | None:
-    """Return the job whose live mesh is in the file that has just been loaded."""
-    live: Any = next((thing for thing in bpy.data.objects if live_mesh.JOB_KEY in thing), None)
-    return None if live is None else live_mesh.job_of(live)
+def find_resumable_jobs() -> list[FollowedJob]:
+    """Return the jobs whose live meshes are in the file that has just been loaded, each once."""
+    jobs = {live[live_mesh.JOB_KEY]: live_mesh.job_of(live) for live in live_mesh.all_live()}
+    return list(jobs.values())

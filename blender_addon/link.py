@@ -48,6 +48,8 @@ class Settings:
     server_command: str = ""
     start_server: bool = True
     online_access: bool = False
+    live_triangles: int = 200_000
+    live_rate_hz: float = 5.0
     is_online_access_locked: bool = False
 
 
@@ -64,6 +66,7 @@ class Link:
         self.questions = questions or Questions()
         self.client: Client | None = None
         self.process = process
+        self.settings = Settings()  # as they were at the last look
         self._settings = settings
         self._clock = clock
         self._client_id = f"blender-{uuid.uuid4().hex}"
@@ -230,7 +233,7 @@ class Link:
         return "stranger" if client.reach in ("stranger", "connected") else "unreachable"
 
     def _look(self, is_wanted: bool) -> None:
-        settings = self._settings()
+        self.settings = settings = self._settings()
         if self.client is None:
             self._command = server_process.find_command(settings.server_command)
         if self._is_restarting and not self.process.is_running:

@@ -98,13 +98,14 @@ def of_job(job: FollowedJob, now: datetime | None = None) -> Provenance:
 
 def completed(known: Provenance, metadata: Mapping[str, Any]) -> Provenance:
     """Return what is known with what the asset's file says of itself, which is what the server has really done."""
+    weights = metadata.get("weights_licence")
     recipe, versions, references = (metadata.get(name) for name in ("recipe", "versions", "references"))
     said = {
         **{name: metadata.get(name) for name in ("negative_prompt", "seed", "faces", "texture_size", "prior")},
         "recipe": recipe.get("name") if isinstance(recipe, dict) else None,
         "server_version": versions.get("limbeck") if isinstance(versions, dict) else None,
         "references": len(references) if isinstance(references, list) else None,
-        "licence": metadata.get("weights_licence"),
+        "licence": f"Licence of the prior's weights: {weights}" if isinstance(weights, str) else None,
     }
     if known.prior != "embedded":
         del said["prior"]  # the file keeps only the last part of a folder
