@@ -67,7 +67,7 @@ def _redraw_sidebar(area: Any) -> None:
 
 
 def _import_asset(job: FollowedJob, file: Path) -> bool:
-    arguments = {"job": job.id, "title": job.title, "record": provenance.of_job(job).to_json()}
+    arguments: dict[str, Any] = {"job": job.id, "title": job.title, "record": provenance.of_job(job).to_json()}
     arguments |= {"source": job.placement.source, "use": job.placement.use}
     arguments["matrix"] = [value for row in job.placement.matrix for value in row]
     try:

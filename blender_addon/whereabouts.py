@@ -5,6 +5,9 @@
 from typing import Any
 
 import bpy
+from mathutils import Matrix, Vector
+
+from .provenance import ORIGIN
 
 NAME = "Limbeck"
 
@@ -24,6 +27,11 @@ def target(context: Any, preference: str) -> Any:
         found = bpy.data.collections.new(NAME)
         context.scene.collection.children.link(found)
     return found
+
+
+def frame_of(asset: Any) -> Matrix:
+    """Return the [4,4] from the core's frame to the world of an asset, whose origin was moved to the ground."""
+    return asset.matrix_world @ Matrix.Translation(-Vector(asset.get(ORIGIN, (0.0, 0.0, 0.0))))
 
 
 def take_place(asset: Any, source: Any) -> None:

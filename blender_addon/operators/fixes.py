@@ -130,9 +130,10 @@ class LIMBECK_OT_pause_others(bpy.types.Operator):
         return True
 
     def execute(self, context: Any) -> set[str]:
-        client = timer.session().link.client
-        others = _others()
-        for job_id in others if client is not None else ():
+        client, others = timer.session().link.client, _others()
+        if client is None:
+            return {"CANCELLED"}
+        for job_id in others:
             client.pause(job_id)
         timer.wake()
         self.report({"INFO"}, f"Pausing {len(others)}")

@@ -8,9 +8,8 @@ from typing import Any
 
 import bpy
 from bpy.props import StringProperty
-from mathutils import Matrix, Vector
 
-from .. import asking, asset_marking, description, placement, provenance, remembered, timer, wire
+from .. import asking, asset_marking, description, placement, provenance, remembered, timer, whereabouts, wire
 from ..preferences import addon_preferences
 from .generate import new_seed
 
@@ -210,8 +209,7 @@ def _generate_like(operator: Any, context: Any, changes: dict[str, Any]) -> set[
 
 def beside(asset: Any) -> placement.Placement:
     """Return a placement to the right of an asset, turned and scaled as it is."""
-    origin = Vector(asset.get(provenance.ORIGIN, (0.0, 0.0, 0.0)))
-    matrix = asset.matrix_world @ Matrix.Translation(-origin)
+    matrix = whereabouts.frame_of(asset)
     matrix.translation.x += GAP * max(asset.dimensions.x, asset.dimensions.y, 1e-3)
     return placement.Placement(tuple(tuple(row) for row in matrix))
 

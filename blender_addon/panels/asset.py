@@ -19,8 +19,9 @@ class LIMBECK_PT_asset(SidebarPanel, bpy.types.Panel):
     bl_order = 5
 
     def draw(self, context: Any) -> None:
-        made = provenance.from_properties(context.object) if context.object is not None else None
-        if made is None or not provenance.is_made_here(context.object):
+        thing = context.object
+        made = provenance.from_properties(thing) if thing is not None and provenance.is_made_here(thing) else None
+        if made is None:
             draw_wrapped(self.layout, "Select an object that Limbeck has made", icon="INFO")
             return
         draw_provenance(self.layout, made)
