@@ -112,7 +112,7 @@ def test_diagnostics_leave_out_keys_prompts_and_names(tmp_path: Path) -> None:
 
 def test_keys_are_left_out_also_where_nobody_names_them(tmp_path: Path) -> None:
     keys = [
-        KEY.replace("/", "-"),
+        KEY,
         "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID",
         "D:)Q[IlAW!ahhC2ac:9*A}h:p?([4%wOTJ%JR%cs",
     ]

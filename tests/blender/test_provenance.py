@@ -95,7 +95,11 @@ def test_file_that_says_nothing_right_changes_nothing(metadata: dict[str, Any]) 
 
 def triangle(file: Path) -> Path:
     vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 0, 1]], np.float32)
-    write_glb(file, Mesh(vertices, np.array([[0, 1, 2]], np.int32)), metadata={"prompt": "a triangle"})
+    write_glb(
+        file,
+        Mesh(vertices, np.array([[0, 1, 2]], np.int32), np.full((3, 4), 255, np.uint8)),
+        metadata={"prompt": "a triangle"},
+    )
     return file
 
 
