@@ -8,6 +8,7 @@ import json
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import platformdirs
 
@@ -97,8 +98,8 @@ def forget(name: str) -> None:
 
 def recorded_names() -> tuple[str, ...]:
     """Return the aliases and ids that have a record."""
-    return tuple(sorted(path.stem.replace("--", "/") for path in records_folder().glob("*.json")))
+    return tuple(sorted(unquote(path.stem) for path in records_folder().glob("*.json")))
 
 
 def _path(name: str) -> Path:
-    return records_folder() / f"{name.replace('/', '--')}.json"
+    return records_folder() / f"{quote(name, safe='')}.json"
