@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Matrix = tuple[tuple[float, ...], ...]
+BESIDE = 2.2
+"""How far to the object's right the next one stands, in its own units: it is about two wide."""
 
 
 @dataclass(frozen=True)
@@ -30,3 +32,11 @@ def at(location: tuple[float, float, float]) -> Placement:
     """Return a placement at a point of the world, upright, in the asset's own size."""
     x, y, z = location
     return Placement(((1.0, 0.0, 0.0, x), (0.0, 1.0, 0.0, y), (0.0, 0.0, 1.0, z), (0.0, 0.0, 0.0, 1.0)))
+
+
+def beside(placement: Placement) -> Placement:
+    """Return the placement next to another one, or the same where it belongs to an object of the scene."""
+    if placement.source:
+        return placement
+    moved = tuple((*row[:3], row[3] + BESIDE * row[0]) for row in placement.matrix[:3])
+    return replace(placement, matrix=(*moved, placement.matrix[3]))

@@ -37,8 +37,6 @@ def _why_not_generate(context: Any) -> str:
     session = timer.session()
     if wire.PROBLEM:
         return wire.PROBLEM
-    if session.job is not None:
-        return "A job is running already; cancel it or wait for it"
     if not context.scene.limbeck.prompt.strip():
         return "Write a prompt first"
     return session.link.why_no_server

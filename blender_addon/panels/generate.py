@@ -22,10 +22,9 @@ class LIMBECK_PT_main(SidebarPanel, bpy.types.Panel):
         layout.use_property_split = True
         layout.use_property_decorate = False
         draw_status(layout, session)
-        draw_request(layout, context.scene.limbeck, is_enabled=session.job is None)
-        if session.job is None:
-            draw_generate(layout)
-        else:
+        draw_request(layout, context.scene.limbeck, is_enabled=True)
+        draw_generate(layout)
+        if session.job is not None:
             draw_job(layout, session.job)
         draw_show_colors(layout, context, session)
         draw_outcome(layout, session)
@@ -41,7 +40,6 @@ class LIMBECK_PT_advanced(SidebarPanel, bpy.types.Panel):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.enabled = timer.session().job is None
         layout.prop(context.scene.limbeck, "steps")
         layout.prop(context.scene.limbeck, "faces")
         layout.prop(context.scene.limbeck, "overrides")
