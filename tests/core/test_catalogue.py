@@ -19,6 +19,7 @@ from limbeck.catalogue.entries import CATALOGUE, find_entry
 from limbeck.catalogue.hub import prune, pull, verify
 from limbeck.catalogue.records import read_record, recorded_names
 from limbeck.errors import LimbeckError
+from limbeck.priors.locating import prior_root, role_folder
 
 WEIGHTS = bytes(range(256)) * 4000
 REPO = "stabilityai/stable-diffusion-2-1-base"
@@ -222,3 +223,37 @@ def test_every_entry_is_pinned_or_says_that_it_is_not() -> None:
             assert re.fullmatch(r"([0-9a-f]{40})?", source.revision), alias
         for companion in entry.companions.values():
             assert find_entry(companion)
+
+
+def test_alias_plays_its_own_role_and_its_companion_the_others(hub: FakeHub) -> None:
+    hub.repos["lzq49/mvdream-sd21-diffusers"] = dict(FILES)
+    own, companion = pull("sd-2.1-base").folder, pull("mvdream").folder
+    assert role_folder("sd-2.1-base", "text_to_image") == own
+    assert role_folder("sd-2.1-base", "multi_view") == companion
+    assert prior_root("sd-2.1-base") is None
+
+
+@pytest.mark.parametrize(
+    ("source", "role", "code"),
+    [
+        ("sd-2.1-base", "text_to_image", "E_MODEL_MISSING"),
+        ("sd-2.1-base", "image_prompt", "E_MODEL_ROLE"),
+        ("mvdream", "text_to_image", "E_MODEL_ROLE"),
+        ("nobody/nothing", "text_to_image", "E_MODEL_MISSING"),
+        ("no-such-model", "text_to_image", "E_MODEL_UNKNOWN"),
+        ("/no/such/folder", "text_to_image", "E_MODEL_UNKNOWN"),
+    ],
+)
+def test_model_that_is_not_there_says_what_to_do(hub: FakeHub, source: str, role: str, code: str) -> None:
+    with pytest.raises(LimbeckError) as refused:
+        role_folder(source, role)
+    assert refused.value.code == code
+    assert refused.value.remedy
+
+
+def test_model_that_lost_a_file_says_so(hub: FakeHub) -> None:
+    record = pull("sd-2.1-base")
+    (record.folder / "tokenizer/merges.txt").unlink()
+    with pytest.raises(LimbeckError, match=r"merges\.txt") as refused:
+        role_folder("sd-2.1-base", "text_to_image")
+    assert refused.value.code == "E_MODEL_INCOMPLETE"
