@@ -36,6 +36,8 @@ class Settings:
     server_command: str = ""
     start_server: bool = True
     online_access: bool = False
+    live_triangles: int = 200_000
+    live_rate_hz: float = 5.0
 
 
 class Link:
@@ -49,6 +51,7 @@ class Link:
     ) -> None:
         self.client: Client | None = None
         self.process = process
+        self.settings = Settings()  # as they were at the last look
         self._settings = settings
         self._clock = clock
         self._client_id = f"blender-{uuid.uuid4().hex}"
@@ -151,7 +154,7 @@ class Link:
         return "version" if self.client.refusal is not None and self.client.refusal.code == "E_VERSION" else "refused"
 
     def _look(self, is_wanted: bool) -> None:
-        settings = self._settings()
+        self.settings = settings = self._settings()
         if self.client is None:
             self._command = server_process.find_command(settings.server_command)
         endpoint = self._find_endpoint()

@@ -65,9 +65,8 @@ def _before_load(*_: Any) -> None:
 
 @persistent
 def _after_load(*_: Any) -> None:
-    job = blender_scene.find_resumable_job()
-    if job is not None:
-        session().resume(job)
+    for job in blender_scene.find_resumable_jobs():
+        session().follow(job)
 
 
 def _settings() -> Settings:

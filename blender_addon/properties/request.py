@@ -6,9 +6,9 @@
 from typing import Any
 
 import bpy
-from bpy.props import IntProperty, PointerProperty, StringProperty
+from bpy.props import IntProperty, StringProperty
 
-from . import timer
+from .. import timer
 
 BLEND_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 """Lets a path begin with //; older versions allow it everywhere, and do not know the option."""
@@ -45,11 +45,4 @@ class LIMBECK_PG_request(bpy.types.PropertyGroup):
     )
 
 
-def register() -> None:
-    bpy.utils.register_class(LIMBECK_PG_request)
-    bpy.types.Scene.limbeck = PointerProperty(type=LIMBECK_PG_request)
-
-
-def unregister() -> None:
-    del bpy.types.Scene.limbeck
-    bpy.utils.unregister_class(LIMBECK_PG_request)
+CLASSES = (LIMBECK_PG_request,)
