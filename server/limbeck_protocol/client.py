@@ -39,6 +39,7 @@ from limbeck_protocol.ids import is_token, new_ulid
 from limbeck_protocol.inquiries import Inquiries
 from limbeck_protocol.job import JobSpec
 from limbeck_protocol.messages import Welcome
+from limbeck_protocol.reach import Reach
 
 __all__ = [
     "Busyness", "Checkpoints", "Client", "ClientEvent", "Connected", "ConnectionState", "Disconnected",
@@ -89,6 +90,7 @@ class Client(Inquiries):
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._dealer: Dealer | None = None
         self._find_at = 0.0
+        self._reach: Reach = "unknown"
         try:
             self._connect()
         except ProtocolError:
@@ -109,6 +111,11 @@ class Client(Inquiries):
     def server(self) -> Welcome | None:
         """The server's welcome, once it has answered."""
         return self._conversation.server
+
+    @property
+    def reach(self) -> Reach:
+        """How far the connection has come where the server does not answer; of use while ``state`` is not ready."""
+        return self._reach
 
     def pump(self, budget_s: float = 0.004) -> list[ClientEvent]:
         """Send, receive and decode for about ``budget_s`` and return what happened; the only method that does work."""
@@ -235,6 +242,8 @@ class Client(Inquiries):
     def _watch_connection(self, dealer: Dealer, now: float) -> None:
         """Notice at once that the server has gone, and soon that it is back, perhaps elsewhere and with other keys."""
         dealer.look()
+        if dealer.reach != "unknown":  # a fresh socket knows nothing: keep the last
+            self._reach = dealer.reach
         if dealer.was_refused:
             self._take_refusal(dealer)
         elif self.state == "ready":
