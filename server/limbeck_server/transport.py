@@ -16,8 +16,8 @@ import zmq
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Frame
 from limbeck_protocol.limits import MAX_FRAMES, MAX_MESSAGE_FRAME_BYTES
-from limbeck_server.files import make_private_folder
 from limbeck_server.keys import KeyPair, secure_server_socket
+from limbeck_server.socket_files import check_socket_path, require_unused
 
 
 class Sent(enum.Enum):
@@ -39,8 +39,8 @@ def check_address(address: str, *, has_keys: bool = False) -> None:
     Raises:
         ProtocolError: E_INSECURE_BIND, or E_ADDRESS if it is not an address at all.
     """
-    if address.startswith("ipc://") and len(address) > len("ipc://"):
-        make_private_folder(Path(address.removeprefix("ipc://")).parent)
+    if address.startswith("ipc://"):
+        check_socket_path(Path(address.removeprefix("ipc://")))
         return
     try:
         parts = urlsplit(address)
@@ -72,6 +72,8 @@ def bind_router(
             not set, E_INSECURE_FOLDER.
     """
     check_address(address, has_keys=has_keys)
+    if address.startswith("ipc://"):
+        require_unused(Path(address.removeprefix("ipc://")))
     socket = context.socket(zmq.ROUTER)
     options = {
         zmq.LINGER: 0,
