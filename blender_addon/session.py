@@ -82,7 +82,7 @@ class Session:
         if client is not None:
             for event in events:
                 self._handle(event, client)
-            for following in self._followed:
+            for following in reversed(self._followed):  # who was first asks first, and is first in the server's line
                 following.attach(client)
             self.server_jobs.refresh(client, is_busy=self._is_wanted)
         if self.link.failure is not None and not self.link.is_ready:
@@ -172,10 +172,10 @@ class Session:
         if self._selected is not None and self.link.client is not None:
             self._selected.fetch(self.link.client)
 
-    def show_mesh(self, *, is_shown: bool) -> None:
-        """Have a live mesh of the selected job, or none."""
+    def toggle_mesh(self) -> None:
+        """Have a live mesh of the selected job where it has none, or none where it has one."""
         if self._selected is not None and self.link.client is not None:
-            self._selected.show_mesh(self.link.client, is_shown=is_shown)
+            self._selected.show_mesh(self.link.client, is_shown=not self._selected.job.shows_mesh)
 
     def dismiss(self) -> None:
         """Take the selected job off the list; its mesh stays as an ordinary object, and the server keeps the job."""
@@ -219,7 +219,7 @@ class Session:
                 following.detach()
 
     def _handle(self, event: ClientEvent, client: Client) -> None:
-        if isinstance(event, wire.events.Connected):
+        if isinstance(event, wire.events.Connected | wire.events.Submitted | wire.events.JobChanged):
             self.server_jobs.ask_soon()
         if isinstance(event, wire.events.Status | wire.events.RequestFailed):
             self.server_jobs.handle(event)
