@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import wire
+from . import asking, wire
 
 if TYPE_CHECKING:
     from limbeck_protocol.job import JobSpec, Reference
@@ -31,15 +31,19 @@ def spec_of(scene: Any) -> JobSpec:
         DescriptionError: if a field is wrong or a file cannot be read.
     """
     request = scene.limbeck
+    chosen = asking.settings(request)
     try:
         return wire.job.JobSpec(
             prompt=request.prompt.strip(),
+            negative_prompt=request.negative_prompt.strip(),
             recipe=request.recipe.strip() or wire.job.JobSpec.recipe,
             overrides=wire.overrides.parse_overrides(request.overrides),
             references=_references(request.image),
+            prior=request.prior.strip() or wire.job.JobSpec.prior,
             seed=request.seed,
-            steps=request.steps or None,
-            faces=request.faces,
+            steps=chosen.steps,
+            faces=chosen.faces,
+            texture_size=chosen.texture_size,
         )
     except wire.errors.JobError as error:
         raise DescriptionError(error.message, error.remedy) from error

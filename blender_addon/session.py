@@ -247,7 +247,7 @@ class Session:
         return self.link.settings.live_triangles
 
     def _redraw_if_changed(self) -> None:
-        shown = (self.link.status, self.link.can_start_server, self.problem, self.note)
+        shown = (self.link.shown, self.problem, self.note)
         shown = (*shown, self._selected, self.jobs, self.server_jobs.lines)
         if shown != self._drawn:
             self._drawn = shown
