@@ -33,6 +33,8 @@ __all__ = ["Scene", "SceneError", "Session"]
 BUSY_INTERVAL_S = 0.05
 IDLE_INTERVAL_S = 0.25
 UNLINKED_INTERVAL_S = 1.0
+MOST_RESTS = 2
+"""Ticks in a row that may only ask whether the server has something to say; the client wants a pump every second."""
 Change = Literal["pause", "resume", "finish"]
 
 
@@ -49,7 +51,7 @@ class Session:
         self._followed: list[Following] = []
         self._selected: Following | None = None
         self._client: Client | None = None
-        self._turn = 0
+        self._turn = self._rests = 0
         self._drawn: object = None
 
     @property
@@ -76,10 +78,13 @@ class Session:
 
     def pump(self, budget_s: float = 0.004) -> float:
         """Do what is to be done now; return the seconds until the next call is worth while."""
+        if self._may_rest():
+            return IDLE_INTERVAL_S
         events = self.link.pump(budget_s, is_wanted=self._is_wanted)
         self._notice_new_client()
         client = self.link.client
         if client is not None:
+            client.limit_previews(self.link.settings.live_rate_hz)
             for event in events:
                 self._handle(event, client)
             for following in reversed(self._followed):  # who was first asks first, and is first in the server's line
@@ -200,6 +205,12 @@ class Session:
         if self._is_wanted or any(following.has_effects for following in self._followed):
             return BUSY_INTERVAL_S
         return UNLINKED_INTERVAL_S if self.link.client is None else IDLE_INTERVAL_S
+
+    def _may_rest(self) -> bool:
+        """Return whether this tick can be left out: no job, nothing to read, and not too many left out before."""
+        is_idle = not self._is_wanted and self._interval_s == IDLE_INTERVAL_S and self.link.may_rest
+        self._rests = self._rests + 1 if is_idle and self._rests < MOST_RESTS else 0
+        return self._rests > 0
 
     def _add(self, job: FollowedJob) -> Following:
         self.problem, self.note = None, ""
