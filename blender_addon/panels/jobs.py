@@ -8,6 +8,7 @@ import bpy
 
 from .. import timer
 from ..job import PHASES, FollowedJob, Phase
+from ..scrub import Scrub
 from ..session import Session
 from .layout import SidebarPanel, draw_wrapped
 
@@ -40,7 +41,9 @@ class LIMBECK_PT_jobs(SidebarPanel, bpy.types.Panel):
         for job in session.jobs:
             draw_line(self.layout, job, is_selected=job == session.selected)
         if session.selected is not None:
-            draw_selected(self.layout.box(), session.selected)
+            box = self.layout.box()
+            draw_selected(box, session.selected)
+            draw_steps(box, context, session.scrub)
 
 
 class LIMBECK_PT_other_jobs(SidebarPanel, bpy.types.Panel):
@@ -81,6 +84,19 @@ def draw_selected(layout: Any, job: FollowedJob) -> None:
         draw_wrapped(layout, job.problem.message, icon="ERROR")
         draw_wrapped(layout, job.problem.remedy)
     _draw_buttons(layout, job)
+
+
+def draw_steps(layout: Any, context: Any, scrub: Scrub) -> None:
+    """Draw the slider over the steps that the server has kept, and what can be done with one of them."""
+    if scrub.steps:
+        row = layout.row(align=True)
+        row.operator("limbeck.step_checkpoint", text="", icon="TRIA_LEFT").places = -1
+        text = "Live" if scrub.chosen is None else f"Step {scrub.chosen}" + (", loading" if scrub.is_loading else "")
+        row.prop(context.window_manager, "limbeck_step", text=text, slider=True)
+        row.operator("limbeck.step_checkpoint", text="", icon="TRIA_RIGHT").places = 1
+    row = layout.row(align=True)
+    row.operator("limbeck.back_to_live", icon="LOOP_FORWARDS")
+    row.operator("limbeck.fork", icon="DUPLICATE")
 
 
 def draw_other_jobs(layout: Any, session: Session) -> None:
