@@ -4,9 +4,9 @@
 
 import bpy
 
-from . import asset, generate, jobs, server, viewport
+from . import asset, generate, jobs, scrub, server, viewport
 
-_CLASSES = (*asset.CLASSES, *generate.CLASSES, *jobs.CLASSES, *server.CLASSES, *viewport.CLASSES)
+_CLASSES = (*asset.CLASSES, *generate.CLASSES, *jobs.CLASSES, *scrub.CLASSES, *server.CLASSES, *viewport.CLASSES)
 
 
 def register() -> None:

@@ -4,9 +4,9 @@
 
 import bpy
 
-from . import generate
+from . import generate, jobs
 
-_CLASSES = (*generate.CLASSES,)
+_CLASSES = (*generate.CLASSES, *jobs.CLASSES)
 
 
 def register() -> None:

@@ -46,6 +46,25 @@ def test_a_preview_gives_its_credit_back_when_it_is_taken() -> None:
     assert play.messages() == [PreviewDone(JOB, 2)]
 
 
+def test_limited_previews_give_their_credit_back_when_the_next_is_wanted() -> None:
+    play = Play()
+    play.client.limit_previews(2.0)
+    play.watch()
+
+    def credits_after(seconds: float) -> list[PreviewDone]:
+        play.wait(seconds)
+        return [message for message in play.messages() if isinstance(message, PreviewDone)]
+
+    def offer(seq: int) -> None:
+        play.say(Preview(seq, 16, 18, True), Header("", job=JOB, seq=seq), mesh_arrays(MeshData(*grid(4, 1.0))))
+
+    offer(1)
+    assert credits_after(0.0) == [PreviewDone(JOB, 1)]
+    offer(2)
+    assert credits_after(1.5) == []
+    assert credits_after(1.0) == [PreviewDone(JOB, 2)]
+
+
 def pull(play: Play, blob: bytes, crc32: int) -> list:
     """Offer a preview to be pulled and serve its ranges in reverse order; return the events."""
     play.say(Preview(7, 300 * 300, 2 * 299 * 299, False, crc32), Header("", job=JOB, seq=2))
