@@ -32,7 +32,7 @@ SAMPLE_S = 0.2
 
 @dataclass(frozen=True)
 class Watcher:
-    """A client that shows a preview and does nothing for ``period_s``; after ``freeze_after_s`` it is stopped for good."""
+    """A client that rests for ``period_s`` after each preview, and is stopped for good after ``freeze_after_s``."""
 
     name: str
     period_s: float = 0.0
