@@ -18,10 +18,12 @@ from limbeck_protocol.dealer import Dealer
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.events import (
     Busyness,
+    Checkpoints,
     ClientEvent,
     Connected,
     Disconnected,
     Downloaded,
+    Estimate,
     JobChanged,
     JobProgress,
     JobWarning,
@@ -29,29 +31,21 @@ from limbeck_protocol.events import (
     PreviewMesh,
     RequestFailed,
     Status,
+    StepMesh,
     Submitted,
 )
+from limbeck_protocol.frames import Packet
 from limbeck_protocol.ids import is_token, new_ulid
+from limbeck_protocol.inquiries import Inquiries
 from limbeck_protocol.job import JobSpec
 from limbeck_protocol.messages import Welcome
+from limbeck_protocol.reach import Reach
 
 __all__ = [
-    "Busyness",
-    "Client",
-    "ClientEvent",
-    "Connected",
-    "ConnectionState",
-    "Disconnected",
-    "Downloaded",
-    "JobChanged",
-    "JobProgress",
-    "JobWarning",
-    "LogText",
-    "PreviewMesh",
-    "RequestFailed",
-    "Status",
-    "Submitted",
-]
+    "Busyness", "Checkpoints", "Client", "ClientEvent", "Connected", "ConnectionState", "Disconnected",
+    "Downloaded", "Estimate", "JobChanged", "JobProgress", "JobWarning", "LogText", "PreviewMesh", "RequestFailed",
+    "Status", "StepMesh", "Submitted",
+]  # fmt: skip
 
 FIND_AGAIN_S = 0.2
 """How often a client without a session looks where the server is now, and takes a fresh socket if it was cut off."""
@@ -59,7 +53,7 @@ GOODBYE_MS = 50
 """How long closing may take to say goodbye to a server that listens; it takes a fraction of a millisecond."""
 
 
-class Client:
+class Client(Inquiries):
     """A session with a server that survives the server's restarts and the application's pauses.
 
     Every request method returns at once with the request's id; what comes of it is among the events of a later
@@ -73,6 +67,7 @@ class Client:
         app: str,
         client_id: str,
         find_endpoint: Callable[[], Endpoint | None] | None = None,
+        wants_edges: bool = False,
     ) -> None:
         """Begin to connect.
 
@@ -81,6 +76,7 @@ class Client:
             app: name and version of the application, for the server's log.
             client_id: stable for one installation of the application; 1 to 128 of A-Z a-z 0-9 . _ : -
             find_endpoint: asked for the endpoint again when the connection is lost, such as ``discover``.
+            wants_edges: whether previews should bring ``edges`` and ``corner_edges`` when their topology is new.
 
         Raises:
             ValueError: if the client id has another form.
@@ -90,10 +86,11 @@ class Client:
             raise ValueError(f"expected a client id of 1 to 128 letters, digits and . _ : -, got {client_id!r}")
         self._endpoint = endpoint
         self._find_endpoint = find_endpoint
-        self._conversation = Conversation(app, client_id)
+        self._conversation = Conversation(app, client_id, wants_edges=wants_edges)
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._dealer: Dealer | None = None
         self._find_at = 0.0
+        self._reach: Reach = "unknown"
         try:
             self._connect()
         except ProtocolError:
@@ -114,6 +111,11 @@ class Client:
     def server(self) -> Welcome | None:
         """The server's welcome, once it has answered."""
         return self._conversation.server
+
+    @property
+    def reach(self) -> Reach:
+        """How far the connection has come where the server does not answer; of use while ``state`` is not ready."""
+        return self._reach
 
     def pump(self, budget_s: float = 0.004) -> list[ClientEvent]:
         """Send, receive and decode for about ``budget_s`` and return what happened; the only method that does work."""
@@ -182,18 +184,6 @@ class Client:
         """
         return self._conversation.descend(j.JobFork(job_id, key or new_ulid(), step, dict(changes)))
 
-    def log(self, job_id: str) -> str:
-        """Ask for a job's log. Leads to LogText."""
-        return self._conversation.log(job_id)
-
-    def top(self) -> str:
-        """Ask what the server is doing. Leads to Busyness."""
-        return self._conversation.top()
-
-    def status(self, job_id: str | None = None) -> str:
-        """Ask for the server's state and its newest jobs, or one job. Leads to Status."""
-        return self._conversation.status(job_id)
-
     def watch(self, job_id: str, previews: bool = True) -> str:
         """Follow a job until it ends. Leads to JobChanged, then JobProgress, JobWarning, PreviewMesh, JobChanged."""
         return self._conversation.watch(job_id, previews=previews)
@@ -208,6 +198,14 @@ class Client:
         With ``keep_part`` an interrupted download leaves its part beside ``path``, and the next one goes on from there.
         """
         return self._conversation.fetch(job_id, Path(path), artifact, keep_part=keep_part)
+
+    def fetch_mesh(self, job_id: str, step: int) -> str:
+        """Download the mesh that a job had at a step, into memory. Leads to StepMesh or RequestFailed."""
+        return self._conversation.fetch_mesh(job_id, step)
+
+    def ask(self, question: object, event: Callable[[str, Any, Packet], ClientEvent], expected: type) -> str:
+        """Ask any other question: see ``Inquiries``, which has a method for each."""
+        return self._conversation.ask(question, event, expected)
 
     def close(self) -> None:
         """Leave without waiting for anything; jobs go on. The client cannot be used any more."""
@@ -244,6 +242,8 @@ class Client:
     def _watch_connection(self, dealer: Dealer, now: float) -> None:
         """Notice at once that the server has gone, and soon that it is back, perhaps elsewhere and with other keys."""
         dealer.look()
+        if dealer.reach != "unknown":  # a fresh socket knows nothing: keep the last
+            self._reach = dealer.reach
         if dealer.was_refused:
             self._take_refusal(dealer)
         elif self.state == "ready":

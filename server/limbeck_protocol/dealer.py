@@ -16,6 +16,7 @@ from limbeck_protocol.connection import Endpoint
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Frame
 from limbeck_protocol.limits import MAX_FRAMES, MAX_MESSAGE_FRAME_BYTES
+from limbeck_protocol.reach import WATCHED, Reach, next_reach
 
 OPTIONS = {
     zmq.LINGER: 0,
@@ -35,6 +36,7 @@ class Dealer:
     Attributes:
         was_cut: the connection stood, or nearly, and is gone; what was said on it has to be said again.
         was_refused: the server does not accept the keys.
+        reach: how far the connection has come.
     """
 
     def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: Endpoint) -> None:
@@ -44,8 +46,9 @@ class Dealer:
             ProtocolError: E_CONNECTION_FILE if the endpoint's address or keys are damaged.
         """
         self.was_cut = self.was_refused = False
+        self.reach: Reach = "unknown"
         self._socket = context.socket(zmq.DEALER)
-        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+        self._monitor = self._socket.get_monitor_socket(WATCHED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
         try:
             for option, value in OPTIONS.items():
                 self._socket.setsockopt(option, value)
@@ -65,6 +68,7 @@ class Dealer:
             event = monitored_event(self._monitor.recv_multipart(zmq.NOBLOCK))
             self.was_cut |= event == zmq.EVENT_DISCONNECTED
             self.was_refused |= event == zmq.EVENT_HANDSHAKE_FAILED_AUTH
+            self.reach = next_reach(self.reach, event)
 
     def send(self, frames: Sequence[Frame]) -> bool:
         """Send a message, or say that there is no room."""

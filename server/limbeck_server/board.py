@@ -15,7 +15,8 @@ from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.job import JobSpec, JobState, spec_hash
 from limbeck_protocol.messages import JobEvent, Progress
 from limbeck_server.job_log import add_lines
-from limbeck_server.jobs import Job, SavedCheckpoint, in_state, warned, with_event
+from limbeck_server.jobs import Job, in_state, warned, with_event
+from limbeck_server.kept_files import SavedCheckpoint
 from limbeck_server.store import Store, not_found
 
 log = logging.getLogger("limbeck.server")
@@ -230,7 +231,7 @@ class Board:
             return checkpoints[0] if checkpoints else None
         found = next((checkpoint for checkpoint in checkpoints if checkpoint.step == step), None)
         if found is None:
-            known = ", ".join(str(checkpoint.step) for checkpoint in checkpoints) or "none"
+            known = ", ".join(str(step) for step in sorted(checkpoint.step for checkpoint in checkpoints)) or "none"
             message = f"expected a step at which job {job_id} has a checkpoint ({known}), got {step}"
             raise ProtocolError("E_NOT_FOUND", message, "leave --at out for the newest", field="step")
         return found

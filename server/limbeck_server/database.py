@@ -42,6 +42,15 @@ MIGRATIONS = (
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE pruned (job TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     """,
+    """
+    ALTER TABLE artifacts ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE artifacts ADD COLUMN seconds REAL;
+    ALTER TABLE artifacts ADD COLUMN milestone INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE artifacts ADD COLUMN mesh TEXT;
+    ALTER TABLE jobs ADD COLUMN ended_at REAL;
+    UPDATE jobs SET ended_at = (SELECT MAX(at) FROM events WHERE events.job = jobs.id)
+        WHERE state IN ('succeeded', 'failed', 'cancelled');
+    """,
 )
 """One script per schema version; ``user_version`` counts those that a file has seen. Never edit one, append."""
 

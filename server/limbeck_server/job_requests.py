@@ -17,6 +17,7 @@ from limbeck_protocol.frames import Packet
 from limbeck_protocol.ids import is_token, new_ulid
 from limbeck_protocol.job import JobSpec, job_from_dict, job_to_dict, spec_hash
 from limbeck_protocol.limits import CHUNK_BYTES, MAX_STATUS_JOBS, STATUS_PROMPT_CHARACTERS
+from limbeck_server.job_inquiries import fitting
 from limbeck_server.job_log import read_log
 from limbeck_server.jobs import Job, bad_state, line_of, snapshot_of
 from limbeck_server.lifecycle import cancelled, finishing, paused, resumed
@@ -111,13 +112,13 @@ def read_job_log(parts: Parts, _session: Session, request: j.JobLog, _packet: Pa
     return Reply(j.JobLogReply(job.id), {"text": np.frombuffer(content, np.uint8)} if content else {})
 
 
-def report_top(parts: Parts, _session: Session, _request: j.Top, _packet: Packet) -> Reply:
+def report_top(parts: Parts, session: Session, _request: j.Top, _packet: Packet) -> Reply:
     """Say what the server is doing: its workers, its queue in order, how many clients it has."""
     server = m.ServerState(parts.state, parts.epoch, parts.version)
     workers = tuple(_worker_line(parts, member) for member in parts.crew.members)
     queue = parts.board.queue()
     first = enumerate(queue[:MAX_STATUS_JOBS], 1)
-    lines = tuple(line_of(job, STATUS_PROMPT_CHARACTERS, position) for position, job in first)
+    lines = fitting(line_of(job, STATUS_PROMPT_CHARACTERS, position, session.client) for position, job in first)
     clients = sum(1 for _ in parts.sessions)
     return Reply(j.TopReply(server, workers, lines, len(queue), clients))
 

@@ -15,11 +15,15 @@ from limbeck_protocol.limits import MIB
 from limbeck_protocol.messages import JobEvent
 from limbeck_protocol.strict_json import dump_json, load_json_object
 from limbeck_protocol.typed import from_plain, to_plain
-from limbeck_server.jobs import Artifact, Job, SavedCheckpoint, bad_state
+from limbeck_server.jobs import Job, bad_state
+from limbeck_server.kept_files import Artifact, SavedCheckpoint, SavedMesh
 
 PLAIN = (
     "id", "client", "key", "spec_hash", "created_at", "state", "rev", "attempt", "worker_losses", "interruptions",
-    "priority", "place", "wish", "parent", "stage", "step", "steps",
+    "priority", "place", "wish", "parent", "stage", "step", "steps", "ended_at",
+)  # fmt: skip
+ARTIFACT_COLUMNS = (
+    "job", "file", "kind", "size", "sha256", "suffix", "step", "rank", "attempt", "seconds", "milestone", "mesh",
 )  # fmt: skip
 AS_JSON = ("spec", "error", "summary")
 COLUMNS = (*PLAIN, *AS_JSON)
@@ -97,13 +101,17 @@ def _seqs(job: Job, told: int) -> range:
 
 def _replace_artifacts(connection: sqlite3.Connection, job: Job) -> None:
     connection.execute("DELETE FROM artifacts WHERE job = ?", (job.id,))
-    rows: list[tuple[Any, ...]] = [
-        (job.id, c.file, "checkpoint", c.size, c.sha256, None, c.step, rank) for rank, c in enumerate(job.checkpoints)
-    ]
+    rows = [_checkpoint_row(job.id, rank, checkpoint) for rank, checkpoint in enumerate(job.checkpoints)]
     if job.asset is not None:
         asset = job.asset
-        rows.append((job.id, asset.file, "asset", asset.size, asset.sha256, asset.suffix, None, 0))
-    connection.executemany("INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        rows.append((job.id, asset.file, "asset", asset.size, asset.sha256, asset.suffix, None, 0, 0, None, 0, None))
+    values = ", ".join("?" * len(ARTIFACT_COLUMNS))
+    connection.executemany(f"INSERT INTO artifacts ({', '.join(ARTIFACT_COLUMNS)}) VALUES ({values})", rows)  # noqa: S608
+
+
+def _checkpoint_row(job: str, rank: int, c: SavedCheckpoint) -> tuple[Any, ...]:
+    mesh = None if c.mesh is None else dump_json(to_plain(c.mesh)).decode()
+    return (job, c.file, "checkpoint", c.size, c.sha256, None, c.step, rank, c.attempt, c.seconds, c.milestone, mesh)
 
 
 def _load_artifacts(
@@ -111,12 +119,14 @@ def _load_artifacts(
 ) -> tuple[dict[str, Artifact], dict[str, list[SavedCheckpoint]]]:
     assets: dict[str, Artifact] = {}
     checkpoints: dict[str, list[SavedCheckpoint]] = defaultdict(list)
-    rows = connection.execute("SELECT job, file, kind, size, sha256, suffix, step FROM artifacts ORDER BY job, rank")
-    for job, file, kind, size, sha256, suffix, step in rows:
+    rows = connection.execute(f"SELECT {', '.join(ARTIFACT_COLUMNS)} FROM artifacts ORDER BY job, rank")  # noqa: S608
+    for job, file, kind, size, sha256, suffix, step, _rank, attempt, seconds, milestone, mesh in rows:
         if kind == "asset":
             assets[job] = Artifact(file, size, sha256, suffix)
         else:
-            checkpoints[job].append(SavedCheckpoint(file, size, sha256, step))
+            saved_mesh = None if mesh is None else from_plain(SavedMesh, _object(mesh))
+            known = (file, size, sha256, step, attempt, seconds, milestone)
+            checkpoints[job].append(SavedCheckpoint(*known, saved_mesh))
     return assets, checkpoints
 
 

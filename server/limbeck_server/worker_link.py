@@ -243,7 +243,7 @@ class WorkerLink:
 def _order(packet: Packet, message: RunJob) -> Order:
     spec = job_from_dict(load_json_object(packet.arrays["spec"].tobytes(), MAX_SPEC_BYTES, MAX_SPEC_DEPTH))
     folders = Path(message.folder), Path(message.blobs)
-    return Order(*_attempt(packet), spec, *folders, message.resume, message.checkpoint_s)
+    return Order(*_attempt(packet), spec, *folders, message.resume, message.checkpoint_s, message.milestones)
 
 
 def _attempt(packet: Packet) -> Attempt:
