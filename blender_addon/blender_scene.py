@@ -29,7 +29,7 @@ class BlenderScene:
             live = live_mesh.find(job.id) or live_mesh.create(job, _collection())
             if live.mode != "OBJECT":
                 return False
-            mesh_write.write(live_mesh.mesh_of(live, job), mesh.vertices, mesh.faces, mesh.colors)
+            mesh_write.write(live_mesh.mesh_of(live, job), mesh)
             return True
 
     def import_asset(self, job: FollowedJob, file: Path) -> bool:

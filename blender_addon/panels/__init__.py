@@ -4,9 +4,9 @@
 
 import bpy
 
-from . import asset, generate, server
+from . import asset, generate, jobs, server
 
-_CLASSES = (*generate.CLASSES, *asset.CLASSES, *server.CLASSES)
+_CLASSES = (*generate.CLASSES, *jobs.CLASSES, *asset.CLASSES, *server.CLASSES)
 
 
 def register() -> None:
