@@ -11,6 +11,7 @@ from bpy.props import StringProperty
 
 from .. import asking, asset_marking, description, placement, provenance, remembered, timer, whereabouts, wire
 from ..preferences import addon_preferences
+from ..texts import translated
 from .generate import new_seed
 
 GAP = 1.25
@@ -141,7 +142,7 @@ class LIMBECK_OT_save_to_library(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         if asset_marking.library_of(addon_preferences(context)) is None:
-            cls.poll_message_set("Choose an asset library in Limbeck's preferences first")
+            cls.poll_message_set(translated("Choose an asset library in Limbeck's preferences first"))
             return False
         return _is_asset(cls, context)
 
@@ -169,7 +170,7 @@ class LIMBECK_OT_reveal_file(bpy.types.Operator):
         if not _is_asset(cls, context):
             return False
         if not downloaded_file(context.object).is_file():
-            cls.poll_message_set("Its file is not on this computer any more; Export GLB makes another")
+            cls.poll_message_set(translated("Its file is not on this computer any more; Export GLB makes another"))
             return False
         return True
 
@@ -216,7 +217,7 @@ def beside(asset: Any) -> placement.Placement:
 
 def _is_asset(operator: Any, context: Any) -> bool:
     if context.object is None or not provenance.is_made_here(context.object):
-        operator.poll_message_set("Select an object that Limbeck has made")
+        operator.poll_message_set(translated("Select an object that Limbeck has made"))
         return False
     return True
 
@@ -226,7 +227,7 @@ def _can_generate(operator: Any, context: Any) -> bool:
         return False
     reason = wire.PROBLEM or timer.session().link.why_no_server
     if reason:
-        operator.poll_message_set(reason)
+        operator.poll_message_set(translated(reason))
     return not reason
 
 

@@ -6,8 +6,9 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-TABLES = {"PHASES", "STAGES", "LABELS", "SUMMARIES", "QUALITIES", "_LINES", "_DOING"}
+TABLES = {"PHASES", "STAGES", "LABELS", "SUMMARIES", "QUALITIES", "_LINES", "_DOING", "_ALLOWED"}
 """Module-level dictionaries whose values are shown, or tuples of which the text comes first and the remedy last."""
+CONSTANTS = {"LOCKED", "NO_JOB", "NO_SERVER", "NOT_SENT"}
 KEYED = {"BUILT_IN"}
 """Module-level dictionaries whose keys are shown."""
 DRAWN = {"label", "operator", "prop", "menu", "progress", "popover", "panel", "template_list"}
@@ -77,15 +78,15 @@ def _of_table(node: ast.stmt) -> Iterator[tuple[str, int]]:
             yield from _strings(key)
     elif name.endswith("ITEMS"):
         yield from _of_items(value)
-    elif isinstance(value, ast.Constant) and name in ("LOCKED",):
+    elif isinstance(value, ast.Constant) and name in CONSTANTS:
         yield from _strings(value)
 
 
 def _of_entry(entry: ast.expr) -> Iterator[tuple[str, int]]:
-    """Iterate over the texts of a table's value: itself, or the first and last of a tuple, between which icons stand."""
+    """Iterate over the texts of a table's value: itself, or the first and last of a tuple, with an icon between."""
     if isinstance(entry, ast.Tuple):
         yield from _strings(entry.elts[0])
-        yield from _strings(entry.elts[-1]) if len(entry.elts) > 2 else ()
+        yield from _strings(entry.elts[-1])
     else:
         yield from _strings(entry)
 
