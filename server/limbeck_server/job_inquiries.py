@@ -30,7 +30,8 @@ def report_status(parts: Parts, session: Session, request: m.StatusRequest, _pac
     if request.job is not None:
         line = line_of(parts.board.told(request.job), 1000, positions.get(request.job), session.client)
         return Reply(m.StatusReply(server, (line,)))
-    found = [job for job in reversed(parts.board.jobs()) if request.before is None or job.id < request.before]
+    known = sorted(parts.board.jobs(), key=lambda job: job.id, reverse=True)  # as pages go, whatever the clock did
+    found = [job for job in known if request.before is None or job.id < request.before]
     shown = (parts.board.told(job.id) for job in found[:MAX_STATUS_JOBS])
     lines = fitting(line_of(job, STATUS_PROMPT_CHARACTERS, positions.get(job.id), session.client) for job in shown)
     return Reply(m.StatusReply(server, lines, more=len(found) > len(lines)))
