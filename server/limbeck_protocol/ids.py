@@ -15,6 +15,9 @@ TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
 MAX_MILLISECONDS = (1 << 48) - 1
 
 
+MAX_MILLISECONDS = (1 << 48) - 1
+
+
 def new_ulid() -> str:
     """Return 26 characters of Crockford base 32: 48 bits of Unix milliseconds, then 80 random bits."""
     number = (time.time_ns() // 1_000_000 & MAX_MILLISECONDS) << 80 | int.from_bytes(os.urandom(10), "big")

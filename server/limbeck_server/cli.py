@@ -23,6 +23,7 @@ from limbeck_server.commands.generate import generate
 from limbeck_server.commands.job_control import cancel, finish, fork, move, pause, resume, retry
 from limbeck_server.commands.jobs import get, status, submit, watch
 from limbeck_server.commands.keys import keys
+from limbeck_server.commands.models import models
 from limbeck_server.commands.priors import priors
 from limbeck_server.commands.recipes import recipes
 from limbeck_server.commands.serve import serve
@@ -41,7 +42,7 @@ def limbeck() -> None:
 
 
 JOB_COMMANDS = (submit, status, watch, cancel, pause, resume, finish, move, retry, fork, logs, get, top)
-for command in (generate, serve, *JOB_COMMANDS, recipes, priors, keys, config, doctor):
+for command in (generate, serve, *JOB_COMMANDS, recipes, priors, models, keys, config, doctor):
     limbeck.add_command(command)
 
 

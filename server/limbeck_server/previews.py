@@ -32,6 +32,7 @@ class PackedMesh:
         points: vertices and colours back to back, as in an update.
         triangles: faces; None if they are those of the mesh before.
         crc32: of ``points``.
+        whole_crc32: with the faces between vertices and colours, if the worker has said so.
     """
 
     step: int
@@ -40,6 +41,7 @@ class PackedMesh:
     points: bytes
     triangles: bytes | None
     crc32: int
+    whole_crc32: int | None = None
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class StoredPreview:
 
     @cached_property
     def _crc32(self) -> int:
-        return zlib.crc32(self._whole)
+        known = self.mesh.whole_crc32
+        return zlib.crc32(self._whole) if known is None else known
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import zmq
 
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Frame
-from limbeck_protocol.limits import MAX_FRAMES, MAX_MESSAGE_FRAME_BYTES
+from limbeck_protocol.limits import MAX_FRAMES, MAX_HEADER_BYTES, MAX_MESSAGE_FRAME_BYTES
 from limbeck_server.keys import KeyPair, secure_server_socket
 from limbeck_server.socket_files import check_socket_path, require_unused
 
@@ -105,7 +105,7 @@ class Received:
 
     peer: bytes
     key: str
-    frames: list[bytes]
+    frames: list[Frame]
 
 
 def receive_from(socket: zmq.Socket[bytes]) -> Received | None:
@@ -124,13 +124,13 @@ def _key_of(frame: zmq.Frame) -> str:
         return ""
 
 
-def receive(socket: zmq.Socket[bytes]) -> tuple[bytes, list[bytes]] | None:
+def receive(socket: zmq.Socket[bytes]) -> tuple[bytes, list[Frame]] | None:
     """Return (peer, frames) of a message that waits, or None; of an endless message only the start is kept."""
     parts = receive_parts(socket)
-    return (parts[0], parts[1:]) if parts else None
+    return (bytes(parts[0]), parts[1:]) if parts else None
 
 
-def receive_parts(socket: zmq.Socket[bytes]) -> list[bytes]:
+def receive_parts(socket: zmq.Socket[bytes]) -> list[Frame]:
     """Return the parts of a message that waits, or nothing; parts far beyond the wire's limit are read and dropped."""
     try:
         return _rest(socket, [socket.recv(zmq.NOBLOCK)])
@@ -138,11 +138,11 @@ def receive_parts(socket: zmq.Socket[bytes]) -> list[bytes]:
         return []
 
 
-def _rest(socket: zmq.Socket[bytes], parts: list[bytes]) -> list[bytes]:
+def _rest(socket: zmq.Socket[bytes], parts: list[Frame]) -> list[Frame]:
     while socket.getsockopt(zmq.RCVMORE):
-        part = socket.recv(zmq.NOBLOCK)
+        part = socket.recv(zmq.NOBLOCK, copy=False)
         if len(parts) <= MAX_FRAMES + 1:
-            parts.append(part)
+            parts.append(part.bytes if len(part) <= MAX_HEADER_BYTES else part.buffer)  # meshes are copied once, later
     return parts
 
 

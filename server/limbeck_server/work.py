@@ -165,7 +165,7 @@ def _take_mesh(parts: Parts, report: Report) -> None:
     points = b"".join(array.data for name, array in arrays.items() if not name.startswith("faces"))
     triangles = b"".join(array.data for name, array in arrays.items() if name.startswith("faces"))
     counts = message.step, message.vertices, message.faces
-    mesh = PackedMesh(*counts, points, triangles if message.has_faces else None, message.crc32)
+    mesh = PackedMesh(*counts, points, triangles if message.has_faces else None, message.crc32, message.whole_crc32)
     parts.previews.put(report.job.id, mesh)
     parts.previews.owe(report.job.id, report.member.credit)
 
