@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from limbeck_protocol import job_messages as j
 from limbeck_protocol import messages as m
+from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Packet
 from limbeck_protocol.limits import KIB, MAX_STATUS_JOBS, STATUS_PROMPT_CHARACTERS
 from limbeck_protocol.lines import CheckpointLine
@@ -57,6 +58,8 @@ def list_checkpoints(parts: Parts, _session: Session, request: j.JobCheckpoints,
 
 def estimate_job(parts: Parts, _session: Session, request: j.JobEstimate, _packet: Packet) -> Reply:
     """Say what a job would take, by what finished ones took."""
+    if request.steps is not None and request.steps < 1:
+        raise ProtocolError("E_SCHEMA", f"expected 1 step or more, got {request.steps}", "leave it out", field="steps")
     return Reply(estimate(parts.board.jobs(), request))
 
 

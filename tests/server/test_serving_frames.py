@@ -18,6 +18,7 @@ from limbeck_protocol.envelope import SERVER_MESSAGES, read_message, write_messa
 from limbeck_protocol.frames import Header, decode_packet
 from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.job import JobSpec
+from limbeck_protocol.job_messages import JobEstimate
 from limbeck_protocol.messages import BlobRead, Failure, Hello, JobCancel, Ping, Welcome
 from server.harness import RunningServer, connected, first, pump_until, run_job, submit
 
@@ -99,6 +100,14 @@ def test_ranges_outside_a_file_are_refused(server: RunningServer, offset: int, l
         ask(socket, write_message(Hello("test", "test"), Header("", id=new_ulid())))
         answer = ask(socket, write_message(BlobRead(job_id, "asset", offset, length), Header("", id="a")))
     assert answer.code == "E_SCHEMA"
+
+
+@pytest.mark.parametrize("steps", [0, -5, -(2**62)])
+def test_no_job_is_estimated_to_take_less_than_a_step(server: RunningServer, steps: int) -> None:
+    with zmq.Context() as context, closing(raw_socket(server, context)) as socket:
+        ask(socket, write_message(Hello("test", "test"), Header("", id=new_ulid())))
+        answer = ask(socket, write_message(JobEstimate("limbeck", steps=steps), Header("", id="a")))
+    assert (answer.code, answer.field) == ("E_SCHEMA", "steps")
 
 
 @pytest.mark.parametrize("server", ["tcp"], indirect=True)
