@@ -106,9 +106,8 @@ class Following:
                 self._ending = None
         elif self._asset is not None:
             self._deliver_asset(self._asset)
-        elif self._mesh is not None and scene.show_preview(self.job, self._mesh):
-            self._note_preview(self._mesh)
-            self._mesh = None
+        elif self._mesh is not None:
+            self._deliver_mesh(self._mesh)
 
     def cancel(self, client: Client | None, *, is_ready: bool) -> None:
         """Cancel the job; where the server cannot answer now, leave the job and ask once it is back."""
@@ -238,6 +237,17 @@ class Following:
         self._newest = mesh
         if self.job.held_step is None and self.job.shows_mesh:
             self._mesh = mesh
+
+    def _deliver_mesh(self, mesh: MeshData) -> None:
+        try:
+            is_shown = self._around.scene.show_preview(self.job, mesh)
+        except SceneError as error:
+            self._mesh = None
+            self._complain(Problem(f"The live mesh cannot be shown: {error}", "The job goes on; its asset will come"))
+            return
+        if is_shown:
+            self._mesh = None
+            self._note_preview(mesh)
 
     def _note_preview(self, mesh: MeshData) -> None:
         size_bytes = mesh.vertices.nbytes + mesh.faces.nbytes + mesh.colors.nbytes

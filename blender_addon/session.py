@@ -54,6 +54,7 @@ class Session:
         self._selected: Following | None = None
         self._client: Client | None = None
         self._turn = self._rests = 0
+        self._has_adopted = False
         self._drawn: object = None
 
     @property
@@ -80,6 +81,8 @@ class Session:
 
     def pump(self, budget_s: float = 0.004) -> float:
         """Do what is to be done now; return the seconds until the next call is worth while."""
+        if not self._has_adopted:
+            self.adopt()
         if self._may_rest():
             return IDLE_INTERVAL_S
         events = self.link.pump(budget_s, is_wanted=self._is_wanted)
@@ -116,6 +119,12 @@ class Session:
             self._add(replace(job, key=job.id, phase="waiting"))
         else:
             self.problem = Problem("The file's live mesh names no job of Limbeck's", "Delete it, or its limbeck_job")
+
+    def adopt(self) -> None:
+        """Follow the jobs that the open file knows by their live meshes."""
+        self._has_adopted = True
+        for job in self._scene.known_jobs():
+            self.follow(job)
 
     def select(self, job: FollowedJob | str) -> None:
         """Show a job, or the one of this key, in the panels."""
