@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
-from . import asset_library
+from .asset_library import CATALOG
 
 COLLECTION_ITEMS = (
     ("ACTIVE", "Active Collection", "New objects go where Blender puts them, into the active collection"),
@@ -55,7 +55,7 @@ class LIMBECK_AP_preferences(bpy.types.AddonPreferences):
     asset_catalog: StringProperty(
         name="Catalog",
         description="The catalog of the library that assets go into; slashes make sub-catalogs",
-        default=asset_library.CATALOG,
+        default=CATALOG,
     )
     asset_author: StringProperty(name="Author", description="The author that assets name")
     asset_license: StringProperty(
