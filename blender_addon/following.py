@@ -40,6 +40,7 @@ class Following:
         self._asset: Path | None = None
         self._ending: bool | None = None
         self._step_pace, self._preview_pace = StepPace(), PreviewPace()
+        self.showing_s = 0.0  # how long the scene took for the newest mesh
 
     @property
     def has_effects(self) -> bool:
@@ -180,6 +181,9 @@ class Following:
         elif what == "watch" and error.retryable:
             self._attach_at = self._around.clock() + TRY_AGAIN_S
             self._set(phase="waiting")
+        elif what == "watch" and error.code == "E_NOT_FOUND":  # another server may have it: its live mesh keeps its name
+            self._complain(problem)
+            self._set(phase="failed")
         elif self.job.goes_on:
             self._fail(problem)
 
@@ -239,6 +243,7 @@ class Following:
             self._mesh = mesh
 
     def _deliver_mesh(self, mesh: MeshData) -> None:
+        start_s = self._around.clock()
         try:
             is_shown = self._around.scene.show_preview(self.job, mesh)
         except SceneError as error:
@@ -247,6 +252,7 @@ class Following:
             return
         if is_shown:
             self._mesh = None
+            self.showing_s = self._around.clock() - start_s
             self._note_preview(mesh)
 
     def _note_preview(self, mesh: MeshData) -> None:
