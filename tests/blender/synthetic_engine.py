@@ -58,7 +58,8 @@ def synthetic_engine(job: JobSpec, folder: Path, controls: Controls) -> Generato
     yield EngineProgress("exporting", 0, 0)
     file = folder / "asset.glb"
     write_glb(file, Mesh(vertices, faces.astype(np.int32), colors), metadata={"prompt": job.prompt})
-    yield EngineFinished(file, {"file": str(file), "format": "glb", "faces": len(faces), "vertices": len(vertices)})
+    summary = {"file": str(file), "format": "glb", "faces": len(faces), "vertices": len(vertices), "seed": job.seed}
+    yield EngineFinished(file, summary)
 
 
 def bird(rings: int, beak: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
