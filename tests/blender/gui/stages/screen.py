@@ -167,3 +167,18 @@ def save_automatically(folder: str, minutes: int) -> None:
     paths.temporary_directory = folder
     paths.use_auto_save_temporary_files = True
     paths.auto_save_time = minutes
+
+
+def enabled_extensions() -> list[str]:
+    return [name for name in bpy.context.preferences.addons.keys() if name.endswith(".limbeck")]
+
+
+def show_preferences(section: str, search: str = "") -> Iterator[None]:
+    """Open the preferences in a window of their own, at a section."""
+    bpy.ops.screen.userpref_show(section=section)
+    manager = bpy.context.window_manager
+    if section == "EXTENSIONS":
+        manager.extension_search = search
+    else:
+        manager.addon_search = search
+    yield from pause(2.0)
