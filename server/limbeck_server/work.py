@@ -165,7 +165,7 @@ def _take_mesh(parts: Parts, report: Report) -> None:
     points = b"".join(array.data for name, array in arrays.items() if not name.startswith("faces"))
     triangles = b"".join(array.data for name, array in arrays.items() if name.startswith("faces"))
     counts = message.step, message.vertices, message.faces
-    mesh = PackedMesh(*counts, points, triangles if message.has_faces else None, message.crc32)
+    mesh = PackedMesh(*counts, points, triangles if message.has_faces else None, message.crc32, message.whole_crc32)
     parts.previews.put(report.job.id, mesh)
     parts.previews.owe(report.job.id, report.member.credit)
 
@@ -273,7 +273,7 @@ def _end(parts: Parts, job_id: str, state: Any, **changes: Any) -> None:
 
 
 def _clean(parts: Parts, job_id: str) -> None:
-    """Drop what an attempt left; previews of a job that only waits stay until the next attempt has some."""
+    """Drop what an attempt left; the preview of a job that only waits may stay until the next attempt has some."""
     job = parts.board.get(job_id)
     if parts.board.is_saved(job_id):
         parts.store.tidy(job)
@@ -281,3 +281,5 @@ def _clean(parts: Parts, job_id: str) -> None:
         parts.previews.drop(job_id)
         prune(parts.board, parts.store, parts.settings)
         parts.blobs.sweep([other.spec for other in parts.board.jobs()], unused_s=UNUSED_S)
+    else:
+        parts.previews.rest(job_id)

@@ -48,7 +48,9 @@ def open_panels(names: list[str]) -> Iterator[None]:
 
     Whether a panel is open is nothing that Python can change, except before its first drawing.
     """
-    found = [part for part in bpy.types.Panel.__subclasses__() if getattr(part, "bl_parent_id", "") == "LIMBECK_PT_main"]
+    found = [
+        part for part in bpy.types.Panel.__subclasses__() if getattr(part, "bl_parent_id", "") == "LIMBECK_PT_main"
+    ]
     for part in found:
         bpy.utils.unregister_class(part)
         options = set(getattr(part, "bl_options", set())) - {"DEFAULT_CLOSED"}
