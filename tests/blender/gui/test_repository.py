@@ -39,9 +39,12 @@ def test_blender_installs_from_the_repository_and_shows_the_tab(desk: Desk, addr
     ):
         command = ["blender", "--online-mode", "--command", "extension", *arguments]
         desk.run(*command, timeout_s=90, **home_variables(home))
-    blender = Blender(desk, home)
+    blender = Blender(desk, home, "--online-mode")
     blender.call("screen.open_sidebar")
     assert blender.call("screen.enabled_extensions") == ["bl_ext.limbeck_site.limbeck"]
+    desk.picture("blender-installed", is_for_docs=True)
     blender.call("screen.show_preferences", section="EXTENSIONS", search="Limbeck")
-    desk.picture("blender-installed")
+    desk.picture("blender-extensions", is_for_docs=True)
+    blender.call("screen.show_preferences", section="ADDONS", search="Limbeck")
+    desk.picture("blender-preferences", is_for_docs=True)
     blender.quit()

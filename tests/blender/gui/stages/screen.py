@@ -176,11 +176,17 @@ def enabled_extensions() -> list[str]:
 
 
 def show_preferences(section: str, search: str = "") -> Iterator[None]:
-    """Open the preferences in a window of their own, at a section."""
-    bpy.ops.screen.userpref_show(section=section)
+    """Show the preferences in place of the viewport, at a section, with one extension unfolded."""
+    area = max(bpy.context.window_manager.windows[0].screen.areas, key=lambda area: area.width * area.height)
+    area.ui_type = "PREFERENCES"
+    bpy.context.preferences.active_section = section
     manager = bpy.context.window_manager
     if section == "EXTENSIONS":
         manager.extension_search = search
-    else:
+    elif section == "ADDONS":
         manager.addon_search = search
-    yield from pause(2.0)
+        bpy.ops.preferences.addon_expand(module=enabled_extensions()[0])
+    end = time.monotonic() + 2.0
+    while time.monotonic() < end:
+        area.tag_redraw()
+        yield
