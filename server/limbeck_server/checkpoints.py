@@ -70,7 +70,14 @@ def first_whole(files: Sequence[ResumeFile]) -> tuple[ResumeFile | None, list[st
 class CheckpointWriter:
     """Writes an attempt's checkpoints in a thread of its own; ``tell`` hears of each, in that thread."""
 
-    def __init__(self, folder: Path, notes: dict[str, Any], interval_s: float, tell: Callable[[Saved], None]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        notes: dict[str, Any],
+        interval_s: float,
+        tell: Callable[[Saved], None],
+        deliver: Callable[[Sequence[str]], None] = lambda _files: None,
+    ) -> None:
         """Start the thread.
 
         Args:
@@ -78,11 +85,13 @@ class CheckpointWriter:
             notes: what to add to every JSON file.
             interval_s: how often a checkpoint is due.
             tell: called with every outcome.
+            deliver: takes the files to the server; what it raises is the outcome.
         """
         self._folder = folder
         self._notes = notes
         self._interval_s = interval_s
         self._tell = tell
+        self._deliver = deliver
         self._due_at = time.monotonic() + interval_s
         self._asked = False
         self._waiting: queue.Queue[EngineCheckpoint | None] = queue.Queue()
@@ -125,7 +134,9 @@ class CheckpointWriter:
 
     def _write(self, checkpoint: EngineCheckpoint) -> Saved:
         try:
-            return Saved(write_checkpoint(self._folder, checkpoint, self._notes))
+            written = write_checkpoint(self._folder, checkpoint, self._notes)
+            self._deliver((Path(written.file).with_suffix(".json").name, written.file))
+            return Saved(written)
         except ProtocolError as error:
             return Saved(None, error)
         except Exception as error:  # noqa: BLE001 - the engine's encoder is not ours; the run goes on without it

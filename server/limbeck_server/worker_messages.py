@@ -144,16 +144,19 @@ class Stopped:
 
 @dataclass(frozen=True)
 class ResumeFile:
-    """A checkpoint that the attempt may go on from, by its path."""
+    """A checkpoint that the attempt may go on from, by its path; a worker elsewhere fetches it by its hash."""
 
     path: str
     sha256: str
     step: int
+    size: int = 0
 
 
 @dataclass(frozen=True)
 class RunJob:
     """Run the job in the buffer ``spec``, writing to ``folder``; uploaded files are in ``blobs``.
+
+    A worker elsewhere gets no paths, uses folders of its own, and fetches what it needs (remote_messages.py).
 
     Attributes:
         resume: checkpoints to go on from, the newest first; the next is for when one is damaged.
