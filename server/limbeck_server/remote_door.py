@@ -19,12 +19,13 @@ from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Header, Packet, decode_packet
 from limbeck_protocol.ids import is_token
 from limbeck_protocol.limits import MIB
-from limbeck_server.access import Principal
+from limbeck_server.access import Principal, has_remote_keys
 from limbeck_server.budget import Budget
 from limbeck_server.crew import has_attempt
 from limbeck_server.deliveries import Deliveries, is_deliverable
 from limbeck_server.devices import Device
 from limbeck_server.executors.remote import RemoteWorker
+from limbeck_server.key_files import KeyPair
 from limbeck_server.member import Member
 from limbeck_server.parts import Parts
 from limbeck_server.remote_messages import (
@@ -44,7 +45,8 @@ from limbeck_server.remote_messages import (
     Welcomed,
     WorkerJoin,
 )
-from limbeck_server.transport import Received, receive_from, send
+from limbeck_server.settings import ServerSettings
+from limbeck_server.transport import Received, bind_router, check_address, receive_from, send
 from limbeck_server.work import take_worker_message
 from limbeck_server.worker_messages import Beat, Checkpointed, Finished, WorkerHello
 
@@ -228,3 +230,18 @@ class RemoteDoor:
 def _label(text: str) -> str:
     """Return what a worker says about itself as one short line."""
     return "".join(character for character in text if character.isprintable())[:64].strip()
+
+
+def bind_remote(
+    context: zmq.Context[zmq.Socket[bytes]], settings: ServerSettings, keys: KeyPair
+) -> tuple[zmq.Socket[bytes], str]:
+    """Return the socket for workers on other machines, and its address.
+
+    Raises:
+        ProtocolError: as ``bind_router`` does.
+    """
+    address = settings.remote_worker_address or ""
+    # ray's workers get keys that the server makes for each
+    has_keys = settings.is_ray or has_remote_keys(settings.config_folder, workers=True)
+    check_address(address, has_keys=has_keys, role="worker")
+    return bind_router(context, address, keys, "remote workers", has_heartbeat=True, has_keys=has_keys)

@@ -37,7 +37,7 @@ from limbeck_server.metrics import open_metrics
 from limbeck_server.parts import Parts
 from limbeck_server.previews import Previews
 from limbeck_server.reception import Reception
-from limbeck_server.remote_door import RemoteDoor
+from limbeck_server.remote_door import RemoteDoor, bind_remote
 from limbeck_server.security_log import SecurityLog
 from limbeck_server.sessions import Sessions
 from limbeck_server.settings import ServerSettings
@@ -240,7 +240,7 @@ def _sockets(settings: ServerSettings) -> Iterator[Sockets]:
         home_address = HomeAddress(home, server_keys, worker_keys)
         remote, remote_address = None, None
         if settings.remote_worker_address is not None:
-            remote, remote_address = _bind_remote(context, settings, server_keys)
+            remote, remote_address = bind_remote(context, settings, server_keys)
             handshakes.append(HandshakeWatch(context, remote, security))
         yield Sockets(
             clients,
@@ -261,21 +261,6 @@ def _sockets(settings: ServerSettings) -> Iterator[Sockets]:
         for address in (settings.client_address, settings.worker_address):
             if address.startswith("ipc://"):
                 Path(address.removeprefix("ipc://")).unlink(missing_ok=True)
-
-
-def _bind_remote(
-    context: zmq.Context[zmq.Socket[bytes]], settings: ServerSettings, keys: KeyPair
-) -> tuple[zmq.Socket[bytes], str]:
-    """Return the socket for workers on other machines, and its address.
-
-    Raises:
-        ProtocolError: as ``bind_router`` does.
-    """
-    address = settings.remote_worker_address or ""
-    # ray's workers get keys that the server makes for each
-    has_keys = settings.is_ray or has_remote_keys(settings.config_folder, workers=True)
-    check_address(address, has_keys=has_keys, role="worker")
-    return bind_router(context, address, keys, "remote workers", has_heartbeat=True, has_keys=has_keys)
 
 
 @contextmanager

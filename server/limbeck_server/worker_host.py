@@ -129,7 +129,7 @@ def run_host(host: Host, should_stop: Callable[[], bool], say: Callable[[str], N
 def _keep(seats: list[Seat], host: Host, should_stop: Callable[[], bool], say: Callable[[str], None]) -> None:
     while not should_stop():
         for seat in seats:
-            if seat.tend(time.monotonic()) == REFUSED:
+            if seat.tend(time.monotonic()) in (REFUSED, ENDED):
                 ask_to_come_in(host.endpoint, should_stop, say)
         time.sleep(TURN_S)
 
