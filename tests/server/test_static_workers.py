@@ -151,19 +151,20 @@ def test_workers_find_a_restarted_server_by_themselves(tmp_path: Path, monkeypat
 
 
 def test_workers_here_and_elsewhere_work_at_once(tmp_path: Path) -> None:
-    with running_server(tmp_path / "server", *STATIC, "--workers", "1") as server, connected(server) as client:
-        with machine(tmp_path / "away", key_file(server, "gpu"), "--workers", "2"):
-            wait_for_workers(client, 3)
-            jobs = [begin(client, JobSpec(name, steps=1000)) for name in "abc"]
-            assert worker_states(client) == ["busy"] * 3
-            for job in jobs:
-                client.cancel(job)
-                end_of(client, job)
+    with (
+        running_server(tmp_path / "server", *STATIC, "--workers", "1") as server,
+        connected(server) as client,
+        machine(tmp_path / "away", key_file(server, "gpu"), "--workers", "2"),
+    ):
+        wait_for_workers(client, 3)
+        jobs = [begin(client, JobSpec(name, steps=1000)) for name in "abc"]
+        assert worker_states(client) == ["busy"] * 3
+        for job in jobs:
+            client.cancel(job)
+            end_of(client, job)
 
 
-def test_a_job_that_kills_every_worker_fails_after_three(
-    server: RunningServer, client: Client, tmp_path: Path
-) -> None:
+def test_a_job_that_kills_every_worker_fails_after_three(server: RunningServer, client: Client, tmp_path: Path) -> None:
     with machine(tmp_path / "away", key_file(server, "gpu")):
         wait_for_workers(client)
         _, events = run_job(client, JobSpec("crash", steps=2))
