@@ -27,7 +27,7 @@ from limbeck_server.blobs import BlobStore
 from limbeck_server.board import Board
 from limbeck_server.crew import Crew
 from limbeck_server.executors.local import HomeAddress
-from limbeck_server.executors.ray import RayPlacer, require_ray
+from limbeck_server.executors.ray_placer import RayPlacer, require_ray
 from limbeck_server.files import make_folder, make_private_folder, write_atomically
 from limbeck_server.intake import Intake
 from limbeck_server.key_files import KeyPair, new_key_pair, server_key_pair

@@ -1,8 +1,0 @@
-"""stub"""
-
-
-class RayPlacer:
-    def __init__(self, *a): ...
-
-
-def require_ray(settings): ...
