@@ -25,6 +25,7 @@ from limbeck_server.files import make_folder, storage_error, sync_folder
 from limbeck_server.mailbox import Order
 from limbeck_server.remote_messages import FetchPart, Part, PartRefused, PartStored, PutPart
 
+BESIDE_CHECKPOINTS = (".json", ".bin")
 WINDOW = 4
 """Parts that may be on their way at a time."""
 PATIENCE_S = 120.0
@@ -97,13 +98,15 @@ class RemoteCourier:
             ConnectionLostError: if the server is gone or another.
         """
         for name in files:
-            sha256 = self._take(order, order.folder / name)
-            if name.endswith(".safetensors"):
-                self._keep(order, order.folder / name, sha256)
+            path = order.folder / name
+            sha256 = self._take(order, path)
+            if path.suffix == ".safetensors":
+                self._keep(order, path, sha256)
+            elif path.suffix in BESIDE_CHECKPOINTS:
+                path.unlink()
 
     def _keep(self, order: Order, checkpoint: Path, sha256: str) -> None:
         """Keep a checkpoint that the server has, in case the job comes back here, and forget the one before."""
-        checkpoint.with_suffix(".json").unlink(missing_ok=True)
         before, self._kept = self._kept, order.blobs / sha256
         checkpoint.replace(self._kept)
         if before not in (None, self._kept):

@@ -30,11 +30,11 @@ from limbeck_server.jobs import Job
 from limbeck_server.remote_messages import FetchPart, Part, PartStored, PutPart
 from limbeck_server.store import Store
 
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\.(safetensors|json|glb|obj|ply|zip)\Z")
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\.(safetensors|json|bin|glb|obj|ply|zip)\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 MAX_JSON_BYTES = 64 * 1024
 MAX_OPEN = 2
-"""Files of one attempt that may be on their way: a checkpoint and the asset."""
+"""Files of one attempt that may be on their way: one of a checkpoint, and the asset."""
 
 Key = tuple[str, int, str]
 

@@ -184,7 +184,7 @@ class RemoteDoor:
             self._post(peer, Heard())
         if member is None:
             return
-        if isinstance(message, Checkpointed | Finished) and not is_deliverable(message.file, message.sha256):
+        if isinstance(message, Checkpointed | Finished) and not _names_deliverables(message):
             member.condemn("named a file that it cannot have brought")
             return
         if isinstance(message, Checkpointed) and not self._guests[peer].checkpoints.take():
@@ -225,6 +225,11 @@ class RemoteDoor:
     ) -> None:
         frames = write_message(message, header, arrays, REMOTE_NAMES)
         send(self.socket, peer.removeprefix(TAG), frames)
+
+
+def _names_deliverables(message: Checkpointed | Finished) -> bool:
+    mesh = message.mesh if isinstance(message, Checkpointed) else None
+    return all(is_deliverable(made.file, made.sha256) for made in (message, mesh) if made is not None)
 
 
 def _label(text: str) -> str:

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import zmq
 from numpy.typing import NDArray
@@ -33,7 +32,7 @@ from limbeck_server.intake import Intake
 from limbeck_server.key_files import KeyPair, new_key_pair, server_key_pair
 from limbeck_server.keys import Gatekeeper, HandshakeWatch
 from limbeck_server.lock import FolderLock
-from limbeck_server.metrics import open_metrics
+from limbeck_server.metrics import MetricsServer, open_metrics
 from limbeck_server.parts import Parts
 from limbeck_server.previews import Previews
 from limbeck_server.reception import Reception
@@ -41,6 +40,7 @@ from limbeck_server.remote_door import RemoteDoor, bind_remote
 from limbeck_server.security_log import SecurityLog
 from limbeck_server.sessions import Sessions
 from limbeck_server.settings import ServerSettings
+from limbeck_server.socket_files import remove_socket
 from limbeck_server.store import Store
 from limbeck_server.transport import bind_router, check_address, client_side, receive, send
 from limbeck_server.work import assign_next, put_back_running, recover, take_loss, take_worker_message
@@ -60,14 +60,14 @@ def serve(settings: ServerSettings, should_stop: Callable[[], bool], on_ready: C
     """
     check_address(settings.client_address, has_keys=has_remote_keys(settings.config_folder))
     require_ray(settings)
-    with _folders(settings), _sockets(settings) as sockets:
+    with _folders(settings), _sockets(settings) as sockets, _metrics(settings.metrics) as metrics:
         parts = _make_parts(settings, sockets)
         with _connection_file(settings, parts, sockets) as endpoint:
             log.info(
                 "server started", extra={"address": endpoint.address, "epoch": parts.epoch, "version": __version__}
             )
             on_ready(endpoint)
-            _run(parts, sockets, should_stop)
+            _run(parts, sockets, metrics, should_stop)
 
 
 @dataclass(frozen=True)
@@ -88,9 +88,8 @@ class Sockets:
     client_keys: KeyPair
 
 
-def _run(parts: Parts, sockets: Sockets, should_stop: Callable[[], bool]) -> None:
+def _run(parts: Parts, sockets: Sockets, metrics: MetricsServer | None, should_stop: Callable[[], bool]) -> None:
     reception = Reception(parts, sockets.clients)
-    metrics = open_metrics(parts.settings.metrics)
     door = RemoteDoor(parts, sockets.remote) if sockets.remote is not None else None
     placer = (
         RayPlacer(parts, sockets.server_keys.public, sockets.remote_address or "") if parts.settings.is_ray else None
@@ -126,8 +125,6 @@ def _run(parts: Parts, sockets: Sockets, should_stop: Callable[[], bool]) -> Non
             turn()
         _drain(parts, turn)
     finally:
-        if metrics is not None:
-            metrics.close()
         put_back_running(parts)
         parts.crew.stop()
         if placer is not None:
@@ -227,6 +224,7 @@ def _sockets(settings: ServerSettings) -> Iterator[Sockets]:
     server_keys = server_key_pair(settings.config_folder) if is_tcp else new_key_pair()
     client_keys, worker_keys = new_key_pair(), new_key_pair()
     access, security = Access(settings.config_folder, client_keys.public, worker_keys.public), SecurityLog()
+    bound: list[str] = []  # what was not may be another server's
     try:
         doors = {"clients": access.client, "workers": access.own_worker, "remote workers": access.worker}
         gatekeeper = Gatekeeper(context, doors, security)
@@ -234,9 +232,11 @@ def _sockets(settings: ServerSettings) -> Iterator[Sockets]:
         clients, address = bind_router(
             context, settings.client_address, server_keys, "clients", has_heartbeat=True, has_keys=has_keys
         )
+        bound.append(address)
         handshakes = [HandshakeWatch(context, clients, security)]
         # workers are watched as processes; a heartbeat missed in a suspended laptop must not cut one off
         workers, home = bind_router(context, settings.worker_address, server_keys, "workers", has_heartbeat=False)
+        bound.append(home)
         home_address = HomeAddress(home, server_keys, worker_keys)
         remote, remote_address = None, None
         if settings.remote_worker_address is not None:
@@ -258,9 +258,18 @@ def _sockets(settings: ServerSettings) -> Iterator[Sockets]:
         )
     finally:
         context.destroy(linger=200)  # lets the goodbyes out
-        for address in (settings.client_address, settings.worker_address):
-            if address.startswith("ipc://"):
-                Path(address.removeprefix("ipc://")).unlink(missing_ok=True)
+        for address in bound:
+            remove_socket(address)
+
+
+@contextmanager
+def _metrics(address: str | None) -> Iterator[MetricsServer | None]:
+    metrics = open_metrics(address)
+    try:
+        yield metrics
+    finally:
+        if metrics is not None:
+            metrics.close()
 
 
 @contextmanager

@@ -26,6 +26,7 @@ MAX_WORKERS = 64
 MAX_PLACED_WORKERS = 4096
 DEFAULT_PORT = 7711
 EXECUTORS = ("local", "static", "ray")
+MAX_MILESTONES = 64
 LEAST = {
     "max_queued": 1,
     "max_client_jobs": 1,
@@ -34,6 +35,8 @@ LEAST = {
     "least_free_bytes": 0,
     "max_history": 1,
     "max_artifact_bytes": MIB,
+    "max_job_milestone_mb": 1,
+    "max_milestone_mb": 1,
 }
 """Below one megabyte of artifacts every job would be forgotten as it ends."""
 
@@ -90,6 +93,10 @@ class ServerSettings:
             usual interval, if that is longer) and in stages without a count.
         drain_s: how long a server that stops waits for checkpoints.
         least_free_bytes: with less room than that on the disk no job is started.
+        milestones: how many checkpoints of a job stay as long as the job, each with the mesh of its step, evenly spread
+            over its steps; 0 is none.
+        max_job_milestone_mb: megabytes of one job's milestones; beyond it every second one goes.
+        max_milestone_mb: of all jobs' milestones; beyond it ended jobs lose theirs, the oldest first.
         max_history, max_artifact_bytes: of jobs that have ended, and of their files; the oldest go first.
 
     Raises:
@@ -119,6 +126,9 @@ class ServerSettings:
     max_worker_mb: int = 4096
     remote_silence_s: float = 20.0
     checkpoint_s: float = 60.0
+    milestones: int = 8
+    max_job_milestone_mb: int = 1000
+    max_milestone_mb: int = 10_000
     idle_s: float = 300.0
     silence_s: float = 60.0
     stuck_step_s: float = 300.0
@@ -139,6 +149,7 @@ class ServerSettings:
             _require(
                 _is_duration(value) and value > 0, name, f"more than 0 and at most {MAX_DURATION_S} seconds", value
             )
+        _require(0 <= self.milestones <= MAX_MILESTONES, "milestones", f"0 to {MAX_MILESTONES}", self.milestones)
         is_count = self.workers is None or 1 <= self.workers <= MAX_WORKERS
         _require(is_count, "workers", f"1 to {MAX_WORKERS}", self.workers)
         _require(self.executor in EXECUTORS, "executor", " or ".join(EXECUTORS), self.executor)

@@ -20,6 +20,7 @@ from limbeck_protocol.processes import is_running
 from limbeck_server.courier import LocalCourier, RemoteCourier
 from limbeck_server.engine import Controls, Engine, EngineEvent
 from limbeck_server.executors.local import LEAVE, WorkerOrders
+from limbeck_server.priority import give_way
 from limbeck_server.run_order import run_order
 from limbeck_server.worker_link import WorkerLink
 from limbeck_server.worker_messages import Failed
@@ -36,6 +37,7 @@ def main() -> None:
     die_with_server(orders.server_pid)
     link = WorkerLink(orders)
     threading.Thread(target=_wait_for_server, args=(link,), daemon=True).start()
+    give_way(orders.server_pid)  # not before: the link's thread is to stay prompt
     courier = RemoteCourier(link.ask, link.pulse.keep) if orders.seat else LocalCourier()
     engine, kept = load_engine(orders.engine), {}
     while (order := link.next_order()) is not None:

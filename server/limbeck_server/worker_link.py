@@ -9,6 +9,7 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -192,7 +193,7 @@ class WorkerLink:
             return []
         return [*self._postbox.take_lines(), frames_of(self.pulse.beat(), None)]
 
-    def _hear(self, frames: list[bytes]) -> None:
+    def _hear(self, frames: Sequence[Frame]) -> None:
         try:
             packet = decode_packet(frames)
             message = read_message(packet, TO_REMOTE)

@@ -70,7 +70,7 @@ def read_order(packet: Packet, message: RunJob, own_folder: str) -> Order:
         folder, blobs = Path(own_folder) / "attempts" / f"{job}-{attempt}", Path(own_folder) / "files"
         known = (file for file in resume if SHA256.match(file.sha256))
         resume = tuple(replace(file, path=str(blobs / file.sha256)) for file in known)
-    return Order(job, attempt, spec, folder, blobs, resume, message.checkpoint_s)
+    return Order(job, attempt, spec, folder, blobs, resume, message.checkpoint_s, message.milestones)
 
 
 def attempt_of(packet: Packet) -> Attempt:

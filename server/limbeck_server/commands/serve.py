@@ -25,6 +25,7 @@ STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 @click.option("--bind", metavar="ADDRESS", help="Default: a Unix socket that only you can open, else loopback TCP.")
 @click.option("--metrics", metavar="HOST:PORT", help="Answer Prometheus there, on this machine only: 127.0.0.1:9464.")
 @click.option("--workers", type=int, help="Worker processes. Default: one for each NVIDIA GPU, or one.")
+@click.option("--milestones", type=int, help="Checkpoints of a job that stay, with their meshes; 0: none. Default: 8.")
 @click.option(
     "--executor",
     type=click.Choice(EXECUTORS),
