@@ -126,7 +126,7 @@ class Postbox:
 
 
 def frames_of(
-    message: object, order: Order | None, arrays: dict[str, NDArray] | None = None, request: str | None = None
+    message: object, order: Order | None, arrays: dict[str, NDArray] | None = None, request: str = ""
 ) -> list[Frame]:
     """Return a message's frames, its header naming the attempt that it is about."""
     header = Header("", id=request, job=order.job, att=order.attempt) if order else Header("")

@@ -8,6 +8,7 @@ When its input ends, it ends, and Ray ends its workers.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import queue
@@ -44,8 +45,7 @@ def main() -> None:
     threading.Thread(target=_read_places, args=(places,), daemon=True).start()
     _stay_on_loopback_if_ray_does(orders.address)
     try:
-        import ray  # noqa: PLC0415 - takes seconds
-
+        ray: Any = importlib.import_module("ray")  # takes seconds, and need not be there
         ray.init(orders.address, namespace="limbeck", log_to_driver=False, logging_level="ERROR")
     except Exception as error:  # noqa: BLE001 - whatever Ray raises is told to the server
         _say(out, event="failed", reason=_first_line(error), remedy=REMEDY)
@@ -102,8 +102,8 @@ def _how_it_ended(ray: Any, reference: Any) -> str:
     try:
         ray.get(reference)
     except Exception as error:  # noqa: BLE001 - Ray wraps whatever went wrong
-        return f"ended ({type(error).__name__}: {_first_line(error)})"
-    return "ended"
+        return f"{type(error).__name__}: {_first_line(error).split('. ')[0]}"
+    return "it came to its end"
 
 
 def _room(resources: dict[str, float], gpus_per_job: float) -> int:

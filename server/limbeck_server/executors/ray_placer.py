@@ -141,14 +141,14 @@ class RayPlacer:
             self._parts.access.dismiss_worker(key)
         member = self._parts.crew.in_seat(f"{OWNER}:{seat}.0")
         if member is not None:
-            member.condemn(f"{reason}, says Ray")
+            member.condemn(f"ended, says Ray ({reason})")
         self._hold(now)
 
     def _bury_driver(self, now: float) -> None:
         log.error("ray driver ended", extra={"status": self._driver.returncode if self._driver else None})
         self._driver, self._wanted = None, 0
         for seat in list(self._keys):
-            self._lose(seat, "ended with the Ray driver", now)
+            self._lose(seat, "its driver ended", now)
         self._hold(now)
 
     def _hold(self, now: float) -> None:
