@@ -38,17 +38,13 @@ def test_every_class_speaks_the_language(addon: Any, language: str) -> None:
     assert not missing
 
 
-def test_blender_takes_the_dictionaries_and_gives_them_back(addon: Any, capfd: pytest.CaptureFixture[str]) -> None:
+def test_blender_takes_the_dictionaries_whenever_the_extension_is_enabled(addon: Any) -> None:
+    """The bpy module has no look-up of its own, so that this holds what is handed over."""
     import addon_utils
 
-    languages = addon.module("languages")
-    languages.register()
-    assert "already" in "".join(capfd.readouterr()), "Blender says that it has them"
-    languages.unregister()
-    languages.register()
-    assert "already" not in "".join(capfd.readouterr())
-    assert languages.dictionary()["de_DE"][("Operator", "Generate")] == "Erzeugen"
-    assert languages.dictionary()["fr"][("*", "Ready")] == "Prêt"
+    dictionary = addon.module("languages").dictionary()
+    assert dictionary["de_DE"][("Operator", "Generate")] == "Erzeugen"
+    assert dictionary["fr"][("*", "Ready")] == "Prêt"
     for _ in range(2):
         addon_utils.disable("bl_ext.user_default.limbeck")
         addon_utils.enable("bl_ext.user_default.limbeck")
