@@ -3,6 +3,7 @@
 """What can be made of the active asset: the same again, a variation, a file, an entry of the Asset Browser."""
 
 # pyright: reportInvalidTypeForm=false
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,22 +188,18 @@ def downloaded_file(thing: Any) -> Path:
 
 
 def _generate_like(operator: Any, context: Any, changes: dict[str, Any]) -> set[str]:
-    """Generate from the asset's settings, in which some are changed, without touching the panel's."""
-    request, asset = context.scene.limbeck, context.object
-    made = provenance.from_properties(asset)
-    names = {**remembered.FIELDS, "quality": str}
-    before = asking.fields_of(request, names)
+    """Generate from the asset's own settings, in which some are changed; those of the panel stay as they are."""
+    asset = context.object
+    made = provenance.from_properties(asset) or provenance.Provenance("")
     try:
-        asking.fill_in(request, {**(made.settings() if made is not None else {}), **changes})
-        spec = description.spec_of(context.scene)
-        remembered.note(request)
-    except description.DescriptionError as error:
+        pictures = description.spec_of(context.scene).references if made.references else ()
+        spec = provenance.spec_of(replace(made, **changes), pictures)
+    except (description.DescriptionError, wire.errors.JobError) as error:
         operator.report({"ERROR"}, f"{error.message}; {error.remedy}")
         return {"CANCELLED"}
-    finally:
-        asking.fill_in(request, before)
-    if made is not None and made.references > len(spec.references):
+    if made.references > len(pictures):
         operator.report({"WARNING"}, "It was made with pictures, which are not kept: choose them again")
+    remembered.note(context.scene.limbeck, {**made.settings(), **changes})
     timer.session().submit(spec, beside(asset))
     timer.wake()
     return {"FINISHED"}
