@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 
 from .material import new_color_material, show_colors
 
@@ -58,6 +59,15 @@ def replace_live(asset: Any, live: Any, *, otherwise_at: Any, otherwise_in: Any)
         collection.objects.unlink(asset)
     for collection in live.users_collection if live is not None else [otherwise_in]:
         collection.objects.link(asset)
+
+
+def bounds(asset: Any) -> tuple[Any, Any]:
+    """Return the lowest and the highest corner of an object's mesh in the world."""
+    corners = np.empty(len(asset.data.vertices) * 3, np.float32)
+    asset.data.vertices.foreach_get("co", corners)
+    matrix = np.array(asset.matrix_world)
+    points = corners.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3]
+    return tuple(points.min(0).tolist()), tuple(points.max(0).tolist())
 
 
 def rename(asset: Any, name: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import live_mesh
+from . import live_mesh, source_object
 from .job import FollowedJob
 from .session import SceneError
 
@@ -36,6 +36,7 @@ class BlenderScene:
             return bpy.context.mode == "OBJECT" and _import_asset(job, file)
 
     def end_preview(self, job: FollowedJob, *, keep: bool) -> None:
+        source_object.set_hidden(job.placement.source, False)
         if keep:
             live_mesh.release(job.id)
         else:
@@ -58,6 +59,7 @@ def _redraw_sidebar(area: Any) -> None:
 def _import_asset(job: FollowedJob, file: Path) -> bool:
     arguments = {"job": job.id, "title": job.title, "prompt": job.prompt, "recipe": job.recipe, "seed": job.seed}
     arguments |= {"steps": job.asked_steps, "faces": job.asked_faces}
+    arguments |= {"source": job.placement.source, "use": job.placement.use, "box": job.placement.box}
     arguments["matrix"] = [value for row in job.placement.matrix for value in row]
     try:
         bpy.ops.limbeck.import_asset("EXEC_DEFAULT", True, filepath=str(file), **arguments)

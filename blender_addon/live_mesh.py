@@ -13,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 from mathutils import Matrix
 
+from . import source_object
 from .job import FollowedJob
 from .material import new_color_material
-from .placement import Placement
+from .placement import recall, remember
 
 JOB_KEY = "limbeck_job"
+PLACEMENT_KEY = "limbeck_placement"
 COLORS = "Color"
 MATERIAL = "Limbeck Live Mesh"
 
@@ -55,10 +57,12 @@ def create(job: FollowedJob, collection: Any) -> Any:
     live = bpy.data.objects.new(job.title, bpy.data.meshes.new(job.title))
     live.data.materials.append(bpy.data.materials.get(MATERIAL) or new_color_material(MATERIAL, COLORS))
     live.matrix_world = Matrix(job.placement.matrix)
-    live[JOB_KEY] = job.id
+    live[JOB_KEY], live[PLACEMENT_KEY] = job.id, remember(job.placement)
     live["prompt"], live["seed"], live["recipe"] = job.prompt, job.seed, job.recipe
     live["steps"], live["faces"] = job.asked_steps, job.asked_faces
     collection.objects.link(live)
+    if job.placement.use != "beside":  # or the live mesh would form inside of what it is made from
+        source_object.set_hidden(job.placement.source, True)
     return live
 
 
@@ -68,7 +72,7 @@ def job_of(live: Any) -> FollowedJob:
         prompt=str(live.get("prompt", live.name)),
         seed=int(live.get("seed", 0)),
         recipe=str(live.get("recipe", "")),
-        placement=Placement(tuple(tuple(row) for row in live.matrix_world)),
+        placement=recall(tuple(tuple(row) for row in live.matrix_world), str(live.get(PLACEMENT_KEY, ""))),
         id=str(live[JOB_KEY]),
         asked_steps=int(live.get("steps", 0)),
         asked_faces=int(live.get("faces", 0)),
@@ -94,6 +98,7 @@ def release(job_id: str) -> None:
     live = find(job_id)
     if live is not None:
         del live[JOB_KEY]
+        live.pop(PLACEMENT_KEY, None)
 
 
 def srgb_to_linear(colors: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

@@ -4,9 +4,17 @@
 
 import bpy
 
-from . import asset, generate, jobs, server, viewport
+from . import asset, generate, jobs, references, rig, server, viewport
 
-_CLASSES = (*asset.CLASSES, *generate.CLASSES, *jobs.CLASSES, *server.CLASSES, *viewport.CLASSES)
+_CLASSES = (
+    *asset.CLASSES,
+    *generate.CLASSES,
+    *jobs.CLASSES,
+    *references.CLASSES,
+    *rig.CLASSES,
+    *server.CLASSES,
+    *viewport.CLASSES,
+)
 
 
 def register() -> None:

@@ -6,13 +6,13 @@ from typing import Any
 
 import bpy
 
-from .. import description, placement, timer, wire
+from .. import description, timer, wire
 
 
 class LIMBECK_OT_generate(bpy.types.Operator):
     bl_idname = "limbeck.generate"
     bl_label = "Generate"
-    bl_description = "Turn the prompt into a mesh at the 3D cursor"
+    bl_description = "Turn the prompt into a mesh"
     bl_options = {"REGISTER"}  # noqa: RUF012 (Blender wants a plain set)
 
     @classmethod
@@ -25,10 +25,11 @@ class LIMBECK_OT_generate(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         try:
             spec = description.spec_of(context.scene)
+            placement = description.placement_of(context.scene)
         except description.DescriptionError as error:
             self.report({"ERROR"}, f"{error.message}; {error.remedy}")
             return {"CANCELLED"}
-        timer.session().submit(spec, placement.at(tuple(context.scene.cursor.location)))
+        timer.session().submit(spec, placement)
         timer.wake()
         return {"FINISHED"}
 

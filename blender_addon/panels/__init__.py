@@ -4,9 +4,9 @@
 
 import bpy
 
-from . import generate
+from . import generate, references, rig, source
 
-_CLASSES = (*generate.CLASSES,)
+_CLASSES = (*generate.CLASSES, *references.CLASSES, *rig.CLASSES, *source.CLASSES)
 
 
 def register() -> None:

@@ -6,9 +6,12 @@
 from typing import Any
 
 import bpy
-from bpy.props import IntProperty, StringProperty
+from bpy.props import CollectionProperty, IntProperty, PointerProperty, StringProperty
 
 from .. import timer
+from .references import LIMBECK_PG_reference
+from .rig import LIMBECK_PG_rig
+from .source import LIMBECK_PG_source
 
 BLEND_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 """Lets a path begin with //; older versions allow it everywhere, and do not know the option."""
@@ -43,6 +46,10 @@ class LIMBECK_PG_request(bpy.types.PropertyGroup):
     faces: IntProperty(
         name="Faces", description="The most triangles that the asset may have", default=20000, min=100, soft_max=200000
     )
+    references: CollectionProperty(type=LIMBECK_PG_reference)
+    active_reference: IntProperty(name="Reference", description="The reference whose settings are shown below")
+    rig: PointerProperty(type=LIMBECK_PG_rig)
+    source: PointerProperty(type=LIMBECK_PG_source)
 
 
 CLASSES = (LIMBECK_PG_request,)
