@@ -83,8 +83,10 @@ class LIMBECK_OT_add_reference_image(bpy.types.Operator):
 class LIMBECK_OT_add_reference_render(bpy.types.Operator):
     bl_idname = "limbeck.add_reference_render"
     bl_label = "Render of the Scene's Camera"
-    bl_description = "Render what the scene's camera sees, over transparency, and add it with its camera. "
+    bl_description = (
+        "Render what the scene's camera sees, over transparency, and add it with its camera. "
         "Hide what is not the object before"
+    )
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
 
     @classmethod

@@ -44,8 +44,10 @@ class LIMBECK_OT_create_cameras(bpy.types.Operator):
 class LIMBECK_OT_import_cameras(bpy.types.Operator):
     bl_idname = "limbeck.import_cameras"
     bl_label = "Import transforms.json"
-    bl_description = "Add the cameras of a transforms.json (instant-ngp, nerfstudio, BlenderNeRF) round the place of the asset, "
+    bl_description = (
+        "Add the cameras of a transforms.json (instant-ngp, nerfstudio, BlenderNeRF) round the place of the asset, "
         "and use them"
+    )
     bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
 
     filepath: StringProperty(subtype="FILE_PATH", options={"HIDDEN", "SKIP_SAVE"})

@@ -19,7 +19,9 @@ ADD = (
 class LIMBECK_UL_references(bpy.types.UIList):
     bl_idname = "LIMBECK_UL_references"
 
-    def draw_item(self, context: Any, layout: Any, data: Any, item: Any, icon: int, *_: Any) -> None:
+    def draw_item(  # Blender counts the arguments
+        self, context: Any, layout: Any, data: Any, item: Any, icon: int, active: Any, active_name: str
+    ) -> None:
         row = layout.row(align=True)
         thumbnail = row.icon(item.image) if item.image is not None else 0
         row.prop(item, "name", text="", emboss=False, icon_value=thumbnail)
