@@ -44,7 +44,6 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
         except asset_import.AssetError as error:
             self.report({"ERROR"}, error.message)
             return {"CANCELLED"}
-        live_mesh.remove(self.job)
         asset["prompt"], asset["seed"], asset["recipe"] = self.prompt, self.seed, self.recipe
         asset["steps"], asset["faces"] = self.steps, self.faces
         asset_import.select_only(context, asset)
@@ -61,6 +60,7 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
         except DescriptionError as error:
             self.report({"WARNING"}, f"{error.message}; {error.remedy}. The asset is beside it")
             return None
+        live_mesh.remove(self.job)
         if painted.note:
             self.report({"INFO"}, painted.note)
         return painted.thing
@@ -72,6 +72,7 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
         asset.matrix_world = Matrix(fill(tuple(self.box), low, high)) @ asset.matrix_world
         live = live_mesh.find(self.job)
         asset_import.replace_live(asset, live, otherwise_at=_matrix(self.matrix), otherwise_in=context.collection)
+        live_mesh.remove(self.job)
         asset_import.rename(asset, self.title)
         source_object.set_hidden(self.source, self.use == "replace")
         return asset

@@ -26,6 +26,12 @@ def test_the_whole_line_runs_with_the_real_engine(tmp_path: Path) -> None:
     run_in_blender("real_engine.py", tmp_path, timeout_s=230)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("bpy_works")
+def test_jobs_from_the_scene_run_with_the_real_engine(tmp_path: Path) -> None:
+    run_in_blender("real_engine_from_scene.py", tmp_path, timeout_s=230)
+
+
 def run_in_blender(file: str, folder: Path, timeout_s: float) -> None:
     """Run the tests of a file of inside/ in a process of their own."""
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "python_files=scenario_*.py"]
