@@ -5,14 +5,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bpy
 import numpy.typing as npt
 from mathutils import Matrix
 
+from . import wire
 from .camera_math import Frame, Lens, intrinsics, rigid_c2w
+from .placement import rows
 from .refusal import DescriptionError
+
+if TYPE_CHECKING:
+    from limbeck_protocol.rig import Camera
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,13 @@ def world_camera(thing: Any, frame: Frame) -> WorldCamera:
     )
     c2w = rigid_c2w(evaluated.matrix_world, thing.name)
     return WorldCamera(thing.name, c2w, intrinsics(lens, frame), frame.width, frame.height)
+
+
+def job_camera(camera: WorldCamera, weight: float = 1.0, jitter_deg: float = 0.0) -> Camera:
+    """Return a camera as a job has it; its ``c2w`` must be in the core's frame by now."""
+    c2w: Any = rows(camera.c2w)
+    K: Any = rows(camera.K)
+    return wire.rig.Camera(c2w, K, camera.width, camera.height, weight, jitter_deg)
 
 
 def new_camera(name: str, c2w: npt.NDArray[Any], lens: Lens, collection: Any) -> Any:

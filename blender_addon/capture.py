@@ -101,7 +101,7 @@ def view_camera(view_matrix: Any, window_matrix: Any, width: int, height: int) -
 
 def draw_viewport(context: Any, region: Any, view: Any, width: int, height: int) -> Drawn:
     """Draw a viewport into a buffer. The one function here that needs a GPU and a window."""
-    import gpu  # noqa: PLC0415 - in background mode importing works, and drawing does not
+    import gpu  # noqa: PLC0415 # pyright: ignore[reportMissingImports] - only a window has one
 
     space = context.space_data
     had_overlays = space.overlay.show_overlays

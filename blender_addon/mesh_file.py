@@ -97,8 +97,9 @@ def decompose(matrix: Any, name: str) -> tuple[Array, Array]:
     linear = np.asarray(matrix, np.float64)[:3, :3]
     if not np.isfinite(linear).all():
         raise DescriptionError(f'"{name}" has a transform that is not finite', "clear its transform")
-    mirror = np.diag([-1.0 if np.linalg.det(linear) < 0 else 1.0, 1.0, 1.0])
-    u, sizes, vt = np.linalg.svd(linear @ mirror)
+    mirror: Array = np.diag([-1.0 if np.linalg.det(linear) < 0 else 1.0, 1.0, 1.0])
+    parts: Any = np.linalg.svd(linear @ mirror)
+    u, sizes, vt = parts
     if not sizes.min() > max(LEAST_STRETCH * sizes.max(), 1e-12):
         raise DescriptionError(f'"{name}" has a scale of zero', "give it a scale along every axis (N panel > Item)")
     return u @ vt, vt.T @ np.diag(sizes) @ vt @ mirror

@@ -61,7 +61,7 @@ def recall(matrix: Matrix, text: str) -> Placement:
 
 
 def rows(matrix: Any) -> Matrix:
-    """Return a [4,4] array as plain numbers."""
+    """Return a matrix as plain numbers."""
     return tuple(tuple(float(value) for value in row) for row in np.asarray(matrix, np.float64))
 
 

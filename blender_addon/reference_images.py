@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from . import camera_math, pictures, wire
-from .blender_camera import WorldCamera
-from .placement import Placement, rows
+from .blender_camera import WorldCamera, job_camera
+from .placement import Placement
 from .refusal import DescriptionError
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def camera_of(item: Any, placement: Placement) -> Camera:
             f'The camera of the reference "{item.name}" {reason}',
             "move the place of the asset (Start From), capture it again, or forget its camera",
         )
-    return wire.rig.Camera(rows(c2w), tuple(map(tuple, K.tolist())), item.size[0], item.size[1])
+    return job_camera(WorldCamera(item.name, c2w, K, *item.size))
 
 
 def _reference(item: Any, placement: Placement) -> Reference:
@@ -158,7 +158,7 @@ def _reference(item: Any, placement: Placement) -> Reference:
             f'The reference "{item.name}" has lost its picture', "choose it again, or remove the reference"
         )
     camera = camera_of(item, placement) if item.is_posed else None
-    use = USES[item.use] if item.is_posed else "prompt"
+    use: Any = USES[item.use] if item.is_posed else "prompt"
     return wire.job.Reference(wire.job.blob_of(png_of(item.image), ".png"), camera, item.weight, use)
 
 

@@ -98,8 +98,8 @@ def _draw() -> None:
     lines = lines_of(scene)
     if not len(lines):
         return
-    import gpu  # noqa: PLC0415 - there is no GPU to draw with in background mode
-    from gpu_extras.batch import batch_for_shader  # noqa: PLC0415
+    import gpu  # noqa: PLC0415 # pyright: ignore[reportMissingImports] - only a window has one
+    from gpu_extras.batch import batch_for_shader  # noqa: PLC0415 # pyright: ignore[reportMissingImports]
 
     shader = gpu.shader.from_builtin("UNIFORM_COLOR")
     batch = batch_for_shader(shader, "LINES", {"pos": lines.reshape(-1, 3).tolist()})

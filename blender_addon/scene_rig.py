@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import bpy
 import numpy as np
 
 from . import blender_camera, camera_math, rig_shapes, wire
-from .placement import Placement, rows
+from .blender_camera import WorldCamera, job_camera
+from .placement import Placement
 from .refusal import DescriptionError
 
 if TYPE_CHECKING:
@@ -93,10 +95,9 @@ def preset_of(rig: Any) -> rig_shapes.Preset:
 
 def preset_cameras(preset: rig_shapes.Preset, jitter_deg: float = 0.0) -> list[Camera]:
     """Return a preset's cameras in the core's frame."""
-    K = tuple(map(tuple, rig_shapes.square_K(preset.fov_y_deg).tolist()))
-    size = rig_shapes.PIXELS
+    K, size = rig_shapes.square_K(preset.fov_y_deg), rig_shapes.PIXELS
     poses = [rig_shapes.look_at_c2w(*station, preset.distance) for station in rig_shapes.stations(preset)]
-    return [wire.rig.Camera(rows(c2w), K, size, size, jitter_deg=jitter_deg) for c2w in poses]
+    return [job_camera(WorldCamera("", c2w, K, size, size), jitter_deg=jitter_deg) for c2w in poses]
 
 
 def _orbit(rig: Any) -> Any:
@@ -118,8 +119,7 @@ def _converted(thing: Any, frame: camera_math.Frame, placement: Placement) -> Ca
             f'The camera "{thing.name}" {reason}', "move the camera, or the place of the asset (Start From)"
         )
     own = thing.data.limbeck
-    K = tuple(map(tuple, found.K.tolist()))
-    return wire.rig.Camera(rows(c2w), K, found.width, found.height, own.weight, math.degrees(own.jitter))
+    return job_camera(replace(found, c2w=c2w), own.weight, math.degrees(own.jitter))
 
 
 def _cameras(things: Any) -> list[Any]:

@@ -151,7 +151,8 @@ def _picture_material(name: str, picture: Any, layer: str) -> Any:
     material = bpy.data.materials.new(name)
     if material.node_tree is None:  # Blender 4: from 5.0 every material has nodes, and setting this warns
         material.use_nodes = True
-    nodes, links = material.node_tree.nodes, material.node_tree.links
+    tree: Any = material.node_tree
+    nodes, links = tree.nodes, tree.links
     shader = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
     shader.inputs["Roughness"].default_value = 0.8
     texture, places = nodes.new("ShaderNodeTexImage"), nodes.new("ShaderNodeUVMap")

@@ -37,8 +37,7 @@ def seen_by_the_core(vertices: np.ndarray, faces: np.ndarray, camera: Any) -> np
     return (rasterize(projected, torch.from_numpy(faces.astype(np.int64)), WIDTH, HEIGHT).faces[0] >= 0).numpy()
 
 
-@pytest.mark.parametrize("fit", ["AUTO", "HORIZONTAL", "VERTICAL"])
-@pytest.mark.parametrize("pixel_aspect", [1.0, 1.5])
+@pytest.mark.parametrize(("fit", "pixel_aspect"), [("AUTO", 1.0), ("HORIZONTAL", 1.5), ("VERTICAL", 1.5)])
 def test_silhouettes_overlap(addon: Any, tmp_path: Path, fit: str, pixel_aspect: float) -> None:
     bpy.ops.mesh.primitive_monkey_add()
     monkey, parent = bpy.context.object, bpy.data.objects.new("Parent", None)
