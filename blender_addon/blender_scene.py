@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import live_mesh, source_object
+from . import live_mesh, mesh_write, provenance, source_object, whereabouts
 from .job import FollowedJob
-from .session import SceneError
+from .preferences import addon_preferences
+from .surroundings import SceneError
 
 if TYPE_CHECKING:
     from limbeck_protocol.mesh_codec import MeshData
@@ -25,8 +26,11 @@ class BlenderScene:
         if is_rendering():
             return False
         with _in_window():
-            live = live_mesh.find(job.id) or live_mesh.create(job, bpy.context.collection)
-            return live_mesh.show(live, mesh.vertices, mesh.faces, mesh.colors)
+            live = live_mesh.find(job.id) or live_mesh.create(job, _collection())
+            if live.mode != "OBJECT":
+                return False
+            mesh_write.write(live_mesh.mesh_of(live, job), mesh)
+            return True
 
     def import_asset(self, job: FollowedJob, file: Path) -> bool:
         """Import as one undo step. Blender pushes it only for an operator called with its second argument true."""
@@ -35,12 +39,14 @@ class BlenderScene:
         with _in_window():
             return bpy.context.mode == "OBJECT" and _import_asset(job, file)
 
-    def end_preview(self, job: FollowedJob, *, keep: bool) -> None:
+    def end_preview(self, job: FollowedJob, *, keep: bool) -> bool:
         source_object.set_hidden(job.placement.source, False)
         if keep:
             live_mesh.release(job.id)
-        else:
-            live_mesh.remove(job.id)
+            return True
+        if is_rendering():
+            return False
+        return live_mesh.remove(job.id)
 
     def redraw(self) -> None:
         """Redraw the sidebars; a changed mesh redraws the viewports by itself."""
@@ -50,6 +56,11 @@ class BlenderScene:
                     _redraw_sidebar(area)
 
 
+def _collection() -> Any:
+    """Return where new objects go."""
+    return whereabouts.target(bpy.context, addon_preferences(bpy.context).collection)
+
+
 def _redraw_sidebar(area: Any) -> None:
     for region in area.regions:
         if region.type == "UI":
@@ -57,8 +68,7 @@ def _redraw_sidebar(area: Any) -> None:
 
 
 def _import_asset(job: FollowedJob, file: Path) -> bool:
-    arguments = {"job": job.id, "title": job.title, "prompt": job.prompt, "recipe": job.recipe, "seed": job.seed}
-    arguments |= {"steps": job.asked_steps, "faces": job.asked_faces}
+    arguments: dict[str, Any] = {"job": job.id, "title": job.title, "record": provenance.of_job(job).to_json()}
     arguments |= {"source": job.placement.source, "use": job.placement.use, "box": job.placement.box}
     arguments["matrix"] = [value for row in job.placement.matrix for value in row]
     try:
@@ -79,7 +89,7 @@ def is_rendering() -> bool:
     return bpy.app.is_job_running("RENDER")
 
 
-def find_resumable_job() -> FollowedJob | None:
-    """Return the job whose live mesh is in the file that has just been loaded."""
-    live: Any = next((thing for thing in bpy.data.objects if live_mesh.JOB_KEY in thing), None)
-    return None if live is None else live_mesh.job_of(live)
+def find_resumable_jobs() -> list[FollowedJob]:
+    """Return the jobs whose live meshes are in the file that has just been loaded, each once."""
+    jobs = {live[live_mesh.JOB_KEY]: live_mesh.job_of(live) for live in live_mesh.all_live()}
+    return list(jobs.values())

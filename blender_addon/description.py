@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import from_scene, pictures, reference_images, scene_rig, wire
+from . import asking, from_scene, pictures, reference_images, scene_rig, wire
 from .from_scene import Start
 from .placement import Placement
 from .refusal import DescriptionError
@@ -28,18 +28,22 @@ def spec_of(scene: Any) -> JobSpec:
     """
     request = scene.limbeck
     start = from_scene.start_of(scene)
+    chosen = asking.settings(request)
     try:
         return wire.job.JobSpec(
             prompt=request.prompt.strip(),
+            negative_prompt=request.negative_prompt.strip(),
             recipe=request.recipe.strip() or wire.job.JobSpec.recipe,
             overrides=wire.overrides.parse_overrides(request.overrides),
             references=_front(request.image) + reference_images.references_of(scene, start.placement),
             rig=scene_rig.rig_of(scene, start.placement),
             init=_init(start),
             lock_geometry=start.is_painted,
+            prior=request.prior.strip() or wire.job.JobSpec.prior,
             seed=request.seed,
-            steps=request.steps or None,
-            faces=request.faces,
+            steps=chosen.steps,
+            faces=chosen.faces,
+            texture_size=chosen.texture_size,
         )
     except wire.errors.JobError as error:
         raise DescriptionError(error.message, error.remedy) from error

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,6 +12,8 @@ import numpy as np
 Matrix = tuple[tuple[float, ...], ...]
 Vector = tuple[float, float, float]
 NO_BOX = (0.0, 0.0, 0.0)
+BESIDE = 2.2
+"""How far to the object's right the next one stands, in its own units: it is about two wide."""
 
 
 @dataclass(frozen=True)
@@ -43,23 +44,6 @@ def at(location: Vector, radius: float = 1.0) -> Placement:
     )
 
 
-def remember(placement: Placement) -> str:
-    """Return all but the matrix as text, which a live object keeps over the end of Blender."""
-    return json.dumps({"source": placement.source, "use": placement.use, "box": placement.box})
-
-
-def recall(matrix: Matrix, text: str) -> Placement:
-    """Return the placement that ``remember`` wrote, at a matrix; a plain one where the text is not its."""
-    try:
-        kept = json.loads(text)
-        x, y, z = (float(value) for value in kept["box"])
-        if kept["use"] in ("beside", "replace", "texture"):
-            return Placement(matrix, str(kept["source"]), kept["use"], (x, y, z))
-    except (ValueError, LookupError, TypeError):
-        pass  # of an older version's file, or edited by hand
-    return Placement(matrix)
-
-
 def rows(matrix: Any) -> Matrix:
     """Return a matrix as plain numbers."""
     return tuple(tuple(float(value) for value in row) for row in np.asarray(matrix, np.float64))
@@ -81,3 +65,11 @@ def fill(box: Vector, low: Vector, high: Vector) -> Matrix:
         matrix[:3, 3] = -scale * middle
         matrix[2, 3] = -box[2] - scale * low[2]  # it stands on the floor of the box
     return rows(matrix)
+
+
+def beside(placement: Placement) -> Placement:
+    """Return the placement next to another one, or the same where it belongs to an object of the scene."""
+    if placement.source:
+        return placement
+    moved = tuple((*row[:3], row[3] + BESIDE * row[0]) for row in placement.matrix[:3])
+    return replace(placement, matrix=(*moved, placement.matrix[3]))

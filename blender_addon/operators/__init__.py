@@ -4,14 +4,18 @@
 
 import bpy
 
-from . import asset, generate, jobs, references, rig, server, viewport
+from . import asset, fixes, generate, jobs, made, presets, references, rig, scrub, server, viewport
 
 _CLASSES = (
     *asset.CLASSES,
+    *fixes.CLASSES,
     *generate.CLASSES,
     *jobs.CLASSES,
+    *made.CLASSES,
+    *presets.CLASSES,
     *references.CLASSES,
     *rig.CLASSES,
+    *scrub.CLASSES,
     *server.CLASSES,
     *viewport.CLASSES,
 )

@@ -1,17 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finished assets."""
+"""Finished assets: import one, mark it, and make more of it."""
 
 # pyright: reportInvalidTypeForm=false
 from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.props import FloatVectorProperty, IntProperty, StringProperty
+from bpy.props import FloatVectorProperty, StringProperty
 from mathutils import Matrix
 
-from .. import asset_import, live_mesh, source_object, texture_back
+from .. import asset_import, asset_marking, live_mesh, provenance, source_object, texture_back, whereabouts
+from ..glb_check import AssetError, check_glb
 from ..placement import fill
+from ..preferences import addon_preferences
 from ..refusal import DescriptionError
 
 
@@ -24,14 +26,10 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
     filepath: StringProperty(subtype="FILE_PATH", options={"HIDDEN"})
     job: StringProperty(options={"HIDDEN"})
     title: StringProperty(options={"HIDDEN"})
-    prompt: StringProperty(options={"HIDDEN"})
-    recipe: StringProperty(options={"HIDDEN"})
-    seed: IntProperty(options={"HIDDEN"})
-    steps: IntProperty(options={"HIDDEN"})
-    faces: IntProperty(options={"HIDDEN"})
+    record: StringProperty(options={"HIDDEN"})
     matrix: FloatVectorProperty(size=16, options={"HIDDEN"})
     source: StringProperty(options={"HIDDEN"})
-    use: StringProperty(default="beside", options={"HIDDEN"})
+    use: StringProperty(options={"HIDDEN"}, default="beside")
     box: FloatVectorProperty(size=3, options={"HIDDEN"})
 
     @classmethod
@@ -40,20 +38,25 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         try:
-            asset = self._painted() or self._imported(context)
-        except asset_import.AssetError as error:
-            self.report({"ERROR"}, error.message)
+            asset, metadata = self._painted() or self._imported(context)
+        except AssetError as error:
+            self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        asset["prompt"], asset["seed"], asset["recipe"] = self.prompt, self.seed, self.recipe
-        asset["steps"], asset["faces"] = self.steps, self.faces
+        made = provenance.completed(provenance.from_json(self.record), metadata)
+        for name, value in made.properties().items():
+            asset[name] = value
+        problem = _mark_if_wanted(context, asset, made)
+        if problem:
+            self.report({"WARNING"}, problem)
         asset_import.select_only(context, asset)
         return {"FINISHED"}
 
-    def _painted(self) -> Any | None:
+    def _painted(self) -> tuple[Any, dict[str, Any]] | None:
         """Give the texture to the object that it is for; None where there is none, or it has changed."""
         source = source_object.find(self.source) if self.use == "texture" else None
         if source is None:
             return None
+        metadata = check_glb(Path(self.filepath))
         source_object.set_hidden(self.source, False)
         try:
             painted = texture_back.paint(source, Path(self.filepath), self.title)
@@ -63,19 +66,44 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
         live_mesh.remove(self.job)
         if painted.note:
             self.report({"INFO"}, painted.note)
-        return painted.thing
+        return painted.thing, metadata
 
-    def _imported(self, context: Any) -> Any:
+    def _imported(self, context: Any) -> tuple[Any, dict[str, Any]]:
         """Import the asset in the place of the live mesh, and into the box that it is to fill."""
-        asset = asset_import.import_glb(Path(self.filepath))
-        low, high = asset_import.bounds(asset)
-        asset.matrix_world = Matrix(fill(tuple(self.box), low, high)) @ asset.matrix_world
+        asset, metadata = asset_import.import_glb(Path(self.filepath))
+        asset.matrix_world = Matrix(fill(tuple(self.box), *asset_import.bounds(asset))) @ asset.matrix_world
         live = live_mesh.find(self.job)
-        asset_import.replace_live(asset, live, otherwise_at=_matrix(self.matrix), otherwise_in=context.collection)
+        target = whereabouts.target(context, addon_preferences(context).collection)
+        asset_import.replace_live(asset, live, otherwise_at=_matrix(self.matrix), otherwise_in=target)
         live_mesh.remove(self.job)
         asset_import.rename(asset, self.title)
-        source_object.set_hidden(self.source, self.use == "replace")
-        return asset
+        asset[provenance.ORIGIN] = tuple(asset_import.stand_on_ground(asset))
+        self._settle_source(asset)
+        return asset, metadata
+
+    def _settle_source(self, asset: Any) -> None:
+        """Show the object that the asset was made from again, or let the asset take its place."""
+        source = source_object.find(self.source)
+        source_object.set_hidden(self.source, False)
+        if source is None or self.use != "replace":
+            return
+        if source_object.is_writable(source):
+            whereabouts.take_place(asset, source)
+        else:
+            source_object.set_hidden(self.source, True)
+
+
+def _mark_if_wanted(context: Any, asset: Any, made: provenance.Provenance) -> str:
+    """Do what the preferences say of new assets; return what could not be done, or ""."""
+    preferences = addon_preferences(context)
+    try:
+        if preferences.mark_assets or preferences.save_to_library:
+            asset_marking.mark(asset, made, preferences)
+        if preferences.save_to_library:
+            asset_marking.save(asset, preferences)
+    except OSError as error:
+        return f"The asset is here but not in the library: {error.strerror}"
+    return ""
 
 
 def _matrix(values: Any) -> Matrix:

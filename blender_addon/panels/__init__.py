@@ -4,9 +4,17 @@
 
 import bpy
 
-from . import generate, references, rig, source
+from . import asset, generate, jobs, references, rig, server, source
 
-_CLASSES = (*generate.CLASSES, *references.CLASSES, *rig.CLASSES, *source.CLASSES)
+_CLASSES = (
+    *generate.CLASSES,
+    *references.CLASSES,
+    *rig.CLASSES,
+    *source.CLASSES,
+    *jobs.CLASSES,
+    *asset.CLASSES,
+    *server.CLASSES,
+)
 
 
 def register() -> None:

@@ -5,7 +5,7 @@
 import bpy
 from bpy.props import PointerProperty
 
-from . import references, request, rig, source
+from . import live, references, request, rig, source
 
 _CLASSES = (*references.CLASSES, *rig.CLASSES, *source.CLASSES, *request.CLASSES)
 
@@ -15,9 +15,11 @@ def register() -> None:
         bpy.utils.register_class(part)
     bpy.types.Scene.limbeck = PointerProperty(type=request.LIMBECK_PG_request)
     bpy.types.Camera.limbeck = PointerProperty(type=rig.LIMBECK_PG_camera)
+    live.register()
 
 
 def unregister() -> None:
+    live.unregister()
     del bpy.types.Camera.limbeck
     del bpy.types.Scene.limbeck
     for part in reversed(_CLASSES):

@@ -14,6 +14,10 @@ def _no_checkpoint(_step: int, _steps: int) -> bool:
     return False
 
 
+def _no_preview(_step: int, _steps: int) -> bool:
+    return False
+
+
 def _no_finish() -> bool:
     return False
 
@@ -27,8 +31,11 @@ class Controls:
             ``Checkpoint``. None of it changes the result.
         wants_finish: asked before every step but the first; if true, the asset is made of what there is.
         shelf: where loaded models come from and stay.
+        wants_preview: asked after every step before ``wants_checkpoint``; if true, the run yields a ``Preview`` of that
+            step besides its evenly spread ones, unless nothing is there to be seen. It does not change the result.
     """
 
     wants_checkpoint: Callable[[int, int], bool] = _no_checkpoint
     wants_finish: Callable[[], bool] = _no_finish
     shelf: Shelf = field(default_factory=Shelf)
+    wants_preview: Callable[[int, int], bool] = _no_preview

@@ -225,7 +225,8 @@ def _optimise(state: RunState, settings: GenerationSettings, scene: Scene, contr
             yield _noise_warning(report.shared_noise)
         shape = f"{report.elements} {state.representation.noun}"
         yield Progress("optimising", report.step, recipe.all_steps, f"{shape}, residual {report.residuals[0]:.2f}")
-        if _is_nth(report.step, recipe.all_steps, settings.previews):
+        is_wanted = controls.wants_preview(report.step, recipe.all_steps)
+        if is_wanted or _is_nth(report.step, recipe.all_steps, settings.previews):
             mesh = preview_mesh(state.representation)
             if not mesh.is_empty:
                 yield Preview(report.step, placed(mesh, settings.placement))

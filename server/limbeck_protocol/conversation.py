@@ -8,26 +8,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from limbeck_protocol import FEATURES, MAJOR, MINOR
+from limbeck_protocol import FEATURES, MAJOR, MINOR, PREVIEW_EDGES
 from limbeck_protocol.downloads import Download
 from limbeck_protocol.envelope import SERVER_MESSAGES, read_message
 from limbeck_protocol.errors import ProtocolError, error_from_dict
 from limbeck_protocol.events import (
-    Busyness,
     ClientEvent,
     Connected,
     Disconnected,
     JobProgress,
-    LogText,
     RequestFailed,
-    Status,
     Submitted,
 )
 from limbeck_protocol.exchange import Exchange
 from limbeck_protocol.frames import Frame, Packet, decode_packet
+from limbeck_protocol.inquiries import Inquiries
 from limbeck_protocol.job import JobSpec
-from limbeck_protocol.job_messages import JobLog, JobLogReply, Top, TopReply
 from limbeck_protocol.limits import LIVENESS_S, PING_INTERVAL_S
+from limbeck_protocol.mesh_download import MeshDownload
 from limbeck_protocol.messages import (
     Bye,
     Hello,
@@ -35,8 +33,6 @@ from limbeck_protocol.messages import (
     JobCancel,
     JobSnapshot,
     Ping,
-    StatusReply,
-    StatusRequest,
     Welcome,
 )
 from limbeck_protocol.uploads import Submission
@@ -47,23 +43,24 @@ PAUSE_S = 1.0
 """If the application did not pump for this long (a render), silence until then says nothing about the server."""
 
 
-class Conversation:
+class Conversation(Inquiries):
     """The state of one client; ``Client`` moves its frames.
 
     Attributes:
         needs_socket: the connection is lost, or never stood: take a fresh socket and call ``begin``.
     """
 
-    def __init__(self, app: str, client_id: str) -> None:
+    def __init__(self, app: str, client_id: str, *, wants_edges: bool = False) -> None:
         self.exchange = Exchange()
         self.state: ConnectionState = "connecting"
         self.refusal: ProtocolError | None = None
         self.server: Welcome | None = None
         self.needs_socket = False
-        self._hello = Hello(client_id, app, MINOR, tuple(sorted(FEATURES)))
+        features = FEATURES if wants_edges else FEATURES - {PREVIEW_EDGES}
+        self._hello = Hello(client_id, app, MINOR, tuple(sorted(features)))
         self._events: list[ClientEvent] = []
         self._watches = Watches(self.exchange, self._events.append)
-        self._downloads: list[Download] = []
+        self._downloads: list[Download | MeshDownload] = []
         self._heard_at = self._pinged_at = self._pumped_at = 0.0
 
     def begin(self, now: float) -> None:
@@ -87,6 +84,7 @@ class Conversation:
             self._pinged_at = now
             self.exchange.tell(Ping())
         self.exchange.send_again()
+        self._watches.tick()
 
     def receive(self, frames: Sequence[Frame]) -> None:
         """Take one message; what cannot be read is dropped, but another major version ends the conversation."""
@@ -138,60 +136,14 @@ class Conversation:
 
     def change(self, question: object) -> str:
         """Ask for an existing job to be changed; the answer is the job."""
-        return self._ask(question, lambda _request, answer, _packet: changed_job(answer), JobSnapshot)
+        return self.ask(question, lambda _request, answer, _packet: changed_job(answer), JobSnapshot)
 
     def descend(self, question: object) -> str:
         """Ask for a job made from another; the answer is a new job."""
-        return self._ask(question, lambda request, answer, _packet: Submitted(request, answer.job), JobAccepted)
+        return self.ask(question, lambda request, answer, _packet: Submitted(request, answer.job), JobAccepted)
 
-    def log(self, job: str) -> str:
-        """Ask for a job's log."""
-
-        def text(request: str, answer: JobLogReply, packet: Packet) -> LogText:
-            lines = packet.arrays.get("text")
-            content = b"" if lines is None else lines.tobytes()
-            return LogText(request, answer.job, content.decode("utf-8", "replace"))
-
-        return self._ask(JobLog(job), text, JobLogReply)
-
-    def top(self) -> str:
-        """Ask what the server is doing."""
-
-        def busyness(request: str, answer: TopReply, _packet: Packet) -> Busyness:
-            return Busyness(request, answer.server, answer.workers, answer.queue, answer.waiting, answer.clients)
-
-        return self._ask(Top(), busyness, TopReply)
-
-    def status(self, job: str | None) -> str:
-        """Ask for the server's state."""
-
-        def status(request: str, answer: StatusReply, _packet: Packet) -> Status:
-            return Status(request, answer.server, answer.jobs)
-
-        return self._ask(StatusRequest(job), status, StatusReply)
-
-    def watch(self, job: str, *, previews: bool) -> str:
-        """Follow a job."""
-        return self._watches.add(job, previews=previews)
-
-    def unwatch(self, job: str) -> str:
-        """Stop following a job."""
-        return self._watches.end(job)
-
-    def fetch(self, job: str, path: Path, artifact: str, *, keep_part: bool = False) -> str:
-        """Begin to download an artifact and return the request's id."""
-        download = Download(self.exchange, self._events.append, (job, artifact), path, keep_part=keep_part)
-        self._downloads.append(download)
-        return download.request
-
-    def close(self) -> None:
-        """Leave no half-written file behind, and tell the server if it listens."""
-        for download in self._downloads:
-            download.stop()
-        if self.state == "ready":
-            self.exchange.tell(Bye())
-
-    def _ask(self, question: object, event: Callable[[str, Any, Packet], ClientEvent], expected: type) -> str:
+    def ask(self, question: object, event: Callable[[str, Any, Packet], ClientEvent], expected: type) -> str:
+        """Ask a question whose answer is one message, and return the request's id: see ``Inquiries``."""
         request = ""
 
         def answer(message: Any, packet: Packet) -> None:
@@ -205,6 +157,37 @@ class Conversation:
 
         request = self.exchange.ask(question, answer, fail)
         return request
+
+    def watch(self, job: str, *, previews: bool) -> str:
+        """Follow a job."""
+        return self._watches.add(job, previews=previews)
+
+    def limit_previews(self, interval_s: float) -> None:
+        """Set the least time between two previews of a job."""
+        self._watches.preview_interval_s = interval_s
+
+    def unwatch(self, job: str) -> str:
+        """Stop following a job."""
+        return self._watches.end(job)
+
+    def fetch(self, job: str, path: Path, artifact: str, *, keep_part: bool = False) -> str:
+        """Begin to download an artifact and return the request's id."""
+        download = Download(self.exchange, self._events.append, (job, artifact), path, keep_part=keep_part)
+        self._downloads.append(download)
+        return download.request
+
+    def fetch_mesh(self, job_id: str, step: int) -> str:
+        """Begin to download the mesh that a job had at a step and return the request's id."""
+        download = MeshDownload(self.exchange, self._events.append, job_id, step)
+        self._downloads.append(download)
+        return download.request
+
+    def close(self) -> None:
+        """Leave no half-written file behind, and tell the server if it listens."""
+        for download in self._downloads:
+            download.stop()
+        if self.state == "ready":
+            self.exchange.tell(Bye())
 
     def _dispatch(self, packet: Packet, message: Any) -> None:
         if isinstance(message, Welcome):

@@ -11,8 +11,9 @@ from typing import Any
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import JobState
 from limbeck_protocol.job_messages import WorkerLine
+from limbeck_protocol.lines import CheckpointLine, JobLine, ServerState
 from limbeck_protocol.mesh_codec import MeshData
-from limbeck_protocol.messages import JobLine, ServerState, Welcome
+from limbeck_protocol.messages import Welcome
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,45 @@ class Busyness:
 
 
 @dataclass(frozen=True)
+class Checkpoints:
+    """The checkpoints of a job that it can be forked from, in the order of steps."""
+
+    request: str
+    job: str
+    checkpoints: tuple[CheckpointLine, ...]
+
+
+@dataclass(frozen=True)
+class StepMesh:
+    """The mesh that a job had at a step, with its edges; checked as previews are."""
+
+    request: str
+    job: str
+    step: int
+    mesh: MeshData
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a job would take, by the server's finished jobs; ``seconds`` and ``memory_mb`` are None if it has none.
+
+    Attributes:
+        from_jobs: how many jobs it is the median of.
+        device: what they computed on.
+        steps: what it is for; None if the recipe's own number is not known.
+        is_exact: whether those jobs had the same overrides, and the same faces if they were given.
+    """
+
+    request: str
+    seconds: float | None
+    memory_mb: float | None
+    from_jobs: int
+    device: str
+    steps: int | None
+    is_exact: bool
+
+
+@dataclass(frozen=True)
 class RequestFailed:
     """The server refused a request, or it could not be done here; nothing was left half-done."""
 
@@ -147,5 +187,8 @@ ClientEvent = (
     | Status
     | LogText
     | Busyness
+    | Checkpoints
+    | StepMesh
+    | Estimate
     | RequestFailed
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from limbeck_protocol.messages import JobLine, ServerState
+from limbeck_protocol.lines import CheckpointLine, JobLine, ServerState
 
 # sent by clients
 
@@ -76,6 +76,32 @@ class JobLog:
 
 
 @dataclass(frozen=True)
+class JobCheckpoints:
+    """Asks which checkpoints of a job there are (since minor version 2)."""
+
+    job: str
+
+
+@dataclass(frozen=True)
+class JobEstimate:
+    """Asks how long a job would take and how much memory, going by this server's own (since minor version 2).
+
+    Attributes:
+        recipe: its name.
+        prior, device, overrides: as in the job description.
+        steps: None is the recipe's own number, as far as finished jobs tell it.
+        faces: None is any.
+    """
+
+    recipe: str
+    prior: str = "embedded"
+    steps: int | None = None
+    device: str = "auto"
+    faces: int | None = None
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Top:
     """Asks what the server is doing."""
 
@@ -88,6 +114,34 @@ class JobLogReply:
     """Answers job.log, with up to 1 MiB of UTF-8 lines in the buffer ``text``; without lines there is no buffer."""
 
     job: str
+
+
+@dataclass(frozen=True)
+class JobCheckpointsReply:
+    """Answers job.checkpoints, in the order of steps."""
+
+    job: str
+    checkpoints: tuple[CheckpointLine, ...] = ()
+
+
+@dataclass(frozen=True)
+class JobEstimateReply:
+    """Answers job.estimate.
+
+    Attributes:
+        from_jobs: how many finished jobs it is the median of; 0 means that nothing is known yet.
+        device: what such jobs computed on, or what was asked for if that is not known.
+        seconds, memory_mb: None where nothing is known; memory is the worker's peak in MB (10^6 bytes).
+        steps: what it is for, None if the recipe's own number is not known.
+        is_exact: whether those jobs had the same overrides, and the same faces if they were given.
+    """
+
+    from_jobs: int
+    device: str
+    seconds: float | None = None
+    memory_mb: float | None = None
+    steps: int | None = None
+    is_exact: bool = False
 
 
 @dataclass(frozen=True)

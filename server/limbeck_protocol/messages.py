@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from limbeck_protocol.job import JobState
+from limbeck_protocol.lines import JobLine, ServerState
 
 # sent by clients
 
@@ -91,7 +92,7 @@ class StatusRequest:
 
 @dataclass(frozen=True)
 class BlobOpen:
-    """Asks for the size and hash of a job's artifact."""
+    """Asks for the size and hash of a job's artifact: ``asset``, or ``mesh-STEP`` of a checkpoint that has a mesh."""
 
     job: str
     artifact: str = "asset"
@@ -208,6 +209,7 @@ class Preview:
     Attributes:
         topology: grows within a job when the faces are others than before; not there if the server does not say.
         update: true if there are no faces in it, because the client said that it has those of this topology.
+        edges: how many edges come with it (feature ``preview.edges``), after the colours; not there if none do.
     """
 
     step: int
@@ -217,28 +219,7 @@ class Preview:
     crc32: int = 0
     topology: int | None = None
     update: bool | None = None
-
-
-@dataclass(frozen=True)
-class JobLine:
-    """One job in a status answer; ``position`` is 1 for the next of those that wait, None for others."""
-
-    job: str
-    state: JobState
-    step: int
-    steps: int
-    prompt: str
-    recipe: str
-    position: int | None = None
-
-
-@dataclass(frozen=True)
-class ServerState:
-    """The server in a status answer; ``state`` is starting, idle, busy, disk_full or draining."""
-
-    state: str
-    epoch: str
-    version: str
+    edges: int | None = None
 
 
 @dataclass(frozen=True)
@@ -252,11 +233,14 @@ class StatusReply:
 
 @dataclass(frozen=True)
 class BlobOpened:
-    """Answers blob.open; ``suffix`` is the file's, such as ``.glb``."""
+    """Answers blob.open; ``suffix`` is the file's, such as ``.glb``; a mesh, packed as previews are, has counts."""
 
     size: int
     sha256: str
     suffix: str
+    vertices: int | None = None
+    faces: int | None = None
+    edges: int | None = None
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,13 @@ BUFFERS = {
     "job.submit": {"spec": "|u1 [N]: a JobSpec in UTF-8 JSON"},
     "blob.put": {"data": "|u1 [N]"},
     "blob.chunk": {"data": "|u1 [N]"},
-    "job.preview": {"vertices": "<f4 [V, 3]", "faces": "<u4 [F, 3]", "colors": "|u1 [V, 4]"},
+    "job.preview": {
+        "vertices": "<f4 [V, 3]",
+        "faces": "<u4 [F, 3]",
+        "colors": "|u1 [V, 4]",
+        "edges": "<u4 [E, 2]",
+        "corner_edges": "<u4 [3 F]",
+    },
 }
 """What the frames after the header hold, by message type."""
 SCALARS = {str: {"type": "string"}, bool: {"type": "boolean"}, int: {"type": "integer"}, float: {"type": "number"}}

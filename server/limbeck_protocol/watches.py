@@ -6,11 +6,8 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from limbeck_protocol.errors import ProtocolError, error_from_dict
 from limbeck_protocol.events import ClientEvent, JobChanged, JobProgress, JobWarning, PreviewMesh, RequestFailed
@@ -41,8 +38,10 @@ class Watch:
         request: id of the first request, by which the application knows the watch; ``asked`` is that of the latest.
         seen: number of the newest event that was emitted.
         shown: number of the newest preview that was emitted.
-        faces, topology: of that preview, for updates that come without; None if there was none yet.
+        mesh, topology: of that preview, for updates that come without faces; None if there was none yet.
         pull: the preview that is being pulled.
+        owed, owed_at: the credit for a preview that came sooner than wanted, and when to give it back.
+        given_at: when the last credit was given back.
     """
 
     job: str
@@ -52,18 +51,26 @@ class Watch:
     seen: int = 0
     state: str = ""
     shown: int = 0
-    faces: NDArray[np.uint32] | None = field(default=None, repr=False)
+    mesh: MeshData | None = field(default=None, repr=False)
     topology: int | None = None
     pull: RangeReader | None = field(default=None, repr=False)
+    owed: PreviewDone | None = None
+    owed_at: float = 0.0
+    given_at: float = float("-inf")
 
 
 class Watches:
-    """All watched jobs of a client; ``emit`` takes what the application should know."""
+    """All watched jobs of a client; ``emit`` takes what the application should know.
+
+    Attributes:
+        preview_interval_s: the least time between two previews of a job.
+    """
 
     def __init__(self, exchange: Exchange, emit: Emit) -> None:
         self._exchange = exchange
         self._emit = emit
         self._watches: dict[str, Watch] = {}
+        self.preview_interval_s = 0.0
 
     def add(self, job: str, *, previews: bool) -> str:
         """Begin to watch a job."""
@@ -88,8 +95,15 @@ class Watches:
         for watch in self._watches.values():
             self._exchange.forget(watch.asked)
             self._drop_pull(watch)
+            watch.owed = None
             watch.shown = 0  # a server that was restarted counts its previews from 1 again
             self._subscribe(watch)
+
+    def tick(self) -> None:
+        """Give back the credits that are due."""
+        for watch in self._watches.values():
+            if watch.owed is not None and self._exchange.now >= watch.owed_at:
+                self._give_back(watch, watch.owed)
 
     def receive(self, packet: Packet, message: Any) -> None:
         """Take a message about a job that the server sent unasked; those about other jobs are ignored."""
@@ -139,17 +153,19 @@ class Watches:
         self._drop_pull(watch)
         try:
             if preview.inline:
-                arrays = dict(packet.arrays) | ({"faces": _faces_at_hand(watch, preview)} if preview.update else {})
-                self._show(watch, seq, preview, mesh_from_arrays(arrays))
+                known = _mesh_at_hand(watch, preview) if preview.update else None
+                arrays = dict(packet.arrays) | ({} if known is None else {"faces": known.faces})
+                self._show(watch, seq, preview, _with_edges(mesh_from_arrays(arrays), known))
             else:
                 self._pull(watch, seq, preview)
         except ProtocolError as error:
             self._refuse_preview(watch, seq, error)
 
     def _pull(self, watch: Watch, seq: int, preview: Preview) -> None:
-        faces = _faces_at_hand(watch, preview) if preview.update else None
-        size = packed_size_bytes(preview.vertices, preview.faces if faces is None else 0)
-        if min(preview.vertices, preview.faces) < 0 or not 0 < size <= MAX_PREVIEW_BYTES:
+        known = _mesh_at_hand(watch, preview) if preview.update else None
+        edges = preview.edges or 0
+        size = packed_size_bytes(preview.vertices, *((preview.faces, edges) if known is None else (0,)))
+        if min(preview.vertices, preview.faces, edges) < 0 or not 0 < size <= MAX_PREVIEW_BYTES:
             raise ProtocolError("E_MESH", f"expected a preview of at most {MAX_PREVIEW_BYTES} bytes, got {size}")
         blob = bytearray()
 
@@ -159,8 +175,8 @@ class Watches:
                 if zlib.crc32(blob) != preview.crc32:
                     raise ProtocolError("E_CHECKSUM", "expected a preview with the announced checksum, got another")
                 v, f = preview.vertices, preview.faces
-                mesh = unpack_mesh(v, f, blob) if faces is None else unpack_update(v, faces, blob)
-                self._show(watch, seq, preview, mesh)
+                mesh = unpack_mesh(v, f, blob, edges) if known is None else unpack_update(v, known.faces, blob)
+                self._show(watch, seq, preview, _with_edges(mesh, known))
             except ProtocolError as error:
                 self._refuse_preview(watch, seq, error)
 
@@ -174,18 +190,25 @@ class Watches:
         watch.pull.read(0, size)
 
     def _show(self, watch: Watch, seq: int, preview: Preview, mesh: MeshData) -> None:
-        has_same_faces = preview.update is True and mesh.faces is watch.faces
-        watch.faces, watch.topology = mesh.faces, preview.topology
-        self._exchange.tell(PreviewDone(watch.job, seq, watch.topology))
+        has_same_faces = preview.update is True and watch.mesh is not None and mesh.faces is watch.mesh.faces
+        watch.mesh, watch.topology = mesh, preview.topology
+        self._give_back(watch, PreviewDone(watch.job, seq, watch.topology))
         if seq > watch.shown:
             watch.shown = seq
             self._emit(PreviewMesh(watch.job, seq, preview.step, mesh, has_same_faces))
 
     def _refuse_preview(self, watch: Watch, seq: int, error: ProtocolError) -> None:
-        watch.faces = watch.topology = None
-        self._exchange.tell(PreviewDone(watch.job, seq))
+        watch.mesh = watch.topology = None
+        self._give_back(watch, PreviewDone(watch.job, seq))
         if error.code != "E_SUPERSEDED":
             self._emit(JobWarning(watch.job, error.code, error.message))
+
+    def _give_back(self, watch: Watch, done: PreviewDone) -> None:
+        """Ask for the next preview: now, or when it is wanted. Whenever that is, it is the newest there is then."""
+        watch.owed, watch.owed_at = done, watch.given_at + self.preview_interval_s
+        if self._exchange.now >= watch.owed_at:
+            watch.owed, watch.given_at = None, self._exchange.now
+            self._exchange.tell(done)
 
     def _drop_pull(self, watch: Watch) -> None:
         if watch.pull is not None:
@@ -193,16 +216,22 @@ class Watches:
             watch.pull = None
 
 
-def _faces_at_hand(watch: Watch, preview: Preview) -> NDArray[np.uint32]:
-    """Return the faces that an update leaves out.
+def _mesh_at_hand(watch: Watch, preview: Preview) -> MeshData:
+    """Return the mesh whose faces an update leaves out.
 
     Raises:
         ProtocolError: E_MESH if they are not those that this client has; it says so and gets a whole mesh next.
     """
-    if watch.faces is None or preview.topology != watch.topology or len(watch.faces) != preview.faces:
+    mesh = watch.mesh
+    if mesh is None or preview.topology != watch.topology or len(mesh.faces) != preview.faces:
         got = f"one for topology {preview.topology} of {preview.faces} faces"
         raise ProtocolError("E_MESH", f"expected an update of topology {watch.topology}, got {got}")
-    return watch.faces
+    return mesh
+
+
+def _with_edges(mesh: MeshData, known: MeshData | None) -> MeshData:
+    """Return an update with the edges that came with its faces."""
+    return mesh if known is None else replace(mesh, edges=known.edges, corner_edges=known.corner_edges)
 
 
 def changed_job(snapshot: JobSnapshot) -> JobChanged:

@@ -21,7 +21,7 @@ LOOKS_PER_S = 10.0
 """How often unknown keys may make us look at the files."""
 READING = (
     *(m.Ping, m.Bye, m.StatusRequest, m.JobWatch, m.JobUnwatch, m.PreviewDone, m.BlobOpen, m.BlobRead),
-    *(j.JobLog, j.Top),
+    *(j.JobLog, j.JobCheckpoints, j.JobEstimate, j.Top),
 )
 """What the role ``read`` may send. Everything else changes something."""
 

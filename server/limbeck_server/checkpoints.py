@@ -12,16 +12,17 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.strict_json import dump_json
-from limbeck_server.engine import EngineCheckpoint
+from limbeck_server.engine import EngineCheckpoint, EnginePreview
 from limbeck_server.failures import failure_of
 from limbeck_server.files import write_atomically
-from limbeck_server.worker_messages import Checkpointed, ResumeFile
+from limbeck_server.milestones import Milestones, write_mesh
+from limbeck_server.worker_messages import Checkpointed, MeshFile, ResumeFile
 
 SCHEMA = 1
 LAST_STEP_WORTH_S = 5.0
@@ -30,10 +31,20 @@ LAST_STEP_WORTH_S = 5.0
 
 @dataclass(frozen=True)
 class Saved:
-    """What became of a checkpoint: where it is, or why it is not."""
+    """What became of a checkpoint: where it is, or why it is not, or why its mesh is not."""
 
     checkpoint: Checkpointed | None
     error: ProtocolError | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """A checkpoint to be written, with what ``Checkpointed`` says of it."""
+
+    checkpoint: EngineCheckpoint
+    seconds: float
+    milestone: int
+    preview: EnginePreview | None
 
 
 def write_checkpoint(folder: Path, checkpoint: EngineCheckpoint, notes: dict[str, Any]) -> Checkpointed:
@@ -67,25 +78,38 @@ def first_whole(files: Sequence[ResumeFile]) -> tuple[ResumeFile | None, list[st
     return None, problems
 
 
+@dataclass(frozen=True)
+class Pace:
+    """When checkpoints are due: every ``interval_s`` seconds, and ``milestones`` times evenly over all steps."""
+
+    interval_s: float
+    milestones: int = 0
+
+
 class CheckpointWriter:
     """Writes an attempt's checkpoints in a thread of its own; ``tell`` hears of each, in that thread."""
 
-    def __init__(self, folder: Path, notes: dict[str, Any], interval_s: float, tell: Callable[[Saved], None]) -> None:
+    def __init__(
+        self, folder: Path, notes: dict[str, Any], pace: Pace, tell: Callable[[Saved], None], spent_s: float = 0.0
+    ) -> None:
         """Start the thread.
 
         Args:
             folder: where to write.
             notes: what to add to every JSON file.
-            interval_s: how often a checkpoint is due.
+            pace: when a checkpoint is due.
             tell: called with every outcome.
+            spent_s: how long the job had run before this attempt.
         """
         self._folder = folder
         self._notes = notes
-        self._interval_s = interval_s
+        self._interval_s = pace.interval_s
+        self._milestones = Milestones(pace.milestones)
         self._tell = tell
-        self._due_at = time.monotonic() + interval_s
+        self._began_at = time.monotonic() - spent_s
+        self._due_at = time.monotonic() + self._interval_s
         self._asked = False
-        self._waiting: queue.Queue[EngineCheckpoint | None] = queue.Queue()
+        self._waiting: queue.Queue[Task | None] = queue.Queue()
         self._last: Saved | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -98,14 +122,21 @@ class CheckpointWriter:
         """Say whether a checkpoint of this step should be written."""
         left_s = self._due_at - time.monotonic()
         is_last = step == steps and left_s < self._interval_s - LAST_STEP_WORTH_S
-        is_idle = self._waiting.unfinished_tasks == 0  # a slow disk gets fewer of them, not a queue
-        return self._asked or ((left_s <= 0 or is_last) and is_idle)
+        is_milestone = self.is_milestone(step, steps)
+        return self._asked or is_milestone or ((left_s <= 0 or is_last) and self._is_idle)
 
-    def take(self, checkpoint: EngineCheckpoint) -> None:
-        """Write a checkpoint, soon."""
+    def is_milestone(self, step: int, steps: int) -> bool:
+        """Say whether the checkpoint of this step is to be kept, with its mesh."""
+        return self._milestones.at(step, steps, can_write=self._is_idle) > 0
+
+    def take(self, checkpoint: EngineCheckpoint, preview: EnginePreview | None = None) -> None:
+        """Write a checkpoint, soon; ``preview`` is the newest there is, which may be of an earlier step."""
+        now = time.monotonic()
         self._asked = False
-        self._due_at = time.monotonic() + self._interval_s
-        self._waiting.put(checkpoint)
+        self._due_at = now + self._interval_s
+        milestone = self._milestones.of(checkpoint.step)
+        is_of_step = milestone > 0 and preview is not None and preview.step == checkpoint.step
+        self._waiting.put(Task(checkpoint, now - self._began_at, milestone, preview if is_of_step else None))
 
     def flush(self) -> Saved | None:
         """Wait until everything is written, and return what became of the last one."""
@@ -117,17 +148,34 @@ class CheckpointWriter:
         self._waiting.put(None)
         self._thread.join()
 
+    @property
+    def _is_idle(self) -> bool:
+        """Whether nothing waits to be written: a slow disk gets fewer checkpoints, not a queue."""
+        return self._waiting.unfinished_tasks == 0
+
     def _run(self) -> None:
-        while (checkpoint := self._waiting.get()) is not None:
-            self._last = self._write(checkpoint)
+        while (task := self._waiting.get()) is not None:
+            self._last = self._write(task)
             self._tell(self._last)
             self._waiting.task_done()
 
-    def _write(self, checkpoint: EngineCheckpoint) -> Saved:
+    def _write(self, task: Task) -> Saved:
         try:
-            return Saved(write_checkpoint(self._folder, checkpoint, self._notes))
-        except ProtocolError as error:
-            return Saved(None, error)
+            mesh, mesh_error = self._write_mesh(task.preview)
+            written = write_checkpoint(self._folder, task.checkpoint, self._notes)
+            return Saved(replace(written, seconds=task.seconds, milestone=task.milestone, mesh=mesh), mesh_error)
         except Exception as error:  # noqa: BLE001 - the engine's encoder is not ours; the run goes on without it
-            failure = failure_of(error)
-            return Saved(None, ProtocolError(failure.code, failure.message, failure.remedy))
+            return Saved(None, _typed(error))
+
+    def _write_mesh(self, preview: EnginePreview | None) -> tuple[MeshFile | None, ProtocolError | None]:
+        try:
+            return (None if preview is None else write_mesh(self._folder, preview)), None
+        except Exception as error:  # noqa: BLE001 - nor are its meshes; the checkpoint is worth more
+            return None, _typed(error)
+
+
+def _typed(error: Exception) -> ProtocolError:
+    if isinstance(error, ProtocolError):
+        return error
+    failure = failure_of(error)
+    return ProtocolError(failure.code, failure.message, failure.remedy)

@@ -20,6 +20,7 @@ from limbeck.assets.contact_sheet import contact_sheet, save_image_atomically
 from limbeck.assets.export import write_asset
 from limbeck.assets.turntable import save_turntable
 from limbeck.controls import Controls as RunControls
+from limbeck.devices import choose_device
 from limbeck.errors import LimbeckError
 from limbeck.events import Checkpoint, Event, Finished, Preview, Progress, Warned
 from limbeck.generate import GenerationSettings, generate
@@ -47,6 +48,28 @@ class Pictures:
 
     contact_sheet: Path | None = None
     turntable: Path | None = None
+
+
+@dataclass
+class Times:
+    """When things happened in a run, in Unix seconds; ``optimising_s`` is how long its steps took in all."""
+
+    started_at: float
+    first_preview_at: float | None = None
+    optimising_s: float = 0.0
+    _stage: str = ""
+    _noted_at: float = 0.0
+
+    def note(self, stage: str) -> None:
+        """Take a sign of progress."""
+        now = time.time()
+        if self._stage == stage == "optimising":
+            self.optimising_s += now - self._noted_at
+        self._stage, self._noted_at = stage, now
+
+    def since_start(self, at: float | None) -> float | None:
+        """Return how many seconds after the start something happened, if it did."""
+        return None if at is None else round(at - self.started_at, 2)
 
 
 def core_engine(job: JobSpec, folder: Path, controls: Controls) -> Generator[EngineEvent, None, None]:
@@ -77,16 +100,17 @@ def run(
     """
     quiet_libraries()
     settings = plan(job)
-    first_preview_seconds: float | None = None
+    times = Times(started_at)
     with closing(_begin(settings, controls or Controls())) as events:
         for event in events:
             match event:
                 case Progress():
+                    times.note(event.stage)
                     yield EngineProgress(event.stage, event.step, event.steps, event.message)
                 case Warned():
                     yield EngineWarning(event.code, event.message)
                 case Preview():
-                    first_preview_seconds = first_preview_seconds or time.time() - started_at
+                    times.first_preview_at = times.first_preview_at or time.time()
                     yield _preview(event)
                 case Checkpoint():
                     yield _checkpoint(event)
@@ -94,16 +118,16 @@ def run(
                     yield EngineProgress("exporting", 0, 0, output.name)
                     write_asset(output, event.asset.mesh, event.asset.cloud, event.asset.metadata, job.format)
                     _draw(event, pictures)
-                    yield EngineFinished(
-                        output, _summary(job, settings, event, output, started_at, first_preview_seconds)
-                    )
+                    yield EngineFinished(output, _summary(job, settings, event, output, times))
 
 
 def _begin(settings: GenerationSettings, controls: Controls) -> Generator[Event, None, None]:
     """Begin the run, or go on with it, with the models that are still loaded."""
     resume = None if controls.resume is None else _read_checkpoint(controls.resume)
     shelf = controls.kept.setdefault("shelf", Shelf())
-    return generate(settings, resume, RunControls(controls.wants_checkpoint, controls.wants_finish, shelf))
+    return generate(
+        settings, resume, RunControls(controls.wants_checkpoint, controls.wants_finish, shelf, controls.wants_preview)
+    )
 
 
 def _checkpoint(event: Checkpoint) -> EngineCheckpoint:
@@ -139,20 +163,21 @@ def _summary(
     settings: GenerationSettings,
     event: Finished,
     output: Path,
-    started_at: float,
-    first_preview_seconds: float | None,
+    times: Times,
 ) -> dict[str, Any]:
     """Return the JSON object of ``limbeck generate`` (docs/commands.md)."""
     return {
         "file": str(output),
         "format": job.format,
-        "seconds": round(time.time() - started_at, 2),
-        "first_preview_seconds": None if first_preview_seconds is None else round(first_preview_seconds, 2),
+        "seconds": round(time.time() - times.started_at, 2),
+        "first_preview_seconds": times.since_start(times.first_preview_at),
+        "optimising_seconds": round(times.optimising_s, 2),
         "steps": settings.recipe.steps,
         "faces": len(event.asset.mesh.faces),
         "vertices": len(event.asset.mesh.vertices),
         "seed": settings.seed,
         "recipe": settings.recipe.name,
         "prior": settings.prior,
+        "device": choose_device(settings.device).type,
         "peak_memory_mb": round(peak_memory_mb()),
     }

@@ -16,7 +16,8 @@ from limbeck_server.files import make_folder
 FILE_NAME = "limbeck.db"
 BUSY_TIMEOUT_S = 5.0
 FULL_CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_SHMSIZE)
-DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""The last one is a table or column that is not there, or there where a migration would make it."""
 
 MIGRATIONS = (
     """
@@ -41,6 +42,15 @@ MIGRATIONS = (
         suffix TEXT, step INTEGER, rank INTEGER NOT NULL, PRIMARY KEY (job, file)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE pruned (job TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    """,
+    """
+    ALTER TABLE artifacts ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE artifacts ADD COLUMN seconds REAL;
+    ALTER TABLE artifacts ADD COLUMN milestone INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE artifacts ADD COLUMN mesh TEXT;
+    ALTER TABLE jobs ADD COLUMN ended_at REAL;
+    UPDATE jobs SET ended_at = (SELECT MAX(at) FROM events WHERE events.job = jobs.id)
+        WHERE state IN ('succeeded', 'failed', 'cancelled');
     """,
 )
 """One script per schema version; ``user_version`` counts those that a file has seen. Never edit one, append."""
@@ -98,7 +108,8 @@ def database_error(error: sqlite3.Error, path: Path) -> ProtocolError:
     code = getattr(error, "sqlite_errorcode", 0)
     if code in FULL_CODES:
         return ProtocolError("E_DISK_FULL", f"no space left to write {path}", "free some space", retryable=True)
-    if code & 0xFF in DAMAGE_CODES:
+    is_undecodable = isinstance(error, sqlite3.OperationalError) and not code  # Python's own: text that is no UTF-8
+    if code & 0xFF in DAMAGE_CODES or is_undecodable:
         return _damaged(path, str(error))
     return ProtocolError("E_FILE", f"{path} cannot be written: {error}", "check the path and its permissions")
 

@@ -89,12 +89,15 @@ class Controls:
             an EngineCheckpoint.
         wants_finish: asked after every step; if true, optimisation ends there.
         kept: the engine's own, from one job of a worker to the next, such as weights.
+        wants_preview: asked after every step before ``wants_checkpoint``; if true, an EnginePreview of that step comes
+            next, unless there is nothing to see, and before the step's EngineCheckpoint.
     """
 
     resume: Path | None = None
     wants_checkpoint: Callable[[int, int], bool] = _never
     wants_finish: Callable[[], bool] = _not_yet
     kept: dict[str, Any] = field(default_factory=dict)
+    wants_preview: Callable[[int, int], bool] = _never
 
 
 Engine = Callable[[JobSpec, Path, Controls], Generator[EngineEvent, None, None]]

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import TERMINAL_STATES, JobSpec, JobState
 from limbeck_protocol.messages import JobEvent, JobLine, JobSnapshot
+from limbeck_server.kept_files import Artifact, SavedCheckpoint, thinned
 
 ENDS: tuple[JobState, ...] = ("succeeded", "failed", "cancelled")
 NEXT_STATES: dict[JobState, tuple[JobState, ...]] = {
@@ -27,27 +29,8 @@ NEXT_STATES: dict[JobState, tuple[JobState, ...]] = {
 AT_WORK: frozenset[str] = frozenset({"starting", "running", "finalizing", "pausing"})
 """States in which an attempt has a worker."""
 MAX_WARNINGS = 100
+LINE_ERROR_CHARACTERS = 120
 KEPT_CHECKPOINTS = 2
-
-
-@dataclass(frozen=True)
-class Artifact:
-    """A file that a job made; ``file`` is its name in the job's folder, chosen by the server."""
-
-    file: str
-    size: int
-    sha256: str
-    suffix: str
-
-
-@dataclass(frozen=True)
-class SavedCheckpoint:
-    """A file in the job's folder to go on from: all that a run was after ``step`` steps."""
-
-    file: str
-    size: int
-    sha256: str
-    step: int
 
 
 @dataclass(frozen=True)
@@ -67,8 +50,9 @@ class Job:
             there is (finish), or to end (cancel).
         parent: the job that this one was made from by retry or fork.
         stage, step, steps: the latest progress.
-        checkpoints: newest first, at most KEPT_CHECKPOINTS.
+        checkpoints: newest first, KEPT_CHECKPOINTS of them and all milestones.
         events: all of them, from number 1 on.
+        ended_at: Unix seconds, None before.
     """
 
     id: str
@@ -94,6 +78,7 @@ class Job:
     asset: Artifact | None = None
     checkpoints: tuple[SavedCheckpoint, ...] = ()
     events: tuple[JobEvent, ...] = ()
+    ended_at: float | None = None
 
     @property
     def has_ended(self) -> bool:
@@ -120,7 +105,8 @@ def in_state(job: Job, state: JobState, message: str = "", **changes: Any) -> Jo
     if state not in NEXT_STATES[job.state]:
         message = f"expected one of {', '.join(NEXT_STATES[job.state]) or 'no state'} after {job.state}, got {state}"
         raise bad_state(message)
-    job = replace(job, state=state, **changes)
+    ended_at = time.time() if state in TERMINAL_STATES else None
+    job = replace(job, **{"state": state, "ended_at": ended_at, **changes})
     event = JobEvent("state", state, job.step, job.steps, message=message, error=job.error, summary=job.summary)
     return with_event(job, event)
 
@@ -142,10 +128,17 @@ def with_event(job: Job, event: JobEvent) -> Job:
     return replace(job, events=(*job.events, event))
 
 
-def with_checkpoint(job: Job, checkpoint: SavedCheckpoint) -> Job:
-    """Return the job with one more checkpoint, the newest few of them; one that is further than before is progress."""
+def with_checkpoint(job: Job, checkpoint: SavedCheckpoint, max_bytes: int | None = None) -> Job:
+    """Return the job with one more checkpoint, the newest few of them; one that is further than before is progress.
+
+    Milestones stay, within ``max_bytes``: see ``milestones.thinned``.
+    """
     is_further = not job.checkpoints or checkpoint.step > job.checkpoints[0].step
-    kept = (checkpoint, *(known for known in job.checkpoints if known.file != checkpoint.file))[:KEPT_CHECKPOINTS]
+    same = next((known for known in job.checkpoints if known.step == checkpoint.step and known.milestone), None)
+    if same is not None and not checkpoint.milestone:  # it was lost to the run, and came again
+        checkpoint = replace(checkpoint, milestone=same.milestone, mesh=same.mesh)
+    others = (known for known in job.checkpoints if known.step != checkpoint.step)
+    kept = thinned((checkpoint, *others), max_bytes, KEPT_CHECKPOINTS)
     if is_further:
         return replace(job, checkpoints=kept, worker_losses=0, interruptions=0)
     return replace(job, checkpoints=kept)
@@ -166,7 +159,33 @@ def snapshot_of(job: Job) -> JobSnapshot:
     )
 
 
-def line_of(job: Job, prompt_characters: int, position: int | None = None) -> JobLine:
-    """Return the job as one line of a status answer; ``position`` is its place among those that wait."""
-    prompt = job.spec.prompt.strip()[:prompt_characters]
-    return JobLine(job.id, job.state, job.step, job.steps, prompt, job.spec.recipe_name, position)
+def line_of(job: Job, prompt_characters: int, position: int | None = None, client: str | None = None) -> JobLine:
+    """Return the job as one line of a status answer.
+
+    Args:
+        job: the job.
+        prompt_characters: how much of its prompt to give.
+        position: its place among those that wait.
+        client: the scoped id of who asks.
+    """
+    return JobLine(
+        job.id,
+        job.state,
+        job.step,
+        job.steps,
+        job.spec.prompt.strip()[:prompt_characters],
+        job.spec.recipe_name,
+        position,
+        created=job.created_at,
+        ended=job.ended_at,
+        error=_short_error(job),
+        mine=None if client is None else job.client == client,
+        parent=job.parent,
+    )
+
+
+def _short_error(job: Job) -> dict[str, str] | None:
+    if job.state != "failed" or job.error is None:
+        return None
+    code, message = str(job.error.get("code", "E_UNKNOWN")), str(job.error.get("message", ""))
+    return {"code": code[:64], "message": message[:LINE_ERROR_CHARACTERS]}

@@ -29,6 +29,7 @@ class Order:
     blobs: Path
     resume: tuple[ResumeFile, ...] = ()
     checkpoint_s: float = 60.0
+    milestones: int = 0
 
     @property
     def key(self) -> Attempt:

@@ -36,8 +36,9 @@ class MeshPacker:
         arrays = {name: array.reshape(-1).view(np.uint8) for name, array in mesh_arrays(mesh).items()}
         has_faces = not self._is_known(mesh)
         self._sent = len(mesh.vertices), mesh.faces
-        crc32 = zlib.crc32(arrays["colors"].data, zlib.crc32(arrays["vertices"].data))
-        message = Meshed(preview.step, len(mesh.vertices), len(mesh.faces), has_faces, crc32)
+        counts = preview.step, len(mesh.vertices), len(mesh.faces)
+        whole_crc32 = _crc32(arrays, "vertices", "faces", "colors") if has_faces else None
+        message = Meshed(*counts, has_faces, _crc32(arrays, "vertices", "colors"), whole_crc32)
         names = ("vertices", "colors", "faces") if has_faces else ("vertices", "colors")
         return message, {f"{name} {start}": part for name in names for start, part in _chunks(arrays[name])}
 
@@ -46,6 +47,13 @@ class MeshPacker:
             return False
         vertices, faces = self._sent
         return vertices == len(mesh.vertices) and (faces is mesh.faces or np.array_equal(faces, mesh.faces))
+
+
+def _crc32(arrays: dict[str, NDArray[np.uint8]], *names: str) -> int:
+    checksum = 0
+    for name in names:
+        checksum = zlib.crc32(arrays[name].data, checksum)
+    return checksum
 
 
 def _chunks(content: NDArray[np.uint8]) -> list[tuple[int, NDArray[np.uint8]]]:

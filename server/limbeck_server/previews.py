@@ -18,6 +18,8 @@ from limbeck_protocol.mesh_codec import packed_size_bytes
 from limbeck_protocol.messages import Preview
 
 REFRESH_S = 1.0
+RESTING_BYTES = 256 * MIB
+"""What previews of jobs that wait may take together."""
 BUDGET_BYTES = 512 * MIB
 """What previews that clients are pulling may take together; beyond it nobody is offered another."""
 
@@ -30,6 +32,7 @@ class PackedMesh:
         points: vertices and colours back to back, as in an update.
         triangles: faces; None if they are those of the mesh before.
         crc32: of ``points``.
+        whole_crc32: with the faces between vertices and colours, if the worker has said so.
     """
 
     step: int
@@ -38,6 +41,7 @@ class PackedMesh:
     points: bytes
     triangles: bytes | None
     crc32: int
+    whole_crc32: int | None = None
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,11 @@ class StoredPreview:
     topology: int
     mesh: PackedMesh
     triangles: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """How much memory it takes."""
+        return len(self.mesh.points) + len(self.triangles)
 
     def offer(self, *, is_update: bool) -> Offer:
         """Return what a client gets: everything, or vertices and colours for one that has these faces."""
@@ -65,7 +74,8 @@ class StoredPreview:
 
     @cached_property
     def _crc32(self) -> int:
-        return zlib.crc32(self._whole)
+        known = self.mesh.whole_crc32
+        return zlib.crc32(self._whole) if known is None else known
 
 
 @dataclass(frozen=True)
@@ -111,6 +121,7 @@ class Previews:
         self._debts: dict[str, Debt] = {}
         self._newest: dict[str, StoredPreview] = {}
         self._numbers: dict[str, tuple[int, int]] = {}
+        self._resting: dict[str, None] = {}
 
     def put(self, job_id: str, mesh: PackedMesh) -> None:
         """Keep a preview in place of the one before; one of the wrong size, or whose faces are not here, is dropped."""
@@ -125,6 +136,7 @@ class Previews:
         else:
             seq, topology = before.seq, before.topology
         has_same = before is not None and has_same_counts and triangles == before.triangles
+        self._resting.pop(job_id, None)
         self._newest[job_id] = StoredPreview(seq + 1, topology + (not has_same), mesh, triangles)
 
     def owe(self, job_id: str, pay: Callable[[], None]) -> None:
@@ -148,11 +160,19 @@ class Previews:
         return self._newest.get(job_id)
 
     def drop(self, job_id: str) -> None:
-        """Forget a job that has ended; should it go on one day, its numbers do too."""
-        self._debts.pop(job_id, None)
-        last = self._newest.pop(job_id, None)
-        if last is not None:
-            self._numbers[job_id] = (last.seq, last.topology)
+        """Forget a job that has ended."""
+        for known in (self._debts, self._newest, self._numbers, self._resting):
+            known.pop(job_id, None)
+
+    def rest(self, job_id: str) -> None:
+        """Note that a job waits: its preview stays until there are too many such; its numbers go on with the job."""
+        if job_id in self._newest:
+            self._resting[job_id] = None
+        while sum(self._newest[resting].size_bytes for resting in self._resting) > RESTING_BYTES:
+            oldest = next(iter(self._resting))
+            last = self._newest.pop(oldest)
+            self._numbers[oldest] = (last.seq, last.topology)
+            del self._resting[oldest]
 
 
 def _counts(mesh: PackedMesh) -> tuple[int, int]:

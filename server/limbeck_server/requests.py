@@ -17,17 +17,12 @@ from limbeck_protocol.errors import JobError, ProtocolError
 from limbeck_protocol.frames import Packet
 from limbeck_protocol.ids import is_token
 from limbeck_protocol.job import JobSpec, job_from_dict
-from limbeck_protocol.limits import (
-    CHUNK_BYTES,
-    MAX_SPEC_BYTES,
-    MAX_SPEC_DEPTH,
-    MAX_STATUS_JOBS,
-    STATUS_PROMPT_CHARACTERS,
-)
+from limbeck_protocol.limits import MAX_SPEC_BYTES, MAX_SPEC_DEPTH
 from limbeck_protocol.strict_json import load_json_object
 from limbeck_server import job_requests as jobs
-from limbeck_server.files import storage_error
-from limbeck_server.jobs import line_of, snapshot_of
+from limbeck_server.artifacts import open_blob, read_blob
+from limbeck_server.job_inquiries import estimate_job, list_checkpoints, report_status
+from limbeck_server.jobs import snapshot_of
 from limbeck_server.parts import Parts
 from limbeck_server.push import push_events
 from limbeck_server.quotas import require_byte_quota, require_job_quota
@@ -86,40 +81,6 @@ def take_preview_back(_parts: Parts, session: Session, request: m.PreviewDone, _
         watch.offered, watch.topology = None, request.topology
 
 
-def report_status(parts: Parts, _session: Session, request: m.StatusRequest, _packet: Packet) -> Reply:
-    """List the newest jobs, those before one, or one job."""
-    server, positions = m.ServerState(parts.state, parts.epoch, parts.version), parts.board.positions()
-    if request.job is not None:
-        line = line_of(parts.board.told(request.job), 1000, positions.get(request.job))
-        return Reply(m.StatusReply(server, (line,)))
-    found = [job for job in reversed(parts.board.jobs()) if request.before is None or job.id < request.before]
-    shown = [parts.board.told(job.id) for job in found[:MAX_STATUS_JOBS]]
-    lines = tuple(line_of(job, STATUS_PROMPT_CHARACTERS, positions.get(job.id)) for job in shown)
-    return Reply(m.StatusReply(server, lines, more=len(found) > len(lines)))
-
-
-def open_blob(parts: Parts, _session: Session, request: m.BlobOpen, _packet: Packet) -> Reply:
-    """Say how large a job's asset is, and its hash."""
-    job = parts.board.told(request.job)
-    parts.store.asset_path(job)
-    if request.artifact != "asset" or job.asset is None:
-        raise ProtocolError("E_NOT_FOUND", f"there is no artifact {request.artifact[:64]!r}", "ask for 'asset'")
-    return Reply(m.BlobOpened(job.asset.size, job.asset.sha256, job.asset.suffix))
-
-
-def read_blob(parts: Parts, session: Session, request: m.BlobRead, _packet: Packet) -> Reply:
-    """Return a range of a job's asset, or of the preview on offer."""
-    if not 0 < request.length <= CHUNK_BYTES or request.offset < 0:
-        message = f"expected a range of 1 to {CHUNK_BYTES} bytes, got {request.length} at {request.offset}"
-        raise ProtocolError("E_SCHEMA", message, field="length")
-    is_preview = request.blob.startswith("preview-")
-    data = _read_preview(session, request) if is_preview else _read_asset(parts, request)
-    if len(data) != request.length:
-        message = f"expected a range within the blob, got {request.length} bytes at {request.offset}"
-        raise ProtocolError("E_SCHEMA", message, field="offset")
-    return Reply(m.BlobChunk(request.blob, request.offset), {"data": np.frombuffer(data, np.uint8)})
-
-
 def put_blob(parts: Parts, session: Session, request: m.BlobPut, packet: Packet) -> Reply:
     """Take a part of an uploaded file."""
     data = packet.arrays.get("data")
@@ -141,6 +102,8 @@ HANDLERS: dict[type, Handler] = {
     j.JobRetry: jobs.retry_job,
     j.JobFork: jobs.fork_job,
     j.JobLog: jobs.read_job_log,
+    j.JobCheckpoints: list_checkpoints,
+    j.JobEstimate: estimate_job,
     j.Top: jobs.report_top,
     m.JobWatch: watch_job,
     m.JobUnwatch: unwatch_job,
@@ -169,22 +132,3 @@ def _read_spec(packet: Packet) -> JobSpec:
         except LimbeckError as error:
             raise JobError(error.code, error.message, error.remedy, field="recipe") from error
     return spec
-
-
-def _read_preview(session: Session, request: m.BlobRead) -> memoryview:
-    watch = session.watches.get(request.job)
-    if watch is None or watch.offered is None or f"preview-{watch.offered.seq}" != request.blob:
-        raise ProtocolError("E_SUPERSEDED", f"{request.blob[:64]} is not on offer", "wait for the next", retryable=True)
-    return memoryview(watch.offered.blob)[request.offset : request.offset + request.length]
-
-
-def _read_asset(parts: Parts, request: m.BlobRead) -> bytes:
-    if request.blob != "asset":
-        raise ProtocolError("E_NOT_FOUND", f"there is no artifact {request.blob[:64]!r}", "ask for 'asset'")
-    path = parts.store.asset_path(parts.board.told(request.job))
-    try:
-        with path.open("rb") as file:
-            file.seek(request.offset)
-            return file.read(request.length)
-    except OSError as error:
-        raise storage_error(error, path) from error

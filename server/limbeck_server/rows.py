@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections import defaultdict
@@ -11,20 +12,26 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.ids import is_ulid
 from limbeck_protocol.limits import MIB
 from limbeck_protocol.messages import JobEvent
 from limbeck_protocol.strict_json import dump_json, load_json_object
 from limbeck_protocol.typed import from_plain, to_plain
-from limbeck_server.jobs import Artifact, Job, SavedCheckpoint, bad_state
+from limbeck_server.jobs import Job, bad_state
+from limbeck_server.kept_files import Artifact, SavedCheckpoint, SavedMesh
 
 PLAIN = (
     "id", "client", "key", "spec_hash", "created_at", "state", "rev", "attempt", "worker_losses", "interruptions",
-    "priority", "place", "wish", "parent", "stage", "step", "steps",
+    "priority", "place", "wish", "parent", "stage", "step", "steps", "ended_at",
+)  # fmt: skip
+ARTIFACT_COLUMNS = (
+    "job", "file", "kind", "size", "sha256", "suffix", "step", "rank", "attempt", "seconds", "milestone", "mesh",
 )  # fmt: skip
 AS_JSON = ("spec", "error", "summary")
 COLUMNS = (*PLAIN, *AS_JSON)
 UNSAVED = ("stage", "step", "steps")
 """Progress: it changes in memory without being saved, so that what is saved may differ from ``before``."""
+FILE = re.compile(r"[a-z0-9][A-Za-z0-9._-]{0,127}")
 MAX_JSON_BYTES = 4 * MIB
 MAX_JSON_DEPTH = 40
 
@@ -65,12 +72,22 @@ def load_jobs(connection: sqlite3.Connection) -> Iterator[Job]:
         plain: dict[str, Any] = dict(zip(COLUMNS, row, strict=True))
         plain |= {name: None if plain[name] is None else _object(plain[name]) for name in AS_JSON}
         job: Job = from_plain(Job, {name: value for name, value in plain.items() if value is not None})
-        yield _with(job, assets.get(job.id), checkpoints[job.id], events[job.id])
+        yield _require_own_files(_with(job, assets.get(job.id), checkpoints[job.id], events[job.id]))
 
 
 def _with(job: Job, asset: Artifact | None, checkpoints: Sequence[SavedCheckpoint], events: Sequence[JobEvent]) -> Job:
     fields = {name: getattr(job, name) for name in COLUMNS}
     return Job(**fields, asset=asset, checkpoints=tuple(checkpoints), events=tuple(events))
+
+
+def _require_own_files(job: Job) -> Job:
+    """Return a job whose id and files are names in the folder of jobs, whoever has written to the database."""
+    meshes = [checkpoint.mesh.file for checkpoint in job.checkpoints if checkpoint.mesh is not None]
+    files = [*(checkpoint.file for checkpoint in job.checkpoints), *meshes, *([job.asset.file] if job.asset else [])]
+    strange = next((file for file in files if FILE.fullmatch(file) is None), None)
+    if strange is not None or not is_ulid(job.id):
+        raise ValueError(f"expected names of the server's own making, got {(strange or job.id)[:64]!r}")
+    return job
 
 
 def _values(job: Job, names: Sequence[str]) -> list[Any]:
@@ -97,13 +114,17 @@ def _seqs(job: Job, told: int) -> range:
 
 def _replace_artifacts(connection: sqlite3.Connection, job: Job) -> None:
     connection.execute("DELETE FROM artifacts WHERE job = ?", (job.id,))
-    rows: list[tuple[Any, ...]] = [
-        (job.id, c.file, "checkpoint", c.size, c.sha256, None, c.step, rank) for rank, c in enumerate(job.checkpoints)
-    ]
+    rows = [_checkpoint_row(job.id, rank, checkpoint) for rank, checkpoint in enumerate(job.checkpoints)]
     if job.asset is not None:
         asset = job.asset
-        rows.append((job.id, asset.file, "asset", asset.size, asset.sha256, asset.suffix, None, 0))
-    connection.executemany("INSERT INTO artifacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        rows.append((job.id, asset.file, "asset", asset.size, asset.sha256, asset.suffix, None, 0, 0, None, 0, None))
+    values = ", ".join("?" * len(ARTIFACT_COLUMNS))
+    connection.executemany(f"INSERT INTO artifacts ({', '.join(ARTIFACT_COLUMNS)}) VALUES ({values})", rows)  # noqa: S608
+
+
+def _checkpoint_row(job: str, rank: int, c: SavedCheckpoint) -> tuple[Any, ...]:
+    mesh = None if c.mesh is None else dump_json(to_plain(c.mesh)).decode()
+    return (job, c.file, "checkpoint", c.size, c.sha256, None, c.step, rank, c.attempt, c.seconds, c.milestone, mesh)
 
 
 def _load_artifacts(
@@ -111,12 +132,14 @@ def _load_artifacts(
 ) -> tuple[dict[str, Artifact], dict[str, list[SavedCheckpoint]]]:
     assets: dict[str, Artifact] = {}
     checkpoints: dict[str, list[SavedCheckpoint]] = defaultdict(list)
-    rows = connection.execute("SELECT job, file, kind, size, sha256, suffix, step FROM artifacts ORDER BY job, rank")
-    for job, file, kind, size, sha256, suffix, step in rows:
+    rows = connection.execute(f"SELECT {', '.join(ARTIFACT_COLUMNS)} FROM artifacts ORDER BY job, rank")  # noqa: S608
+    for job, file, kind, size, sha256, suffix, step, _rank, attempt, seconds, milestone, mesh in rows:
         if kind == "asset":
             assets[job] = Artifact(file, size, sha256, suffix)
         else:
-            checkpoints[job].append(SavedCheckpoint(file, size, sha256, step))
+            saved_mesh = None if mesh is None else from_plain(SavedMesh, _object(mesh))
+            known = (file, size, sha256, step, attempt, seconds, milestone)
+            checkpoints[job].append(SavedCheckpoint(*known, saved_mesh))
     return assets, checkpoints
 
 
@@ -144,8 +167,7 @@ def require_readable(jobs: Iterator[Job]) -> list[Job]:
     """
     try:
         return list(jobs)
-    except ProtocolError as error:
+    except (ProtocolError, ValueError) as error:  # text that is no UTF-8 is a ValueError
+        why = error.message if isinstance(error, ProtocolError) else str(error)
         remedy = "put a backup of limbeck.db in its place, or move it away to start with no jobs"
-        raise ProtocolError(
-            "E_STORE_DAMAGED", f"a job in the database cannot be read: {error.message}", remedy
-        ) from error
+        raise ProtocolError("E_STORE_DAMAGED", f"a job in the database cannot be read: {why[:200]}", remedy) from error

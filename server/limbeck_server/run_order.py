@@ -16,7 +16,7 @@ from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.job import spec_hash
 from limbeck_server.blobs import fill_blobs
-from limbeck_server.checkpoints import CheckpointWriter, Saved, first_whole
+from limbeck_server.checkpoints import CheckpointWriter, Pace, Saved, first_whole
 from limbeck_server.engine import (
     Controls,
     Engine,
@@ -52,8 +52,9 @@ def run_order(order: Order, engine: Engine, link: WorkerLink, kept: dict[str, An
     def tell(saved: Saved) -> None:
         if saved.checkpoint is not None:
             link.send(saved.checkpoint, order)
-        elif saved.error is not None:
-            link.send(Warned(saved.error.code, f"no checkpoint: {saved.error.message}"), order)
+        if saved.error is not None:
+            missing = "no checkpoint" if saved.checkpoint is None else f"no mesh of step {saved.checkpoint.step}"
+            link.send(Warned(saved.error.code, f"{missing}: {saved.error.message}"), order)
 
     link.pulse.begin()
     writer, handler = None, _job_log(link, order)
@@ -63,10 +64,15 @@ def run_order(order: Order, engine: Engine, link: WorkerLink, kept: dict[str, An
         for problem in problems:
             link.send(Warned("W_CHECKPOINT_DAMAGED", f"{problem}; going on from {_where(resume)}"), order)
         notes = {"job": order.job, "attempt": order.attempt, "spec_hash": spec_hash(order.spec)}
-        writer = CheckpointWriter(order.folder, notes, order.checkpoint_s, tell)
+        pace = Pace(order.checkpoint_s, order.milestones)
+        writer = CheckpointWriter(order.folder, notes, pace, tell, resume.seconds if resume else 0.0)
         link.send(Started(resume.step if resume else 0), order)
         controls = Controls(
-            Path(resume.path) if resume else None, writer.is_due, lambda: link.is_finishing(order), kept
+            Path(resume.path) if resume else None,
+            writer.is_due,
+            lambda: link.is_finishing(order),
+            kept,
+            writer.is_milestone,
         )
         with closing(engine(job, order.folder, controls)) as events:
             return _follow(events, order, link, writer)
@@ -95,7 +101,7 @@ def _where(resume: Any) -> str:
 def _follow(
     events: Generator[EngineEvent, None, None], order: Order, link: WorkerLink, writer: CheckpointWriter
 ) -> Ending:
-    stage = "loading"
+    stage, shown = "loading", None
     for event in events:
         link.pulse.note()
         if link.is_cancelled(order):
@@ -105,11 +111,12 @@ def _follow(
                 stage = event.stage
                 link.advance(order, Advanced(stage, event.step, event.steps, event.message))
             case EnginePreview():
+                shown = event
                 link.show(order, event)
             case EngineWarning():
                 link.send(Warned(event.code, event.message), order)
             case EngineCheckpoint():
-                writer.take(event)
+                writer.take(event, shown)
             case EngineFinished():
                 return finish(event.file, event.summary, order.folder)
         if link.is_pausing(order) and _pause(event, stage, order, link, writer):
@@ -125,7 +132,7 @@ def _pause(event: EngineEvent, stage: str, order: Order, link: WorkerLink, write
         writer.ask()
         return False
     saved = writer.flush()
-    if saved is not None and saved.error is not None:
+    if saved is not None and saved.checkpoint is None and saved.error is not None:
         link.take_back_pause(order)
         link.send(PauseFailed(saved.error.code, saved.error.message, saved.error.remedy), order)
         return False

@@ -22,6 +22,7 @@ MAX_IPC_PATH_BYTES = 100
 """sockaddr_un holds 104 bytes on macOS and 108 on Linux."""
 MAX_DURATION_S = 86_400
 MAX_WORKERS = 64
+MAX_MILESTONES = 64
 LEAST = {
     "max_queued": 1,
     "max_client_jobs": 1,
@@ -29,6 +30,8 @@ LEAST = {
     "least_free_bytes": 0,
     "max_history": 1,
     "max_artifact_bytes": MIB,
+    "max_job_milestone_mb": 1,
+    "max_milestone_mb": 1,
 }
 """Below one megabyte of artifacts every job would be forgotten as it ends."""
 
@@ -74,6 +77,10 @@ class ServerSettings:
             usual interval, if that is longer) and in stages without a count.
         drain_s: how long a server that stops waits for checkpoints.
         least_free_bytes: with less room than that on the disk no job is started.
+        milestones: how many checkpoints of a job stay as long as the job, each with the mesh of its step, evenly spread
+            over its steps; 0 is none.
+        max_job_milestone_mb: megabytes of one job's milestones; beyond it every second one goes.
+        max_milestone_mb: of all jobs' milestones; beyond it ended jobs lose theirs, the oldest first.
         max_history, max_artifact_bytes: of jobs that have ended, and of their files; the oldest go first.
 
     Raises:
@@ -95,6 +102,9 @@ class ServerSettings:
     restart_delays_s: tuple[float, ...] = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
     workers: int | None = None
     checkpoint_s: float = 60.0
+    milestones: int = 8
+    max_job_milestone_mb: int = 1000
+    max_milestone_mb: int = 10_000
     idle_s: float = 300.0
     silence_s: float = 60.0
     stuck_step_s: float = 300.0
@@ -115,6 +125,7 @@ class ServerSettings:
             _require(
                 _is_duration(value) and value > 0, name, f"more than 0 and at most {MAX_DURATION_S} seconds", value
             )
+        _require(0 <= self.milestones <= MAX_MILESTONES, "milestones", f"0 to {MAX_MILESTONES}", self.milestones)
         is_count = self.workers is None or 1 <= self.workers <= MAX_WORKERS
         _require(is_count, "workers", f"1 to {MAX_WORKERS}", self.workers)
         delays, expected = self.restart_delays_s, f"seconds of 0 to {MAX_DURATION_S}"

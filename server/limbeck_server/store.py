@@ -15,15 +15,20 @@ from pathlib import Path
 
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.ids import is_ulid
+from limbeck_protocol.limits import MAX_PREVIEW_BYTES
+from limbeck_protocol.mesh_codec import packed_size_bytes
 from limbeck_server.database import FILE_NAME, open_database, storing, transaction
 from limbeck_server.files import make_folder, storage_error, sync_folder
 from limbeck_server.job_log import LOG
-from limbeck_server.jobs import Artifact, Job, SavedCheckpoint
+from limbeck_server.jobs import Job
+from limbeck_server.kept_files import Artifact, SavedCheckpoint, SavedMesh
 from limbeck_server.legacy import read_job_files
 from limbeck_server.rows import insert_job, load_jobs, require_readable, update_job
+from limbeck_server.worker_messages import Checkpointed, MeshFile
 
 log = logging.getLogger("limbeck.server")
 SUMMARY = "summary.json"
+MESH_SUFFIX = ".mesh"
 
 
 class Store:
@@ -84,7 +89,9 @@ class Store:
 
         A folder whose job is unknown for another reason (the database was moved away) is left alone.
         """
-        for (job_id,) in self._database.execute("SELECT job FROM pruned").fetchall():
+        with storing(self._path):
+            pruned = self._database.execute("SELECT job FROM pruned").fetchall()
+        for (job_id,) in pruned:
             self._remove_pruned(job_id)
         for job in jobs:
             self.tidy(job)
@@ -104,18 +111,20 @@ class Store:
         self._adopt(job, name, size, artifact.file)
         return artifact
 
-    def adopt_checkpoint(self, job: Job, name: str, step: int, size: int, sha256: str) -> SavedCheckpoint:
-        """Move a checkpoint and the JSON beside it into the job's folder.
+    def adopt_checkpoint(self, job: Job, made: Checkpointed) -> SavedCheckpoint:
+        """Move a checkpoint, the JSON beside it and its mesh into the job's folder.
 
         Raises:
             ProtocolError: as ``adopt_asset`` does.
         """
-        checkpoint = SavedCheckpoint(f"checkpoint-{job.attempt}-{step}.safetensors", size, sha256, step)
-        beside = Path(name).with_suffix(".json").name
+        name = f"checkpoint-{job.attempt}-{made.step}.safetensors"
+        beside = Path(made.file).with_suffix(".json").name
         if (self.attempt_folder(job) / beside).is_file():
-            self._adopt(job, beside, None, Path(checkpoint.file).with_suffix(".json").name)
-        self._adopt(job, name, size, checkpoint.file)
-        return checkpoint
+            self._adopt(job, beside, None, Path(name).with_suffix(".json").name)
+        mesh = None if made.mesh is None else self._adopt_mesh(job, made.step, made.mesh)
+        self._adopt(job, made.file, made.size, name)
+        known = (name, made.size, made.sha256, made.step, job.attempt, made.seconds, made.milestone)
+        return SavedCheckpoint(*known, mesh)
 
     def copy_checkpoint(self, job: Job, checkpoint: SavedCheckpoint, other: str) -> None:
         """Give another job, which has no row yet, a checkpoint of this one.
@@ -123,16 +132,11 @@ class Store:
         Raises:
             ProtocolError: E_DISK_FULL or E_FILE.
         """
-        target = make_folder(self.folder(other)) / checkpoint.file
-        source = self.folder(job.id) / checkpoint.file
+        target = make_folder(self.folder(other))
         try:
-            try:
-                os.link(source, target)  # neither is ever written to again
-            except OSError:
-                shutil.copyfile(source, target)
-                with target.open("rb") as file:
-                    os.fsync(file.fileno())
-            sync_folder(target.parent)
+            for name in (checkpoint.file, *([checkpoint.mesh.file] if checkpoint.mesh else [])):
+                _share(self.folder(job.id) / name, target / name)
+            sync_folder(target)
         except OSError as error:
             raise storage_error(error, target) from error
 
@@ -150,6 +154,7 @@ class Store:
     def tidy(self, job: Job) -> None:
         """Remove what no row of the job names; the current attempt's folder only stays while it is at work."""
         named = {LOG, *(c.file for c in job.checkpoints), *(_json_of(c) for c in job.checkpoints)}
+        named |= {c.mesh.file for c in job.checkpoints if c.mesh}
         named |= {job.asset.file, SUMMARY} if job.asset else set()
         named |= {self.attempt_folder(job).name} if job.is_at_work else set()
         for path in _children(self.folder(job.id)):
@@ -172,9 +177,20 @@ class Store:
         _remove(self.folder(job_id))
 
     def _remove_pruned(self, job_id: str) -> None:
-        _remove(self.folder(job_id))
+        if is_ulid(job_id):  # a damaged database may say anything
+            _remove(self.folder(job_id))
         with storing(self._path):
             self._database.execute("DELETE FROM pruned WHERE job = ?", (job_id,))
+
+    def _adopt_mesh(self, job: Job, step: int, made: MeshFile) -> SavedMesh:
+        if made.size != packed_size_bytes(made.vertices, made.faces, made.edges) or made.size > MAX_PREVIEW_BYTES:
+            what = f"expected a mesh of {made.vertices} vertices and {made.faces} faces, got {made.size} bytes"
+            raise ProtocolError("E_WORKER_CRASH", what, f"try again: limbeck retry {job.id}")
+        mesh = SavedMesh(
+            f"mesh-{job.attempt}-{step}{MESH_SUFFIX}", made.size, made.sha256, made.vertices, made.faces, made.edges
+        )
+        self._adopt(job, made.file, made.size, mesh.file)
+        return mesh
 
     def _adopt(self, job: Job, name: str, size: int | None, new_name: str) -> None:
         made, target = self.attempt_folder(job) / name, self.folder(job.id) / new_name
@@ -190,7 +206,8 @@ class Store:
 
     def _adopt_job_files(self) -> None:
         """Take over the jobs of servers before there was a database, each from its folder's job.json."""
-        known = {row[0] for row in self._database.execute("SELECT id FROM jobs")}
+        with storing(self._path):
+            known = {row[0] for row in self._database.execute("SELECT id FROM jobs")}
         for path, job in read_job_files(self.jobs_folder):
             if job.id not in known:
                 self.save(None, job)
@@ -207,6 +224,16 @@ def not_found(job_id: str) -> ProtocolError:
 
 def _json_of(checkpoint: SavedCheckpoint) -> str:
     return Path(checkpoint.file).with_suffix(".json").name
+
+
+def _share(source: Path, target: Path) -> None:
+    """Give a file another name, or copy it where that cannot be; neither is ever written to again."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+        with target.open("rb") as file:
+            os.fsync(file.fileno())
 
 
 def _children(folder: Path) -> list[Path]:

@@ -18,6 +18,7 @@ from limbeck_protocol.job import job_to_json
 from limbeck_protocol.limits import MAX_SUMMARY_BYTES
 from limbeck_protocol.messages import Progress
 from limbeck_protocol.strict_json import dump_json
+from limbeck_server.blobs import UNUSED_S
 from limbeck_server.files import make_folder, write_atomically
 from limbeck_server.job_log import add_lines
 from limbeck_server.jobs import Job, in_state, with_checkpoint
@@ -67,7 +68,7 @@ def recover(parts: Parts) -> None:
             error = server_stopped("the server ended without a chance to save the job's state")
             parts.board.happen(job.id, lambda job, error=error: interrupted(job, error, is_workers_loss=False))
     parts.store.sweep(parts.board.jobs())
-    prune(parts.board, parts.settings)
+    prune(parts.board, parts.store, parts.settings)
 
 
 def assign_next(parts: Parts, now: float) -> None:
@@ -90,10 +91,11 @@ def _assign(parts: Parts, job: Job, member: Member) -> None:
     make_folder(folder)
     job = parts.board.move(job.id, "starting", attempt=attempt)
     home = parts.store.folder(job.id)
-    resume = tuple(ResumeFile(str(home / c.file), c.sha256, c.step) for c in job.checkpoints)
+    resume = tuple(ResumeFile(str(home / c.file), c.sha256, c.step, c.seconds or 0.0) for c in job.checkpoints)
     spec = np.frombuffer(job_to_json(job.spec), np.uint8)
     checkpoint_s, is_finishing = parts.settings.checkpoint_s, job.wish == "finish"
-    order = RunJob(str(folder), str(parts.blobs.folder), resume, checkpoint_s, is_finishing)
+    milestones = parts.settings.milestones
+    order = RunJob(str(folder), str(parts.blobs.folder), resume, checkpoint_s, is_finishing, milestones)
     member.run(Assignment(job.id, job.attempt), order, spec)
 
 
@@ -163,17 +165,19 @@ def _take_mesh(parts: Parts, report: Report) -> None:
     points = b"".join(array.data for name, array in arrays.items() if not name.startswith("faces"))
     triangles = b"".join(array.data for name, array in arrays.items() if name.startswith("faces"))
     counts = message.step, message.vertices, message.faces
-    mesh = PackedMesh(*counts, points, triangles if message.has_faces else None, message.crc32)
+    mesh = PackedMesh(*counts, points, triangles if message.has_faces else None, message.crc32, message.whole_crc32)
     parts.previews.put(report.job.id, mesh)
     parts.previews.owe(report.job.id, report.member.credit)
 
 
 def _keep_checkpoint(parts: Parts, report: Report) -> None:
-    message, job = report.message, report.job
-    checkpoint = parts.store.adopt_checkpoint(job, message.file, message.step, message.size, message.sha256)
-    job = parts.board.happen(job.id, lambda job: with_checkpoint(job, checkpoint))
+    checkpoint = parts.store.adopt_checkpoint(report.job, report.message)
+    max_bytes = parts.settings.max_job_milestone_mb * 1_000_000
+    job = parts.board.happen(report.job.id, lambda job: with_checkpoint(job, checkpoint, max_bytes))
     if parts.board.is_saved(job.id):  # until then the rows name the older ones
         parts.store.tidy(job)
+    if checkpoint.milestone:
+        prune(parts.board, parts.store, parts.settings)
 
 
 def _pause(parts: Parts, report: Report) -> None:
@@ -269,10 +273,13 @@ def _end(parts: Parts, job_id: str, state: Any, **changes: Any) -> None:
 
 
 def _clean(parts: Parts, job_id: str) -> None:
-    """Drop what an attempt left; previews of a job that only waits stay until the next attempt has some."""
+    """Drop what an attempt left; the preview of a job that only waits may stay until the next attempt has some."""
     job = parts.board.get(job_id)
     if parts.board.is_saved(job_id):
         parts.store.tidy(job)
     if job.has_ended:
         parts.previews.drop(job_id)
-        prune(parts.board, parts.settings)
+        prune(parts.board, parts.store, parts.settings)
+        parts.blobs.sweep([other.spec for other in parts.board.jobs()], unused_s=UNUSED_S)
+    else:
+        parts.previews.rest(job_id)

@@ -9,6 +9,7 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -219,7 +220,7 @@ class WorkerLink:
         with self._mailbox.lock:
             return [*self._take_lines(), _frames(self.pulse.beat(), None)]
 
-    def _hear(self, frames: list[bytes]) -> None:
+    def _hear(self, frames: Sequence[Frame]) -> None:
         try:
             packet = decode_packet(frames)
             message = read_message(packet, TO_WORKER)
@@ -242,7 +243,7 @@ class WorkerLink:
 def _order(packet: Packet, message: RunJob) -> Order:
     spec = job_from_dict(load_json_object(packet.arrays["spec"].tobytes(), MAX_SPEC_BYTES, MAX_SPEC_DEPTH))
     folders = Path(message.folder), Path(message.blobs)
-    return Order(*_attempt(packet), spec, *folders, message.resume, message.checkpoint_s)
+    return Order(*_attempt(packet), spec, *folders, message.resume, message.checkpoint_s, message.milestones)
 
 
 def _attempt(packet: Packet) -> Attempt:

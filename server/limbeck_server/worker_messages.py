@@ -80,6 +80,7 @@ class Meshed:
     Attributes:
         has_faces: whether the faces are others than those of the attempt's mesh before, and therefore come too.
         crc32: of vertices and colours back to back.
+        whole_crc32: of vertices, faces and colours, if there are faces.
     """
 
     step: int
@@ -87,16 +88,38 @@ class Meshed:
     faces: int
     has_faces: bool
     crc32: int
+    whole_crc32: int | None = None
+
+
+@dataclass(frozen=True)
+class MeshFile:
+    """A mesh lies complete in the attempt's folder, packed as on the wire: see ``mesh_codec.pack_mesh``."""
+
+    file: str
+    size: int
+    sha256: str
+    vertices: int
+    faces: int
+    edges: int = 0
 
 
 @dataclass(frozen=True)
 class Checkpointed:
-    """A checkpoint lies complete in the attempt's folder."""
+    """A checkpoint lies complete in the attempt's folder.
+
+    Attributes:
+        seconds: how long the job had run by then, without what was lost on the way.
+        milestone: its number, from 1 on, if it is to be kept; else 0.
+        mesh: of that step, only with a milestone.
+    """
 
     file: str
     step: int
     size: int
     sha256: str
+    seconds: float = 0.0
+    milestone: int = 0
+    mesh: MeshFile | None = None
 
 
 @dataclass(frozen=True)
@@ -144,11 +167,12 @@ class Stopped:
 
 @dataclass(frozen=True)
 class ResumeFile:
-    """A checkpoint that the attempt may go on from, by its path."""
+    """A checkpoint that the attempt may go on from, by its path; the job had run for ``seconds`` when it was made."""
 
     path: str
     sha256: str
     step: int
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -159,6 +183,7 @@ class RunJob:
         resume: checkpoints to go on from, the newest first; the next is for when one is damaged.
         checkpoint_s: how often to write another, in seconds.
         finish: stop optimising at once, and keep what there is.
+        milestones: how many checkpoints to keep with their meshes, evenly spread over all steps.
     """
 
     folder: str
@@ -166,6 +191,7 @@ class RunJob:
     resume: tuple[ResumeFile, ...] = ()
     checkpoint_s: float = 60.0
     finish: bool = False
+    milestones: int = 0
 
 
 @dataclass(frozen=True)

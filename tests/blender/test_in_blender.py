@@ -1,13 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs inside/ in a process of its own that has bpy, a fresh home and no limbeck but that of this checkout."""
+"""Runs inside/ in a process of its own that has bpy, a fresh home and no limbeck but that of this checkout.
+
+LIMBECK_BPY_PYTHON may name the Python of another environment, for another bpy than this one's; see CONTRIBUTING.md.
+"""
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from blender.conftest import BPY_PYTHON
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -35,7 +39,7 @@ def test_jobs_from_the_scene_run_with_the_real_engine(what: str, tmp_path: Path)
 
 def run_in_blender(file: str, folder: Path, timeout_s: float, only: str = "") -> None:
     """Run the tests of a file of inside/, or those whose names match, in a process of their own."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "python_files=scenario_*.py"]
+    command = [BPY_PYTHON, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "python_files=scenario_*.py"]
     outcome = subprocess.run(
         [*command, "-k", only, str(HERE / "inside" / file)],
         env=blender_environment(folder),

@@ -127,15 +127,3 @@ def test_an_asset_fills_its_box_and_stands_on_its_floor(
 
 def test_without_a_box_an_asset_stays_as_it_was_made() -> None:
     assert np.array_equal(placement.fill(placement.NO_BOX, (-1, -1, -1), (1, 1, 1)), np.eye(4))
-
-
-def test_a_placement_is_remembered() -> None:
-    matrix = placement.at((1.0, 2.0, 3.0), 4.0).matrix
-    kept = placement.Placement(matrix, "Cube", "texture", (1.0, 2.0, 3.0))
-    assert placement.recall(matrix, placement.remember(kept)) == kept
-
-
-@pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"source": 1, "use": "else", "box": [0,0,0]}', '{"box": 3}'])
-def test_text_that_is_no_placement_is_a_plain_one(text: str) -> None:
-    matrix = placement.at((0.0, 0.0, 0.0)).matrix
-    assert placement.recall(matrix, text) == placement.Placement(matrix)

@@ -44,8 +44,9 @@ class NotedScene:
         self.assets += [file] if self.is_free else []
         return self.is_free
 
-    def end_preview(self, job: Any, *, keep: bool) -> None:
+    def end_preview(self, job: Any, *, keep: bool) -> bool:
         self.ended.append(keep)
+        return True
 
     def redraw(self) -> None:
         self.redraws += 1
@@ -146,7 +147,7 @@ def test_pumping_stays_within_its_budget(session: Any) -> None:
 
 @pytest.mark.parametrize("job_id", ["../../escape", "", "a" * 26, "/tmp/x"])
 def test_job_id_of_a_file_that_is_none_is_not_followed(session: Any, job_id: str) -> None:
-    session.resume(job_module.FollowedJob("a bird", 0, "limbeck", ORIGIN, id=job_id))
+    session.follow(job_module.FollowedJob("a bird", 0, "limbeck", ORIGIN, id=job_id))
     assert session.job is None
     assert session.problem.remedy
 
@@ -156,8 +157,9 @@ def test_job_id_of_a_server_that_is_none_is_not_followed(session: Any, scene: No
     wait_until(lambda: session.link.is_ready, session.pump)
     session.submit(JobSpec("a bird"), ORIGIN)
     session.pump()
-    (request,) = session._requests
-    session._handle(Submitted(request, "../../escape"))
+    (following,) = session._followed
+    (request,) = following._requests
+    session._handle(Submitted(request, "../../escape"), session.link.client)
     assert session.job is None
     assert "job id" in session.problem.message
 

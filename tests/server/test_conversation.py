@@ -5,7 +5,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from limbeck_protocol import FEATURES, MINOR
+from limbeck_protocol import MINOR
 from limbeck_protocol.envelope import SERVER_MESSAGES, write_message
 from limbeck_protocol.events import (
     Connected,
@@ -37,7 +37,7 @@ from server.strategies import of_type
 def test_a_hello_and_a_welcome_make_a_session() -> None:
     play = Play(is_ready=False)
     request = play.client.status(None)
-    assert play.messages() == [Hello("client", "test", MINOR, tuple(FEATURES))]
+    assert play.messages() == [Hello("client", "test", MINOR, ("preview.update",))]
     [connected] = play.say(Welcome("epoch", "session", "1"))
     assert isinstance(connected, Connected)
     assert play.client.state == "ready"

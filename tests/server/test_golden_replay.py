@@ -30,6 +30,8 @@ ANSWERS = {
     "job.retry": "E_NOT_FOUND",
     "job.fork": "E_NOT_FOUND",
     "job.log": "E_NOT_FOUND",
+    "job.checkpoints": "E_NOT_FOUND",
+    "job.estimate": "job.estimate.reply",
     "top": "top.reply",
     "job.watch": "E_NOT_FOUND",
     "job.unwatch": "E_NOT_FOUND",

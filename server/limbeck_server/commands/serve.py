@@ -23,13 +23,21 @@ STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 @click.option("--bind", metavar="ADDRESS", help="Default: a Unix socket that only you can open, else loopback TCP.")
 @click.option("--metrics", metavar="HOST:PORT", help="Answer Prometheus there, on this machine only: 127.0.0.1:9464.")
 @click.option("--workers", type=int, help="Worker processes. Default: one for each NVIDIA GPU, or one.")
+@click.option("--milestones", type=int, help="Checkpoints of a job that stay, with their meshes; 0: none. Default: 8.")
 @click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True, help="Where workers run.")
 @click.option("--engine", hidden=True, help="module:function that workers run, for tests.")
-def serve(bind: str | None, metrics: str | None, workers: int | None, executor: str, engine: str | None) -> None:
+def serve(
+    bind: str | None,
+    metrics: str | None,
+    workers: int | None,
+    milestones: int | None,
+    executor: str,
+    engine: str | None,
+) -> None:
     """Run the server; jobs are submitted by 'limbeck submit', by Blender, or by the Python client."""
     from limbeck_server.service import serve as run_server  # noqa: PLC0415 - other commands need not load it
 
-    settings = load_settings(bind=bind, metrics=metrics, workers=workers, engine=engine)
+    settings = load_settings(bind=bind, metrics=metrics, workers=workers, milestones=milestones, engine=engine)
     should_stop = threading.Event()
 
     def stop(number: int, _frame: FrameType | None) -> None:

@@ -37,7 +37,7 @@ def test_a_blockout_becomes_an_asset_in_its_place_and_size(addon: Any) -> None:
     print("middle", found.mean(0), "length along the axis", np.ptp(found @ axis), "of", np.ptp(wanted @ axis))
     assert np.abs((found.min(0) + found.max(0)) / 2 - (wanted.min(0) + wanted.max(0)) / 2).max() < 0.4
     assert np.ptp(found @ axis) == pytest.approx(np.ptp(wanted @ axis), rel=0.15)
-    assert thing.hide_get()
+    assert not thing.visible_get()
 
 
 @pytest.mark.usefixtures("real_server")
