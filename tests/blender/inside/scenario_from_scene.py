@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Jobs that start from the scene: blockouts in their place, meshes that are textured without moving a vertex, boxes."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from mathutils import Euler, Matrix, Vector
 
-from blender.inside.conftest import place_of
+from blender.inside.conftest import MODULE, place_of
 from blender.inside.recording_layout import DrawnPanel
 from blender.inside.scenario_rig import described, ply_of, refused
 from limbeck.assets.gltf import write_glb
@@ -265,7 +266,8 @@ def painted_file(spec: Any, file: Path) -> Path:
 
 
 def import_painted(file: Path, **options: Any) -> Any:
-    arguments = {"title": "painted", "use": "texture", **options}
+    record = sys.modules[f"{MODULE}.provenance"].Provenance("a bird").to_json()
+    arguments = {"title": "painted", "use": "texture", "record": record, **options}
     assert bpy.ops.limbeck.import_asset("EXEC_DEFAULT", True, filepath=str(file), **arguments) == {"FINISHED"}
     return bpy.context.view_layer.objects.active
 
