@@ -3,6 +3,7 @@
 """Finished assets: import one, mark it, and make more of it."""
 
 # pyright: reportInvalidTypeForm=false
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import bpy
 from bpy.props import FloatVectorProperty, StringProperty
 from mathutils import Matrix
 
-from .. import asset_import, asset_marking, live_mesh, provenance, source_object, texture_back, whereabouts
+from .. import asset_import, asset_marking, live_mesh, provenance, source_object, texture_back, timer, whereabouts
 from ..glb_check import AssetError, check_glb
 from ..placement import fill
 from ..preferences import addon_preferences
@@ -43,6 +44,7 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         made = provenance.completed(provenance.from_json(self.record), metadata)
+        made = replace(made, server_version=made.server_version or _server_version())
         for name, value in made.properties().items():
             asset[name] = value
         problem = _mark_if_wanted(context, asset, made)
@@ -104,6 +106,11 @@ def _mark_if_wanted(context: Any, asset: Any, made: provenance.Provenance) -> st
     except OSError as error:
         return f"The asset is here but not in the library: {error.strerror}"
     return ""
+
+
+def _server_version() -> str:
+    client = timer.session().link.client
+    return client.server.version if client is not None and client.server is not None else ""
 
 
 def _matrix(values: Any) -> Matrix:
