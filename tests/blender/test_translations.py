@@ -49,6 +49,11 @@ def test_language_is_complete(language: str) -> None:
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_no_translation_is_left_over(language: str) -> None:
+    assert set(translations(language)) - set(TEXTS) == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_translation_keeps_what_goes_into_braces(language: str) -> None:
     assert not [text for text, said in translations(language).items() if fields(text) != fields(said)]
 

@@ -23,7 +23,7 @@ def texts_of(part: Any) -> Iterator[str]:
     rna = part.bl_rna if hasattr(part, "bl_rna") else None
     own = set(getattr(part, "__annotations__", {}))
     for item in rna.properties if rna is not None else ():
-        if item.identifier in own and not item.is_hidden:
+        if item.identifier in own and not item.is_hidden and item.name != item.identifier:  # groups have no name
             yield from (item.name, item.description)
             for choice in item.enum_items if item.type == "ENUM" else ():
                 yield from (choice.name, choice.description)
