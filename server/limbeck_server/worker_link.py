@@ -86,6 +86,7 @@ class WorkerLink:
         self._beat_at = 0.0
         self.pulse = Pulse()
         self._has_credit = False
+        self._wants_edges = False
         self._has_refused_preview = False
         self._packer = MeshPacker()
         self._is_closing = threading.Event()
@@ -203,7 +204,7 @@ class WorkerLink:
     def _packed(self, order: Order, preview: EnginePreview) -> list[list[Frame]]:
         """Spend the credit on a mesh; one that cannot be sent costs none."""
         try:
-            message, arrays = self._packer.pack(preview)
+            message, arrays = self._packer.pack(preview, wants_edges=self._wants_edges)
         except ProtocolError as error:
             if not self._has_refused_preview:
                 self._has_refused_preview = True
@@ -227,6 +228,7 @@ class WorkerLink:
                 self._wishes = Wishes(finish=_attempt(packet) if message.finish else None)
                 self._received.put(_order(packet, message))
                 self._has_credit, self._has_refused_preview, self._packer = True, False, MeshPacker()
+                self._wants_edges = message.edges
             elif isinstance(message, CancelJob):
                 self._wishes.cancel = _attempt(packet)
             elif isinstance(message, PauseJob):
@@ -234,7 +236,7 @@ class WorkerLink:
             elif isinstance(message, FinishJob):
                 self._wishes.finish = _attempt(packet)
             elif isinstance(message, MeshCredit):
-                self._has_credit = True
+                self._has_credit, self._wants_edges = True, message.edges
         except ProtocolError as error:
             log.warning("message dropped: %s", error)
 

@@ -73,13 +73,14 @@ class Logged:
 
 @dataclass(frozen=True)
 class Meshed:
-    """The newest preview, in buffers of at most 1 MiB: vertices, colours and, if the server lacks them, faces.
+    """The newest preview, in buffers of at most 1 MiB: vertices, colours and what the server lacks of faces and edges.
 
     It uses up the credit.
 
     Attributes:
         has_faces: whether the faces are others than those of the attempt's mesh before, and therefore come too.
         crc32: of vertices and colours back to back.
+        edges: how many come with it, 0 if none do.
     """
 
     step: int
@@ -87,6 +88,7 @@ class Meshed:
     faces: int
     has_faces: bool
     crc32: int
+    edges: int = 0
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,7 @@ class RunJob:
         checkpoint_s: how often to write another, in seconds.
         finish: stop optimising at once, and keep what there is.
         milestones: how many checkpoints to keep with their meshes, evenly spread over all steps.
+        edges: whether anybody wants the first preview's edges.
     """
 
     folder: str
@@ -190,6 +193,7 @@ class RunJob:
     checkpoint_s: float = 60.0
     finish: bool = False
     milestones: int = 0
+    edges: bool = False
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,9 @@ class FinishJob:
 
 @dataclass(frozen=True)
 class MeshCredit:
-    """One more preview may be sent."""
+    """One more preview may be sent, with its edges if anybody wants them."""
+
+    edges: bool = False
 
 
 FROM_WORKER: dict[str, type] = {
