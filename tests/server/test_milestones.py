@@ -51,6 +51,10 @@ def milestone(number: int, size: int = 10, step: int = 0) -> SavedCheckpoint:
     return SavedCheckpoint(name, size - 2, "a" * 64, step or number, 1, 1.5, number, mesh)
 
 
+def ordinary(step: int) -> SavedCheckpoint:
+    return replace(milestone(1, step=step), milestone=0, mesh=None)
+
+
 @given(st.integers(1, 64), st.integers(1, 300), st.integers(0, 299))
 def test_milestones_are_evenly_spread_from_wherever_a_run_goes_on(count: int, steps: int, done: int) -> None:
     milestones = Milestones(count)
@@ -81,9 +85,10 @@ def test_milestones_stay_and_other_checkpoints_make_room() -> None:
     again = with_checkpoint(
         job, replace(milestone(1, step=4), file="checkpoint-2-4.safetensors", milestone=0, mesh=None)
     )
-    assert [(c.step, c.file, c.milestone) for c in again.checkpoints][0] == (4, "checkpoint-2-4.safetensors", 1)
+    newest = again.checkpoints[0]
+    assert (newest.step, newest.file, newest.milestone) == (4, "checkpoint-2-4.safetensors", 1)
     assert [c.step for c in again.checkpoints] == [4, 8], "a step is kept once, and 7 makes room"
-    assert again.checkpoints[0].mesh is not None
+    assert newest.mesh is not None
 
 
 def test_every_second_milestone_goes_where_they_take_too_much() -> None:
@@ -93,9 +98,7 @@ def test_every_second_milestone_goes_where_they_take_too_much() -> None:
         kept = thinned((milestone(number), *kept), 30, newest=2)
         seen.append([c.milestone for c in kept if c.milestone])
         assert sum(c.all_bytes for c in kept if c.milestone) <= 30
-        assert [c.step for c in kept][:2] == [number, number - 1][: len(kept)] or number == 1
-    assert seen[2:] == [[3, 2, 1], [4, 2], [5, 4, 2], [6, 4, 2], [7, 6, 4], [8, 4]] or seen[3] == [4, 2]
-    assert seen[-1] == [8, 4]
+    assert seen == [[1], [2, 1], [3, 2, 1], [4, 2], [5, 4, 2], [6, 4, 2], [6, 4, 2], [8, 4]]
     assert [c.milestone for c in thinned((milestone(1, size=100),), 30, newest=2)] == [0], "still there to go on from"
     assert thinned((milestone(1, size=100),), 30, newest=2)[0].mesh is None
 
@@ -283,7 +286,7 @@ def test_a_jobs_milestones_stay_within_their_megabytes(tmp_path: Path, monkeypat
         assert [line.step for line in listed(client, other) if line.is_milestone] == [4, 8, 12, 16]
         left = listed(client, job)
         assert [(line.step, line.is_milestone, line.has_mesh) for line in left] == [
-            (12, False, False),
+            (14, False, False),
             (16, False, False),
-        ] or [line.step for line in left] == [14, 16]
+        ]
         assert list(folder.glob("mesh-*")) == []
