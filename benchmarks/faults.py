@@ -27,6 +27,8 @@ from faults_verdict import verdict
 CALM_S = (0.2, 4.0)
 """A kill comes this long after the server answers again: also while it, its worker or a job is starting."""
 PATIENCE_S = 120.0
+LOOK_S = 0.005
+"""How often to look whether something has come back; all the time would take a processor from what is to come back."""
 
 
 def main() -> None:
@@ -64,9 +66,9 @@ def run(folder: Path, kills: int, seconds: float, rng: random.Random) -> dict:
                 recorder.note_kill()
                 if victim == "server":
                     server.start()
-                    wait_for(load.is_ready, lambda: load.turn(0.0, recorder), PATIENCE_S)
+                    wait_for(load.is_ready, lambda: load.turn(LOOK_S, recorder), PATIENCE_S)
                     answered.append(time.monotonic() - killed_at)
-                wait_for(recorder.has_progress_since_kill, lambda: load.turn(0.0, recorder), PATIENCE_S)
+                wait_for(recorder.has_progress_since_kill, lambda: load.turn(LOOK_S, recorder), PATIENCE_S)
                 resumed[victim].append(time.monotonic() - killed_at)
         load.is_closing = True
         wait_for(lambda: load.has_ended(recorder), lambda: load.turn(0.02, recorder), 10 * PATIENCE_S)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from mathutils import Matrix
 
 from .material import new_color_material, show_colors
 
@@ -53,7 +52,7 @@ def import_glb(file: Path) -> Any:
 
 def replace_live(asset: Any, live: Any, *, otherwise_at: Any, otherwise_in: Any) -> None:
     """Put the asset where the live object stands and in its collections, or where it would have been made."""
-    matrix = live.matrix_world if live is not None else Matrix.Translation(otherwise_at)
+    matrix = live.matrix_world if live is not None else otherwise_at
     asset.matrix_world = matrix @ asset.matrix_world
     for collection in asset.users_collection:
         collection.objects.unlink(asset)

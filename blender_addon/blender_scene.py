@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import live_mesh
+from . import live_mesh, mesh_write
 from .job import FollowedJob
-from .session import SceneError
+from .surroundings import SceneError
 
 if TYPE_CHECKING:
     from limbeck_protocol.mesh_codec import MeshData
@@ -25,8 +25,11 @@ class BlenderScene:
         if is_rendering():
             return False
         with _in_window():
-            live = live_mesh.find(job.id) or live_mesh.create(job, bpy.context.collection)
-            return live_mesh.show(live, mesh.vertices, mesh.faces, mesh.colors)
+            live = live_mesh.find(job.id) or live_mesh.create(job, _collection())
+            if live.mode != "OBJECT":
+                return False
+            mesh_write.write(live_mesh.mesh_of(live, job), mesh.vertices, mesh.faces, mesh.colors)
+            return True
 
     def import_asset(self, job: FollowedJob, file: Path) -> bool:
         """Import as one undo step. Blender pushes it only for an operator called with its second argument true."""
@@ -35,11 +38,13 @@ class BlenderScene:
         with _in_window():
             return bpy.context.mode == "OBJECT" and _import_asset(job, file)
 
-    def end_preview(self, job: FollowedJob, *, keep: bool) -> None:
+    def end_preview(self, job: FollowedJob, *, keep: bool) -> bool:
         if keep:
             live_mesh.release(job.id)
-        else:
-            live_mesh.remove(job.id)
+            return True
+        if is_rendering():
+            return False
+        return live_mesh.remove(job.id)
 
     def redraw(self) -> None:
         """Redraw the sidebars; a changed mesh redraws the viewports by itself."""
@@ -47,6 +52,13 @@ class BlenderScene:
             for area in window.screen.areas:
                 if area.type == "VIEW_3D":
                     _redraw_sidebar(area)
+
+
+def _collection() -> Any:
+    """Return where new objects go: the active collection, or the scene's own where that one is of a library."""
+    active: Any = bpy.context.collection
+    is_library = active.library is not None or active.override_library is not None
+    return bpy.context.scene.collection if is_library else active
 
 
 def _redraw_sidebar(area: Any) -> None:
@@ -58,8 +70,9 @@ def _redraw_sidebar(area: Any) -> None:
 def _import_asset(job: FollowedJob, file: Path) -> bool:
     arguments = {"job": job.id, "title": job.title, "prompt": job.prompt, "recipe": job.recipe, "seed": job.seed}
     arguments |= {"steps": job.asked_steps, "faces": job.asked_faces}
+    arguments["matrix"] = [value for row in job.placement.matrix for value in row]
     try:
-        bpy.ops.limbeck.import_asset("EXEC_DEFAULT", True, filepath=str(file), location=job.location, **arguments)
+        bpy.ops.limbeck.import_asset("EXEC_DEFAULT", True, filepath=str(file), **arguments)
     except RuntimeError as error:
         raise SceneError(str(error).strip().removeprefix("Error: ")) from error
     return True
@@ -76,7 +89,7 @@ def is_rendering() -> bool:
     return bpy.app.is_job_running("RENDER")
 
 
-def find_resumable_job() -> FollowedJob | None:
-    """Return the job whose live mesh is in the file that has just been loaded."""
-    live: Any = next((thing for thing in bpy.data.objects if live_mesh.JOB_KEY in thing), None)
-    return None if live is None else live_mesh.job_of(live)
+def find_resumable_jobs() -> list[FollowedJob]:
+    """Return the jobs whose live meshes are in the file that has just been loaded, each once."""
+    jobs = {live[live_mesh.JOB_KEY]: live_mesh.job_of(live) for live in live_mesh.all_live()}
+    return list(jobs.values())

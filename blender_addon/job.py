@@ -1,11 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the panel knows about the one job that it follows."""
+"""What the panels know about one of the jobs that they follow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from .pace import PreviewFigures, about
+from .placement import Placement
 
 if TYPE_CHECKING:
     from limbeck_protocol.job import JobSpec
@@ -23,7 +26,13 @@ Phase = Literal[
     "downloading",
     "importing",
     "cancelling",
+    "undelivered",
+    "done",
+    "failed",
+    "cancelled",
 ]
+ENDED: tuple[Phase, ...] = ("undelivered", "done", "failed", "cancelled")
+"""Nothing more comes of itself."""
 STAGES = {
     "loading": "Loading",
     "compiling": "Compiling, the first time only",
@@ -44,28 +53,48 @@ PHASES: dict[Phase, str] = {
     "downloading": "Downloading the asset",
     "importing": "The asset waits for Object Mode",
     "cancelling": "Cancelling",
+    "undelivered": "The asset is ready but not here",
+    "done": "Done",
+    "failed": "Failed",
+    "cancelled": "Cancelled",
 }
 
 
 @dataclass(frozen=True)
 class Problem:
-    """An error as the panel shows it."""
+    """An error as the panel shows it.
+
+    Attributes:
+        code: the protocol's, such as E_DISK_FULL, or "".
+        fix: the bl_idname of an operator that mends it, or "".
+    """
 
     message: str
     remedy: str = ""
+    code: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True)
 class FollowedJob:
-    """A job from Generate, or one found again by its live mesh in a loaded file, which knows its `id` but no `spec`.
+    """A job from Generate, or one found again by its live mesh or in the server's list, with an `id` but no `spec`.
 
-    `asked_steps` is what the panel says, 0 for the recipe's own number; `steps` is what the server counts to.
+    Attributes:
+        id: the server's name for it, "" until the server has answered.
+        asked_steps: what the panel says, 0 for the recipe's own number; `steps` is what the server counts to.
+        key: names it among this Blender's jobs from the beginning.
+        position: 1 for the next of the jobs that wait, or None.
+        eta_s: seconds until the last step at the measured rate, or None.
+        preview: what its live mesh costs, once there were two.
+        problem: what went wrong with it last.
+        shows_mesh: whether it has a live mesh in the scene.
+        held_step: the checkpoint that its live mesh shows instead of the newest mesh, or None.
     """
 
     prompt: str
     seed: int
     recipe: str
-    location: tuple[float, float, float]
+    placement: Placement
     spec: JobSpec | None = None
     id: str = ""
     asked_steps: int = 0
@@ -74,6 +103,18 @@ class FollowedJob:
     stage: str = ""
     step: int = 0
     steps: int = 0
+    key: str = ""
+    position: int | None = None
+    eta_s: float | None = None
+    preview: PreviewFigures | None = None
+    problem: Problem | None = None
+    shows_mesh: bool = True
+    held_step: int | None = None
+
+    @property
+    def goes_on(self) -> bool:
+        """Return whether something more comes of itself."""
+        return self.phase not in ENDED
 
     @property
     def title(self) -> str:
@@ -87,7 +128,14 @@ class FollowedJob:
 
     @property
     def progress_text(self) -> str:
+        if self.phase == "queued" and self.position is not None:
+            return f"{PHASES['queued']}, number {self.position} in line"
         if self.phase != "running":
             return PHASES[self.phase]
         text = STAGES.get(self.stage, PHASES["running"])
         return f"{text}, step {self.step} of {self.steps}" if self.steps and self.stage == "optimising" else text
+
+    @property
+    def eta_text(self) -> str:
+        """Return about how long the steps still take, or ""."""
+        return f"about {about(self.eta_s)} left" if self.eta_s is not None and self.phase == "running" else ""

@@ -1,12 +1,19 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the server is and how to start one: the only settings that outlive a file."""
+"""What outlives a file: where the server is and how to start one, and what becomes of assets."""
 
 # pyright: reportInvalidTypeForm=false
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
+
+from . import asset_library
+
+COLLECTION_ITEMS = (
+    ("ACTIVE", "Active Collection", "New objects go where Blender puts them, into the active collection"),
+    ("LIMBECK", "Limbeck Collection", "New objects go into a collection of their own, named Limbeck"),
+)
 
 
 class LIMBECK_AP_preferences(bpy.types.AddonPreferences):
@@ -27,14 +34,68 @@ class LIMBECK_AP_preferences(bpy.types.AddonPreferences):
         description="Start a server on this computer when you generate and none is running",
         default=True,
     )
+    collection: EnumProperty(
+        name="New Objects",
+        description="The collection that live meshes and assets go into",
+        items=COLLECTION_ITEMS,
+    )
+    mark_assets: BoolProperty(
+        name="Mark as Asset",
+        description="Mark every finished object as an asset, with preview and tags, so that the Asset Browser shows it",
+    )
+    save_to_library: BoolProperty(
+        name="Save to Library",
+        description="Also write every finished object into the asset library below, as a file of its own",
+    )
+    asset_library: StringProperty(
+        name="Asset Library",
+        description="A folder for assets that other files can use, best one of Preferences > File Paths",
+        subtype="DIR_PATH",
+    )
+    asset_catalog: StringProperty(
+        name="Catalog",
+        description="The catalog of the library that assets go into; slashes make sub-catalogs",
+        default=asset_library.CATALOG,
+    )
+    asset_author: StringProperty(name="Author", description="The author that assets name")
+    asset_license: StringProperty(
+        name="License",
+        description="The licence that assets name. Empty says how the prior that made them was trained",
+    )
 
     def draw(self, context: Any) -> None:
         layout = self.layout
         layout.use_property_split = True
-        layout.prop(self, "connection_file")
-        layout.prop(self, "server_command")
-        layout.prop(self, "start_server")
-        layout.operator("limbeck.stop_server")
+        _draw_server(layout, self)
+        layout.separator()
+        _draw_assets(layout, self)
+
+
+def _draw_server(layout: Any, preferences: Any) -> None:
+    layout.prop(preferences, "connection_file")
+    layout.operator("limbeck.paste_connection", icon="PASTEDOWN")
+    layout.prop(preferences, "server_command")
+    layout.prop(preferences, "start_server")
+    row = layout.row(align=True)
+    row.operator("limbeck.start_server")
+    row.operator("limbeck.stop_server")
+    row = layout.row(align=True)
+    row.operator("limbeck.open_log_folder", icon="FILE_FOLDER")
+    row.operator("limbeck.copy_diagnostics", icon="COPYDOWN")
+    if not bpy.app.online_access:
+        layout.label(text="Online access is off: only a server on this computer can be used", icon="INTERNET_OFFLINE")
+
+
+def _draw_assets(layout: Any, preferences: Any) -> None:
+    layout.prop(preferences, "collection")
+    layout.prop(preferences, "mark_assets")
+    layout.prop(preferences, "asset_author")
+    layout.prop(preferences, "asset_license")
+    layout.prop(preferences, "asset_library")
+    column = layout.column()
+    column.enabled = bool(preferences.asset_library)
+    column.prop(preferences, "asset_catalog")
+    column.prop(preferences, "save_to_library")
 
 
 def addon_preferences(context: Any) -> Any:

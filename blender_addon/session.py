@@ -1,219 +1,260 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that happens between Generate and the asset. The only place that polls; it never blocks, and knows no bpy.
+"""All that happens between Generate and the assets. The only place that polls; it never blocks, and knows no bpy.
 
-A timer calls `pump`; so do the tests. Events come from the client, effects go to the scene, and an effect that the
-scene cannot take now (Edit Mode, a render) is held and offered again at the next pump.
+A timer calls `pump`; so do the tests. Events come from the client and go to the jobs (following.py); at most one job
+a pump may change the scene, so that several jobs cost no more of Blender's time than one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
+from . import placement as places
 from . import wire
+from .following import Following
 from .job import FollowedJob, Problem
 from .link import Link
+from .placement import Placement
+from .server_jobs import ServerJobs
+from .surroundings import Scene, SceneError, Surroundings
 
 if TYPE_CHECKING:
     from limbeck_protocol.client import Client
-    from limbeck_protocol.events import ClientEvent, JobChanged
+    from limbeck_protocol.events import ClientEvent
     from limbeck_protocol.job import JobSpec
-    from limbeck_protocol.mesh_codec import MeshData
+    from limbeck_protocol.messages import JobLine
+
+__all__ = ["Scene", "SceneError", "Session"]
 
 BUSY_INTERVAL_S = 0.05
 IDLE_INTERVAL_S = 0.25
 UNLINKED_INTERVAL_S = 1.0
-_CANCELLABLE = ("submitted", "queued", "starting", "running", "finalizing", "pausing", "paused", "interrupted")
-
-
-class SceneError(Exception):
-    """An effect that the scene refuses for good; the text says why."""
-
-
-class Scene(Protocol):
-    """Where effects go. Each of the first two returns False where it cannot be done now."""
-
-    def show_preview(self, job: FollowedJob, mesh: MeshData) -> bool: ...
-
-    def import_asset(self, job: FollowedJob, file: Path) -> bool: ...
-
-    def end_preview(self, job: FollowedJob, *, keep: bool) -> None: ...
-
-    def redraw(self) -> None: ...
+Change = Literal["pause", "resume", "finish"]
 
 
 class Session:
-    """One server connection and at most one followed job."""
+    """One server connection and the jobs that are followed through it, newest first."""
 
     def __init__(self, scene: Scene, link: Link, downloads: Path) -> None:
         self.link = link
-        self.job: FollowedJob | None = None
         self.problem: Problem | None = None
         self.note = ""
+        self.server_jobs = ServerJobs()
         self._scene = scene
-        self._downloads = downloads
-        self._preview: MeshData | None = None
-        self._asset: Path | None = None
-        self._requests: frozenset[str] = frozenset()
+        self._around = Surroundings(scene, downloads, self._report, self._note, self._most_triangles)
+        self._followed: list[Following] = []
+        self._selected: Following | None = None
+        self._client: Client | None = None
+        self._turn = 0
         self._drawn: object = None
+
+    @property
+    def jobs(self) -> tuple[FollowedJob, ...]:
+        """Return all followed jobs, also those that have ended and were not removed from the list, newest first."""
+        return tuple(following.job for following in self._followed)
+
+    @property
+    def selected(self) -> FollowedJob | None:
+        """Return the job that the panels show."""
+        return self._selected.job if self._selected is not None else None
+
+    @property
+    def job(self) -> FollowedJob | None:
+        """Return the selected job if it goes on."""
+        selected = self.selected
+        return selected if selected is not None and selected.goes_on else None
+
+    @property
+    def other_jobs(self) -> tuple[JobLine, ...]:
+        """Return the server's newest jobs that are not followed here."""
+        followed = {following.job.id for following in self._followed}
+        return tuple(line for line in self.server_jobs.lines if line.job not in followed)
 
     def pump(self, budget_s: float = 0.004) -> float:
         """Do what is to be done now; return the seconds until the next call is worth while."""
-        for event in self.link.pump(budget_s, is_wanted=self.job is not None):
-            self._handle(event)
-        if self.job is not None and self.job.phase == "waiting" and self.link.client is not None:
-            self._attach(self.job, self.link.client)
-        if self.job is not None and self.link.failure is not None:
-            self._fail(self.job, self.link.failure)
+        events = self.link.pump(budget_s, is_wanted=self._is_wanted)
+        self._notice_new_client()
+        client = self.link.client
+        if client is not None:
+            for event in events:
+                self._handle(event, client)
+            for following in self._followed:
+                following.attach(client)
+            self.server_jobs.refresh(client, is_busy=self._is_wanted)
+        if self.link.failure is not None and not self.link.is_ready:
+            for following in self._followed:
+                following.stall(self.link.failure)
         self._deliver()
         self._redraw_if_changed()
         return self._interval_s
 
-    def submit(self, spec: JobSpec, location: tuple[float, float, float]) -> None:
+    def submit(self, spec: JobSpec, placement: Placement) -> None:
         """Follow a new job; start a server for it where none runs."""
-        self.problem, self.note = None, ""
-        job = FollowedJob(spec.prompt, spec.seed, spec.recipe_name, location, spec)
-        self.job = replace(job, asked_steps=spec.steps or 0, asked_faces=spec.faces)
+        job = FollowedJob(spec.prompt, spec.seed, spec.recipe_name, placement, spec)
+        self._add(replace(job, asked_steps=spec.steps or 0, asked_faces=spec.faces, key=wire.ids.new_ulid()))
         if self.link.client is None:
             self.link.start_server()
 
-    def resume(self, job: FollowedJob) -> None:
-        """Follow a job that a loaded file knows by its id, unless that is none: it becomes the name of a file."""
-        self.problem, self.note = None, ""
-        if wire.PROBLEM:
+    def follow(self, job: FollowedJob) -> None:
+        """Follow a job by its id, from a loaded file or the server's list, unless that is none: it names a file."""
+        if wire.PROBLEM or any(job.id == known.id for known in self.jobs):
             return
         if wire.ids.is_ulid(job.id):
-            self.job = replace(job, phase="waiting")
+            self._add(replace(job, key=job.id, phase="waiting"))
         else:
             self.problem = Problem("The file's live mesh names no job of Limbeck's", "Delete it, or its limbeck_job")
 
+    def select(self, job: FollowedJob | str) -> None:
+        """Show a job, or the one of this key, in the panels."""
+        key = job if isinstance(job, str) else job.key
+        if self._selected is not None and self._selected.job.key != key:
+            self._selected.unhold()
+        self._selected = next((following for following in self._followed if following.job.key == key), None)
+
     def forget(self) -> None:
-        """Stop following without touching the job or the scene, because another file is about to be loaded."""
-        job, client = self.job, self.link.client
-        if job is not None and job.id:
-            self.note = f"The job of the last file goes on; fetch it with: limbeck get {job.id}"
-            if client is not None:
-                client.unwatch(job.id)
-        self._end()
+        """Stop following without touching the jobs or the scene, because another file is about to be loaded."""
+        going_on = [job for job in self.jobs if job.goes_on and job.id]
+        if going_on:
+            names = " ".join(job.id for job in going_on)
+            self.note = f"Jobs of the last file go on; attach them again, or fetch them with: limbeck get {names}"
+        for job in going_on:
+            if self.link.client is not None:
+                self.link.client.unwatch(job.id)
+        self._followed, self._selected = [], None
 
     def cancel(self) -> None:
-        """Cancel the followed job; where the server cannot answer now, leave the job and ask once it is back."""
-        job, client = self.job, self.link.client
+        """Cancel the selected job and no other."""
+        if self._selected is not None:
+            self._selected.cancel(self.link.client, is_ready=self.link.is_ready)
+
+    def change(self, what: Change) -> None:
+        """Pause, resume or finish the selected job; finish makes the asset of what there is."""
+        if self._selected is not None and self.link.client is not None:
+            request = getattr(self.link.client, what)(self._selected.job.id)
+            self._selected.expect("change", request)
+
+    def retry(self) -> None:
+        """Make a new job of one that failed or was cancelled, from its newest checkpoint if it has one."""
+        job, client = self.selected, self.link.client
         if job is None:
             return
-        if job.id and client is not None:
-            client.cancel(job.id)
-        if self.link.is_ready and job.phase in _CANCELLABLE:
-            self.job = replace(job, phase="cancelling")
-        else:
-            self._drop(job, keep=not self.link.is_ready)
+        if not job.id and job.spec is not None:
+            self.submit(job.spec, job.placement)
+        elif client is not None:
+            self._descend(client.retry(job.id, key := wire.ids.new_ulid()), _heir_of(job, key))
+
+    def fork(self, changes: Mapping[str, Any], step: int | None = None) -> None:
+        """Make a new job that goes on from a checkpoint of the selected one, with other settings.
+
+        Args:
+            changes: fields of the job description as JSON values.
+            step: of the checkpoint; None is the newest.
+        """
+        job, client = self.selected, self.link.client
+        if job is None or client is None:
+            return
+        key = wire.ids.new_ulid()
+        heir = replace(
+            _heir_of(job, key),
+            prompt=changes.get("prompt", job.prompt),
+            seed=changes.get("seed", job.seed),
+            asked_steps=changes.get("steps", job.asked_steps),
+            placement=places.beside(job.placement),
+        )
+        self._descend(client.fork(job.id, changes, step=step, key=key), heir)
+
+    def fetch(self) -> None:
+        """Get the asset of the selected job, and import it."""
+        if self._selected is not None and self.link.client is not None:
+            self._selected.fetch(self.link.client)
+
+    def show_mesh(self, *, is_shown: bool) -> None:
+        """Have a live mesh of the selected job, or none."""
+        if self._selected is not None and self.link.client is not None:
+            self._selected.show_mesh(self.link.client, is_shown=is_shown)
+
+    def dismiss(self) -> None:
+        """Take the selected job off the list; its mesh stays as an ordinary object, and the server keeps the job."""
+        if self._selected is None:
+            return
+        self._selected.leave()
+        index = self._followed.index(self._selected)
+        self._followed.remove(self._selected)
+        self._selected = self._followed[min(index, len(self._followed) - 1)] if self._followed else None
 
     def close(self) -> None:
         """Leave the server; its jobs go on."""
-        self._end()
+        self._followed, self._selected = [], None
         self.link.close()
 
     @property
+    def _is_wanted(self) -> bool:
+        return any(following.job.goes_on for following in self._followed)
+
+    @property
     def _interval_s(self) -> float:
-        if self.job is not None:
+        if self._is_wanted or any(following.has_effects for following in self._followed):
             return BUSY_INTERVAL_S
         return UNLINKED_INTERVAL_S if self.link.client is None else IDLE_INTERVAL_S
 
-    def _attach(self, job: FollowedJob, client: Client) -> None:
-        """Send a new job, or watch one that has an id. The client keeps what it cannot send yet."""
-        if job.id:
-            self._requests |= {client.watch(job.id)}
-        elif job.spec is not None:
-            self._requests |= {client.submit(job.spec)}
-        self.job = replace(job, phase="submitted")
+    def _add(self, job: FollowedJob) -> Following:
+        self.problem, self.note = None, ""
+        following = Following(job, self._around)
+        self._followed.insert(0, following)
+        self.select(job)
+        return following
 
-    def _handle(self, event: ClientEvent) -> None:
-        events = wire.events
-        job, client = self.job, self.link.client
-        match event:
-            case events.Submitted(request=request, job=job_id) if client is not None:
-                self._follow(request, job_id, client)
-            case events.RequestFailed(request=request, error=error) if request in self._requests and job is not None:
-                self._fail(job, Problem(error.message, error.remedy))
-            case events.JobChanged(job=job_id) if job is not None and job_id == job.id:
-                self._change(job, event)
-            case events.JobProgress(job=job_id) if job is not None and job_id == job.id:
-                self.job = replace(job, stage=event.stage, step=event.step, steps=event.steps)
-            case events.JobWarning(job=job_id, message=message) if job is not None and job_id == job.id:
-                self.note = message
-            case events.PreviewMesh(job=job_id, mesh=mesh) if job is not None and job_id == job.id:
-                self._preview = mesh
-            case events.Downloaded(job=job_id, path=path) if job is not None and job_id == job.id:
-                self._asset = path
-                self.job = replace(job, phase="importing")
+    def _descend(self, request: str, heir: FollowedJob) -> None:
+        self._add(heir).expect("submit", request)
 
-    def _follow(self, request: str, job_id: str, client: Client) -> None:
-        """Watch the job that the server made of our submission, or cancel it if the artist did meanwhile."""
-        if request not in self._requests or self.job is None:
-            client.cancel(job_id)
-            return
-        if not wire.ids.is_ulid(job_id):
-            self._fail(self.job, Problem("The server sent a job id that is none", "Update the server"))
-            return
-        self.job = replace(self.job, id=job_id)
-        self._requests |= {client.watch(job_id)}
-        if self.job.phase == "cancelling":
-            client.cancel(job_id)
+    def _notice_new_client(self) -> None:
+        if self.link.client is not self._client:
+            self._client = self.link.client
+            self.server_jobs.clear()
+            for following in self._followed:
+                following.detach()
 
-    def _change(self, job: FollowedJob, event: JobChanged) -> None:
-        match event.state:
-            case "failed":
-                error = event.error
-                self._fail(job, Problem(error.message, error.remedy) if error else Problem("The job failed"))
-            case "cancelled":
-                self._drop(job, keep=False)
-            case "succeeded" if job.phase == "cancelling":
-                self._drop(job, keep=False)
-            case "succeeded" if job.phase not in ("downloading", "importing") and self.link.client is not None:
-                file = self._downloads / f"{job.id}.glb"
-                self._requests |= {self.link.client.fetch(job.id, file)}
-                self.job = replace(job, phase="downloading")
-            case "queued" | "starting" | "running" | "finalizing" | "pausing" | "paused" | "interrupted" if (
-                job.phase != "cancelling"
-            ):
-                self.job = replace(job, phase=event.state, step=event.step, steps=event.steps)
+    def _handle(self, event: ClientEvent, client: Client) -> None:
+        if isinstance(event, wire.events.Connected):
+            self.server_jobs.ask_soon()
+        if isinstance(event, wire.events.Status | wire.events.RequestFailed):
+            self.server_jobs.handle(event)
+        for following in self._followed:
+            following.handle(event, client)
+            following.place(self.server_jobs.position_of(following.job.id))
 
     def _deliver(self) -> None:
-        """Offer the scene what it has not taken yet; the asset makes a preview pointless."""
-        job = self.job
-        if job is None:
-            return
-        if self._asset is not None:
-            self._deliver_asset(job, self._asset)
-        elif self._preview is not None and self._scene.show_preview(job, self._preview):
-            self._preview = None
+        """Let the next job that has something for the scene offer it."""
+        count = len(self._followed)
+        for offset in range(count):
+            following = self._followed[(self._turn + offset) % count]
+            if following.has_effects:
+                self._turn = (self._turn + offset + 1) % count
+                following.deliver()
+                return
 
-    def _deliver_asset(self, job: FollowedJob, file: Path) -> None:
-        try:
-            is_imported = self._scene.import_asset(job, file)
-        except SceneError as error:
-            self._fail(job, Problem(str(error), f"The asset is kept: {file}"))
-            return
-        if is_imported:
-            self._end()
-
-    def _fail(self, job: FollowedJob, problem: Problem) -> None:
-        """Say what went wrong and leave the artist the mesh that there is."""
+    def _report(self, problem: Problem) -> None:
         self.problem = problem
-        self._drop(job, keep=True)
 
-    def _drop(self, job: FollowedJob, *, keep: bool) -> None:
-        self._scene.end_preview(job, keep=keep)
-        self._end()
+    def _note(self, text: str) -> None:
+        self.note = text
 
-    def _end(self) -> None:
-        self.job = self._preview = self._asset = None
-        self._requests = frozenset()
+    def _most_triangles(self) -> int:
+        return self.link.settings.live_triangles
 
     def _redraw_if_changed(self) -> None:
-        shown = (self.link.status, self.link.can_start_server, self.job, self.problem, self.note)
+        shown = (self.link.shown, self.problem, self.note)
+        shown = (*shown, self._selected, self.jobs, self.server_jobs.lines)
         if shown != self._drawn:
             self._drawn = shown
             self._scene.redraw()
+
+
+def _heir_of(job: FollowedJob, key: str) -> FollowedJob:
+    """Return a job like another one, as the panel shows it until the server says more."""
+    heir = FollowedJob(job.prompt, job.seed, job.recipe, job.placement, phase="submitted", key=key)
+    return replace(heir, asked_steps=job.asked_steps, asked_faces=job.asked_faces)

@@ -10,9 +10,10 @@ from typing import Any
 import bpy
 from bpy.app.handlers import persistent
 
-from . import blender_scene
+from . import asking, blender_scene
 from .link import Link, Settings
 from .preferences import addon_preferences
+from .questions import Questions
 from .server_process import ServerProcess
 from .session import Session
 
@@ -38,9 +39,9 @@ def user_folder(name: str) -> Path:
 
 
 def register() -> None:
-    process = ServerProcess(user_folder("logs") / "server.log")
-    downloads = user_folder("assets")
-    _sessions.append(Session(blender_scene.BlenderScene(), Link(_settings, process), downloads))
+    process = ServerProcess(user_folder("logs") / "server.log", pid_file=user_folder("server") / "process.json")
+    link = Link(_settings, process, questions=Questions(asking.question))
+    _sessions.append(Session(blender_scene.BlenderScene(), link, user_folder("assets")))
     bpy.app.timers.register(_tick, first_interval=FIRST_INTERVAL_S, persistent=True)
     bpy.app.handlers.load_pre.append(_before_load)
     bpy.app.handlers.load_post.append(_after_load)
@@ -65,9 +66,8 @@ def _before_load(*_: Any) -> None:
 
 @persistent
 def _after_load(*_: Any) -> None:
-    job = blender_scene.find_resumable_job()
-    if job is not None:
-        session().resume(job)
+    for job in blender_scene.find_resumable_jobs():
+        session().follow(job)
 
 
 def _settings() -> Settings:
@@ -77,4 +77,5 @@ def _settings() -> Settings:
         server_command=bpy.path.abspath(preferences.server_command),
         start_server=preferences.start_server,
         online_access=bpy.app.online_access,
+        is_online_access_locked=bpy.app.online_access_override,
     )

@@ -1,9 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""A client that never blocks and starts no thread: call ``pump`` from a timer or a loop.
-
-The only file here that needs pyzmq.
-"""
+"""A client that never blocks and starts no thread: call ``pump`` from a timer or a loop."""
 
 from __future__ import annotations
 
@@ -13,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from limbeck_protocol import job_messages as j
-from limbeck_protocol.connection import Endpoint
+from limbeck_protocol.connection import Endpoint, is_alive
 from limbeck_protocol.conversation import ConnectionState, Conversation
+from limbeck_protocol.dealer import Dealer
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.events import (
     Busyness,
@@ -41,8 +38,8 @@ from limbeck_protocol.frames import Packet
 from limbeck_protocol.ids import is_token, new_ulid
 from limbeck_protocol.inquiries import Inquiries
 from limbeck_protocol.job import JobSpec
-from limbeck_protocol.limits import MAX_FRAMES, MAX_MESSAGE_FRAME_BYTES
 from limbeck_protocol.messages import Welcome
+from limbeck_protocol.reach import Reach
 
 __all__ = [
     "Busyness", "Checkpoints", "Client", "ClientEvent", "Connected", "ConnectionState", "Disconnected",
@@ -50,6 +47,8 @@ __all__ = [
     "Status", "StepMesh", "Submitted",
 ]  # fmt: skip
 
+FIND_AGAIN_S = 0.2
+"""How often a client without a session looks where the server is now, and takes a fresh socket if it was cut off."""
 GOODBYE_MS = 50
 """How long closing may take to say goodbye to a server that listens; it takes a fraction of a millisecond."""
 
@@ -88,8 +87,10 @@ class Client(Inquiries):
         self._endpoint = endpoint
         self._find_endpoint = find_endpoint
         self._conversation = Conversation(app, client_id, wants_edges=wants_edges)
-        self._context = zmq.Context()
-        self._socket = self._monitor = None
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._dealer: Dealer | None = None
+        self._find_at = 0.0
+        self._reach: Reach = "unknown"
         try:
             self._connect()
         except ProtocolError:
@@ -111,13 +112,18 @@ class Client(Inquiries):
         """The server's welcome, once it has answered."""
         return self._conversation.server
 
+    @property
+    def reach(self) -> Reach:
+        """How far the connection has come where the server does not answer; of use while ``state`` is not ready."""
+        return self._reach
+
     def pump(self, budget_s: float = 0.004) -> list[ClientEvent]:
         """Send, receive and decode for about ``budget_s`` and return what happened; the only method that does work."""
-        if self._socket is None or self._conversation.state == "refused":
+        if self._dealer is None or self._conversation.state == "refused":
             return self._conversation.take_events()
         deadline = time.perf_counter() + budget_s
         self._conversation.tick(time.monotonic())
-        self._watch_handshake()
+        self._watch_connection(self._dealer, time.monotonic())
         if self._conversation.needs_socket:
             self._reconnect()
         self._send()
@@ -209,38 +215,15 @@ class Client(Inquiries):
         self._context.destroy()
 
     def _connect(self) -> None:
-        self._socket = socket = self._context.socket(zmq.DEALER)
-        socket.setsockopt(zmq.LINGER, 0)
-        socket.setsockopt(zmq.SNDHWM, 32)
-        socket.setsockopt(zmq.RCVHWM, 32)
-        socket.setsockopt(zmq.MAXMSGSIZE, MAX_MESSAGE_FRAME_BYTES)
-        socket.setsockopt(zmq.RECONNECT_IVL, 100)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 400)  # a server that was restarted is found within half a second
-        socket.setsockopt(zmq.HEARTBEAT_IVL, 5000)
-        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 15000)
-        try:
-            if self._endpoint.server_key is not None:
-                self._use_curve(socket)
-            socket.connect(self._endpoint.address)
-        except (zmq.ZMQError, ValueError) as error:
-            self._disconnect()
-            message = f"the server's address or keys are damaged: {error}"
-            raise ProtocolError("E_CONNECTION_FILE", message, "restart the server: limbeck serve") from error
-        self._conversation.begin(time.monotonic())
-
-    def _use_curve(self, socket: zmq.Socket[bytes]) -> None:
-        socket.curve_serverkey = (self._endpoint.server_key or "").encode()
-        socket.curve_publickey = (self._endpoint.client_public or "").encode()
-        socket.curve_secretkey = (self._endpoint.client_secret or "").encode()
-        self._monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+        self._dealer = Dealer(self._context, self._endpoint)
+        now = time.monotonic()
+        self._find_at = now + FIND_AGAIN_S
+        self._conversation.begin(now)
 
     def _disconnect(self, linger_ms: int = 0) -> None:
-        if self._socket is not None:
-            if self._monitor is not None:
-                self._socket.disable_monitor()
-                self._monitor.close(linger=0)
-            self._socket.close(linger=linger_ms)
-        self._socket = self._monitor = None
+        if self._dealer is not None:
+            self._dealer.close(linger_ms)
+        self._dealer = None
 
     def _reconnect(self) -> None:
         self._endpoint = self._find_again() or self._endpoint
@@ -256,36 +239,40 @@ class Client(Inquiries):
         except ProtocolError:  # a connection file that cannot be trusted; the known endpoint may still come back
             return None
 
-    def _watch_handshake(self) -> None:
-        if self._monitor is None or not self._monitor.poll(0):
-            return
-        recv_monitor_message(self._monitor, zmq.NOBLOCK)
+    def _watch_connection(self, dealer: Dealer, now: float) -> None:
+        """Notice at once that the server has gone, and soon that it is back, perhaps elsewhere and with other keys."""
+        dealer.look()
+        if dealer.reach != "unknown":  # a fresh socket knows nothing: keep the last
+            self._reach = dealer.reach
+        if dealer.was_refused:
+            self._take_refusal(dealer)
+        elif self.state == "ready":
+            if dealer.was_cut:
+                self._take_last_words()
+                self._conversation.lose("the connection was cut off")
+        elif now >= self._find_at:
+            self._find_at = now + FIND_AGAIN_S
+            found = self._find_again()
+            self._conversation.needs_socket |= dealer.was_cut or (found is not None and found != self._endpoint)
+
+    def _take_refusal(self, dealer: Dealer) -> None:
         found = self._find_again()
         if found is not None and found != self._endpoint:  # the server was restarted with other keys
             self._conversation.needs_socket = True
+        elif self._endpoint.pid and not is_alive(self._endpoint):  # it is being restarted, and has yet to say its keys
+            dealer.was_refused, dealer.was_cut = False, True
         else:
             remedy = "use the keys of the running server: limbeck doctor shows its connection file"
             self._conversation.refuse(ProtocolError("E_AUTH", "the server does not accept this client's key", remedy))
 
-    def _send(self) -> None:
-        outbox = self._conversation.exchange.outbox
-        while outbox and self._socket is not None:
-            try:
-                # copy=True, because pyzmq starts a thread for copy=False, which Blender forbids
-                self._socket.send_multipart(outbox[0], zmq.NOBLOCK, copy=True)
-            except zmq.Again:
-                return
-            outbox.popleft()
+    def _take_last_words(self) -> None:
+        while self.state == "ready" and (frames := self._receive()):
+            self._conversation.receive(frames)
 
     def _receive(self) -> list[bytes] | None:
-        if self._socket is None:
-            return None
-        try:
-            frames = [self._socket.recv(zmq.NOBLOCK)]
-        except zmq.Again:
-            return None
-        while self._socket.getsockopt(zmq.RCVMORE):
-            part = self._socket.recv(zmq.NOBLOCK)
-            if len(frames) <= MAX_FRAMES:  # the rest of an endless message is read and dropped
-                frames.append(part)
-        return frames
+        return self._dealer.receive() if self._dealer is not None else None
+
+    def _send(self) -> None:
+        outbox = self._conversation.exchange.outbox
+        while outbox and self._dealer is not None and self._dealer.send(outbox[0]):
+            outbox.popleft()

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 
 import zmq
 from zmq.utils import z85
-from zmq.utils.monitor import parse_monitor_message
 
+from limbeck_protocol.dealer import monitored_event
 from limbeck_server.access import Principal
 from limbeck_server.key_files import KeyPair, new_key_pair
 from limbeck_server.security_log import SecurityLog
@@ -84,7 +84,7 @@ class HandshakeWatch:
         """Write what has failed to the log."""
         for _ in range(MAX_EVENTS_A_TURN):
             try:
-                event = parse_monitor_message(self.socket.recv_multipart(zmq.NOBLOCK))
+                event = monitored_event(self.socket.recv_multipart(zmq.NOBLOCK))
             except zmq.Again:
                 return
-            self._security.note("handshake failed", reason=FAILURES.get(int(event["event"]), "unknown"))
+            self._security.note("handshake failed", reason=FAILURES.get(event, "unknown"))

@@ -7,8 +7,6 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 from limbeck import __version__
 from limbeck_protocol.errors import ProtocolError
@@ -63,6 +61,10 @@ class MetricsServer:
         Raises:
             OSError: if the address is taken.
         """
+        # 20 ms of every start, for what few ask for
+        from http import HTTPStatus  # noqa: PLC0415
+        from http.server import BaseHTTPRequestHandler, HTTPServer  # noqa: PLC0415
+
         self._text = b""
         self._updated_at = float("-inf")
         self._started_at: float | None = None

@@ -19,6 +19,7 @@ from limbeck_protocol.limits import MAX_SUMMARY_BYTES
 from limbeck_protocol.mesh_codec import EDGE_ARRAYS
 from limbeck_protocol.messages import Progress
 from limbeck_protocol.strict_json import dump_json
+from limbeck_server.blobs import UNUSED_S
 from limbeck_server.files import make_folder, write_atomically
 from limbeck_server.job_log import add_lines
 from limbeck_server.jobs import Job, in_state, with_checkpoint
@@ -287,3 +288,4 @@ def _clean(parts: Parts, job_id: str) -> None:
     if job.has_ended:
         parts.previews.drop(job_id)
         prune(parts.board, parts.store, parts.settings)
+        parts.blobs.sweep([other.spec for other in parts.board.jobs()], unused_s=UNUSED_S)

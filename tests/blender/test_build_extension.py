@@ -81,7 +81,8 @@ def test_each_zip_holds_the_wheels_it_names(zips: list[Path]) -> None:
 
 def test_zip_holds_the_extension_and_its_licence_only(zips: list[Path]) -> None:
     names = {name for name in zipfile.ZipFile(zips[0]).namelist() if not name.startswith("wheels/")}
-    modules = {path.name for path in (ROOT / "blender_addon").glob("*.py")}
+    addon = ROOT / "blender_addon"
+    modules = {path.relative_to(addon).as_posix() for path in addon.rglob("*.py")}
     assert names == modules | {"blender_manifest.toml", "LICENSE"}
 
 

@@ -22,6 +22,7 @@ from limbeck_protocol.job import JobSpec
 link = module("link")
 session_module = module("session")
 job_module = module("job")
+ORIGIN = module("placement").at((0.0, 0.0, 0.0))
 server_process = module("server_process")
 
 
@@ -43,8 +44,9 @@ class NotedScene:
         self.assets += [file] if self.is_free else []
         return self.is_free
 
-    def end_preview(self, job: Any, *, keep: bool) -> None:
+    def end_preview(self, job: Any, *, keep: bool) -> bool:
         self.ended.append(keep)
+        return True
 
     def redraw(self) -> None:
         self.redraws += 1
@@ -84,7 +86,7 @@ def wait_until(is_so: Callable[[], bool], between: Callable[[], object] = lambda
 
 @pytest.mark.usefixtures("server")
 def test_submission_leads_to_previews_and_then_the_asset(session: Any, scene: NotedScene) -> None:
-    session.submit(JobSpec("a bird"), (0.0, 0.0, 0.0))
+    session.submit(JobSpec("a bird"), ORIGIN)
     wait_until(lambda: session.job is None, session.pump)
     assert session.problem is None
     assert len(set(scene.previews)) >= 2
@@ -94,7 +96,7 @@ def test_submission_leads_to_previews_and_then_the_asset(session: Any, scene: No
 @pytest.mark.usefixtures("server")
 def test_busy_scene_gets_the_asset_once_it_is_free(session: Any, scene: NotedScene) -> None:
     scene.is_free = False
-    session.submit(JobSpec("a bird"), (0.0, 0.0, 0.0))
+    session.submit(JobSpec("a bird"), ORIGIN)
     wait_until(lambda: session.job.phase == "importing", session.pump)
     session.pump()
     assert not scene.assets
@@ -106,11 +108,11 @@ def test_busy_scene_gets_the_asset_once_it_is_free(session: Any, scene: NotedSce
 
 @pytest.mark.usefixtures("server")
 def test_cancelling_before_the_server_knows_the_job_cancels_it(session: Any, scene: NotedScene) -> None:
-    session.submit(JobSpec("a bird", steps=400), (0.0, 0.0, 0.0))
+    session.submit(JobSpec("a bird", steps=400), ORIGIN)
     session.cancel()
     assert session.job is None
     wait_until(lambda: session.link.is_ready, session.pump)
-    session.submit(JobSpec("a bird", steps=400), (0.0, 0.0, 0.0))
+    session.submit(JobSpec("a bird", steps=400), ORIGIN)
     session.pump()
     session.cancel()
     wait_until(lambda: session.job is None, session.pump)
@@ -119,7 +121,7 @@ def test_cancelling_before_the_server_knows_the_job_cancels_it(session: Any, sce
 
 @pytest.mark.usefixtures("server")
 def test_a_job_that_is_paused_elsewhere_is_shown_so_and_comes_to_its_end(session: Any, scene: NotedScene) -> None:
-    session.submit(JobSpec("a bird", steps=12), (0.0, 0.0, 0.0))
+    session.submit(JobSpec("a bird", steps=12), ORIGIN)
     wait_until(lambda: session.job.step > 1, session.pump)
     with closing(blocking.connect("test", "other")) as other:
         other.pause(session.job.id)
@@ -133,7 +135,7 @@ def test_a_job_that_is_paused_elsewhere_is_shown_so_and_comes_to_its_end(session
 
 @pytest.mark.usefixtures("server")
 def test_pumping_stays_within_its_budget(session: Any) -> None:
-    session.submit(JobSpec("a bird"), (0.0, 0.0, 0.0))
+    session.submit(JobSpec("a bird"), ORIGIN)
     longest_s = 0.0
     while session.job is not None:
         start = time.thread_time()
@@ -145,7 +147,7 @@ def test_pumping_stays_within_its_budget(session: Any) -> None:
 
 @pytest.mark.parametrize("job_id", ["../../escape", "", "a" * 26, "/tmp/x"])
 def test_job_id_of_a_file_that_is_none_is_not_followed(session: Any, job_id: str) -> None:
-    session.resume(job_module.FollowedJob("a bird", 0, "limbeck", (0.0, 0.0, 0.0), id=job_id))
+    session.follow(job_module.FollowedJob("a bird", 0, "limbeck", ORIGIN, id=job_id))
     assert session.job is None
     assert session.problem.remedy
 
@@ -153,10 +155,11 @@ def test_job_id_of_a_file_that_is_none_is_not_followed(session: Any, job_id: str
 @pytest.mark.usefixtures("server")
 def test_job_id_of_a_server_that_is_none_is_not_followed(session: Any, scene: NotedScene) -> None:
     wait_until(lambda: session.link.is_ready, session.pump)
-    session.submit(JobSpec("a bird"), (0.0, 0.0, 0.0))
+    session.submit(JobSpec("a bird"), ORIGIN)
     session.pump()
-    (request,) = session._requests
-    session._handle(Submitted(request, "../../escape"))
+    (following,) = session._followed
+    (request,) = following._requests
+    session._handle(Submitted(request, "../../escape"), session.link.client)
     assert session.job is None
     assert "job id" in session.problem.message
 

@@ -12,7 +12,7 @@ from blender.addon import module
 job = module("job")
 link = module("link")
 status = module("status")
-QUEUED = job.FollowedJob("  a bird ", 0, "limbeck", (0.0, 0.0, 0.0), id="JOB", phase="queued")
+QUEUED = job.FollowedJob("  a bird ", 0, "limbeck", module("placement").at((0.0, 0.0, 0.0)), id="JOB", phase="queued")
 
 
 @pytest.mark.parametrize("state", get_args(status.LinkState))

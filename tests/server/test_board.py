@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from limbeck_protocol.errors import JobError, ProtocolError
+from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.ids import new_ulid
-from limbeck_protocol.job import Blob, JobSpec, Reference, blob_of
-from limbeck_protocol.messages import BlobPut, BlobStored, Progress
-from limbeck_server.blobs import BlobStore, fill_blobs
+from limbeck_protocol.job import JobSpec
+from limbeck_protocol.messages import Progress
 from limbeck_server.board import Board
 from limbeck_server.files import write_atomically
 from limbeck_server.jobs import NEXT_STATES, Job, in_state, warned
@@ -133,43 +132,6 @@ def test_an_asset_is_adopted_only_from_its_own_attempt(board: Board, tmp_path: P
             store.adopt_asset(job, name, size, "0" * 64)
     assert store.adopt_asset(job, "made.glb", 5, "0" * 64).file == "asset.glb"
     assert (store.folder(job.id) / "asset.glb").read_bytes() == b"asset"
-
-
-def put(store: BlobStore, blob: Blob, offset: int, size: int) -> BlobStored:
-    return store.put(BlobPut(blob.sha256, blob.size_bytes, offset), (blob.data or b"")[offset : offset + size])
-
-
-def test_a_blob_comes_in_parts_and_is_checked(tmp_path: Path) -> None:
-    store, blob = BlobStore(tmp_path), blob_of(b"0123456789", ".png")
-    spec = JobSpec("a", references=(Reference(blob),))
-    assert put(store, blob, 0, 4) == BlobStored(blob.sha256, 4, False)
-    assert put(store, blob, 0, 4) == BlobStored(blob.sha256, 4, False)  # repeated
-    assert put(store, blob, 8, 2) == BlobStored(blob.sha256, 4, False)  # too early
-    assert store.missing(spec) == [blob]
-    assert put(store, blob, 4, 6) == BlobStored(blob.sha256, 10, True)
-    assert put(store, blob, 0, 4) == BlobStored(blob.sha256, 10, True)  # known already
-    assert store.missing(spec) == []
-    assert fill_blobs(spec, store.folder).references[0].image.data == b"0123456789"
-
-
-def test_a_blob_that_is_not_what_its_name_says_is_dropped(tmp_path: Path) -> None:
-    store, blob = BlobStore(tmp_path), blob_of(b"0123456789")
-    with pytest.raises(ProtocolError, match="E_CHECKSUM"):
-        store.put(BlobPut(blob.sha256, 10, 0), b"9876543210")
-    with pytest.raises(ProtocolError, match="E_SCHEMA"):
-        store.put(BlobPut(blob.sha256, 10, 0), b"01234567890")
-    with pytest.raises(JobError):
-        store.put(BlobPut("../" + blob.sha256[3:], 10, 0), b"")
-    assert [path.name for path in store.folder.iterdir() if path.suffix != ".part"] == []
-
-
-def test_blobs_without_a_job_are_swept(tmp_path: Path) -> None:
-    store, kept, other = BlobStore(tmp_path), blob_of(b"kept"), blob_of(b"other")
-    put(store, kept, 0, 4), put(store, other, 0, 5)
-    store.sweep([JobSpec("a", references=(Reference(kept),))])
-    assert [path.name for path in store.folder.iterdir()] == [kept.sha256]
-    with pytest.raises(JobError, match="E_BLOB_MISSING"):
-        fill_blobs(JobSpec("a", references=(Reference(other),)), store.folder)
 
 
 def test_a_folder_has_one_server(tmp_path: Path) -> None:

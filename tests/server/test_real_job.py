@@ -57,9 +57,7 @@ def test_a_real_job_whose_server_is_killed_ends_in_the_same_bytes(tmp_path: Path
     place = Place(tmp_path / "place")
     server = start(place)
     try:
-        with closing(
-            Client(place.endpoint, app="test", client_id="test", find_endpoint=lambda: place.endpoint)
-        ) as client:
+        with closing(Client(place.endpoint, app="test", client_id="test", find_endpoint=place.find_endpoint)) as client:
             first(client, Connected)
             job = submit(client, JOB)
             client.watch(job, previews=False)

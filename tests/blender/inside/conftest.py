@@ -107,6 +107,10 @@ class Addon:
         bpy.context.scene.limbeck.prompt = prompt
         assert bpy.ops.limbeck.generate() == {"FINISHED"}
 
+    def pretend(self, job: Any) -> None:
+        """List a job that no server knows."""
+        self.session._add(job)
+
     def live(self) -> Any:
         """Return the live object of the followed job, or None."""
         return self.session.job and self.module("live_mesh").find(self.session.job.id)

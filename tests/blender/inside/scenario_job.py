@@ -37,7 +37,7 @@ def test_prompt_becomes_an_asset(ready: Any, monkeypatch: Any) -> None:
     (asset,) = bpy.data.objects
     assert asset.name == "a blue bird"
     assert (asset["prompt"], asset["seed"], asset["recipe"]) == ("a blue bird", 7, "limbeck")
-    assert (asset["steps"], asset["faces"]) == (4, ready.request.faces)
+    assert (asset["steps"], asset["faces"]) == (4, 20000)
     assert tuple(asset.matrix_world.translation) == (3, 0, 0)
     assert bpy.context.view_layer.objects.active == asset
     assert bpy.context.selected_objects == [asset]

@@ -20,7 +20,8 @@ def scene(addon: Any) -> Any:
 
 @pytest.fixture
 def job(addon: Any) -> Any:
-    return addon.module("job").FollowedJob("a bird", 3, "limbeck", (1.0, 2.0, 3.0), id="JOB")
+    placement = addon.module("placement").at((1.0, 2.0, 3.0))
+    return addon.module("job").FollowedJob("a bird", 3, "limbeck", placement, id="JOB")
 
 
 def mesh(rings: int, beak: float = 1.0) -> MeshData:
@@ -120,4 +121,4 @@ def test_kept_preview_is_an_ordinary_object(addon: Any, scene: Any, job: Any) ->
 def test_live_object_of_a_loaded_file_names_its_job(addon: Any, scene: Any, job: Any) -> None:
     scene.show_preview(job, mesh(9))
     bpy.context.view_layer.update()
-    assert addon.module("blender_scene").find_resumable_job() == replace(job, spec=None)
+    assert addon.module("blender_scene").find_resumable_jobs() == [replace(job, spec=None)]

@@ -83,23 +83,25 @@ def test_ready_server_shows_generate(addon: Any, shared_server: None) -> None:
 
 
 def test_running_job_shows_a_bar_and_cancel(addon: Any) -> None:
-    job = addon.module("job").FollowedJob("a bird", 0, "limbeck", (0, 0, 0), id="JOB", phase="running")
-    addon.session.job = replace(job, stage="optimising", step=30, steps=120)
+    origin = addon.module("placement").at((0.0, 0.0, 0.0))
+    job = addon.module("job").FollowedJob("a bird", 0, "limbeck", origin, id="JOB", phase="running")
+    addon.pretend(replace(job, stage="optimising", step=30, steps=120))
     layout = draw()
     assert layout.texts("progress") == ["Forming, step 30 of 120"]
     assert "limbeck.cancel" in layout.texts("operator")
-    assert "limbeck.generate" not in layout.texts("operator")
+    assert "limbeck.generate" in layout.texts("operator"), "another job may be sent while one runs"
 
 
 def test_solid_viewport_without_colors_offers_them(addon: Any) -> None:
-    job = addon.module("job").FollowedJob("a bird", 0, "limbeck", (0, 0, 0), id="JOB", phase="running")
-    addon.session.job = job
+    origin = addon.module("placement").at((0.0, 0.0, 0.0))
+    job = addon.module("job").FollowedJob("a bird", 0, "limbeck", origin, id="JOB", phase="running")
+    addon.pretend(job)
     assert "limbeck.show_colors" not in draw(SimpleNamespace(shading=SOLID)).texts("operator")
     live = addon.module("live_mesh").create(job, bpy.context.collection)
     assert "limbeck.show_colors" in draw(SimpleNamespace(shading=SOLID)).texts("operator")
     vertex = SimpleNamespace(type="SOLID", color_type="VERTEX")
     assert "limbeck.show_colors" not in draw(SimpleNamespace(shading=vertex)).texts("operator")
-    addon.session.job = None
+    addon.session.forget()
     assert "limbeck.show_colors" not in draw(SimpleNamespace(shading=SOLID)).texts("operator")
     bpy.context.view_layer.objects.active = live
     assert "limbeck.show_colors" in draw(SimpleNamespace(shading=SOLID)).texts("operator"), "an asset is looked at"

@@ -1,72 +1,48 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sidebar tab. Drawing reads the session and changes nothing."""
+"""The panel that asks for something, and tells how it goes."""
 
-import textwrap
 from typing import Any
 
 import bpy
 
-from . import live_mesh, server_process, timer
-from .job import FollowedJob
-from .session import Session
+from .. import live_mesh, timer
+from ..job import FollowedJob
+from ..session import Session
+from .layout import SidebarPanel, draw_wrapped
+from .server import draw_status
 
-WRAP_CHARACTERS = 38
 
-
-class LIMBECK_PT_main(bpy.types.Panel):
+class LIMBECK_PT_main(SidebarPanel, bpy.types.Panel):
     bl_label = "Limbeck"
     bl_idname = "LIMBECK_PT_main"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Limbeck"
 
     def draw(self, context: Any) -> None:
         session, layout = timer.session(), self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
         draw_status(layout, session)
-        draw_request(layout, context.scene.limbeck, is_enabled=session.job is None)
-        if session.job is None:
-            draw_generate(layout)
-        else:
+        draw_request(layout, context.scene.limbeck, is_enabled=True)
+        draw_generate(layout)
+        if session.job is not None:
             draw_job(layout, session.job)
         draw_show_colors(layout, context, session)
         draw_outcome(layout, session)
 
 
-class LIMBECK_PT_advanced(bpy.types.Panel):
+class LIMBECK_PT_advanced(SidebarPanel, bpy.types.Panel):
     bl_label = "Advanced"
     bl_idname = "LIMBECK_PT_advanced"
     bl_parent_id = "LIMBECK_PT_main"
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Limbeck"
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012 (Blender wants a plain set)
 
     def draw(self, context: Any) -> None:
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.enabled = timer.session().job is None
         layout.prop(context.scene.limbeck, "steps")
         layout.prop(context.scene.limbeck, "faces")
         layout.prop(context.scene.limbeck, "overrides")
-
-
-def draw_status(layout: Any, session: Session) -> None:
-    """Draw how things stand with the server, and what to do where nothing stands."""
-    status = session.link.status
-    row = layout.row()
-    row.label(text=status.text, icon=status.icon)
-    if session.link.can_start_server:
-        row.operator("limbeck.start_server")
-    draw_wrapped(layout, status.remedy)
-    if session.link.needs_install:
-        draw_wrapped(layout, "Install the server once. In a clone of Limbeck's repository, run")
-        row = layout.row(align=True)
-        row.label(text=server_process.INSTALL_COMMAND)
-        row.operator("limbeck.copy_install_command", text="", icon="COPYDOWN")
 
 
 def draw_request(layout: Any, request: Any, *, is_enabled: bool) -> None:
@@ -109,25 +85,4 @@ def draw_outcome(layout: Any, session: Session) -> None:
     draw_wrapped(layout, session.note, icon="INFO")
 
 
-def draw_wrapped(layout: Any, text: str, icon: str = "BLANK1") -> None:
-    """Draw text over as many lines as a sidebar of usual width needs."""
-    if not text:
-        return
-    column = layout.column(align=True)
-    column.scale_y = 0.8
-    for line in textwrap.wrap(text, WRAP_CHARACTERS):
-        column.label(text=line, icon=icon)
-        icon = "BLANK1"
-
-
-_CLASSES = (LIMBECK_PT_main, LIMBECK_PT_advanced)
-
-
-def register() -> None:
-    for part in _CLASSES:
-        bpy.utils.register_class(part)
-
-
-def unregister() -> None:
-    for part in reversed(_CLASSES):
-        bpy.utils.unregister_class(part)
+CLASSES = (LIMBECK_PT_main, LIMBECK_PT_advanced)

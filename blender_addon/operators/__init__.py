@@ -1,0 +1,19 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every operator, one file per family."""
+
+import bpy
+
+from . import asset, generate, jobs, server, viewport
+
+_CLASSES = (*asset.CLASSES, *generate.CLASSES, *jobs.CLASSES, *server.CLASSES, *viewport.CLASSES)
+
+
+def register() -> None:
+    for part in _CLASSES:
+        bpy.utils.register_class(part)
+
+
+def unregister() -> None:
+    for part in reversed(_CLASSES):
+        bpy.utils.unregister_class(part)

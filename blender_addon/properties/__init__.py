@@ -1,0 +1,22 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an artist asks for, kept in the scene and saved with the file."""
+
+import bpy
+from bpy.props import PointerProperty
+
+from . import request
+
+_CLASSES = (*request.CLASSES,)
+
+
+def register() -> None:
+    for part in _CLASSES:
+        bpy.utils.register_class(part)
+    bpy.types.Scene.limbeck = PointerProperty(type=request.LIMBECK_PG_request)
+
+
+def unregister() -> None:
+    del bpy.types.Scene.limbeck
+    for part in reversed(_CLASSES):
+        bpy.utils.unregister_class(part)

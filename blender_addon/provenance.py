@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where an asset came from, as it stands in its object's custom properties. Knows no bpy."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .job import FollowedJob
+
+MARK = "prompt"
+"""An object with this custom property was made here, unless it is a live mesh still."""
+LICENCE_OF_EMBEDDED = "Made with Limbeck's embedded priors, which were trained on procedural renders only"
+LICENCE_OF_OTHERS = "Made with the prior {prior}: its licence says what may be done with the asset"
+MAX_SEED = 2**31 - 1
+"""Blender keeps whole numbers of custom properties in 32 bits."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """What made an asset; every field becomes a custom property of that name.
+
+    Attributes:
+        steps: as asked; 0 is the recipe's own number.
+        references: how many pictures were given; they are not kept.
+        job: its id on the server.
+        made_at: when it was imported, ISO 8601 in UTC.
+    """
+
+    prompt: str
+    seed: int = 0
+    recipe: str = "limbeck"
+    negative_prompt: str = ""
+    steps: int = 0
+    faces: int = 20_000
+    texture_size: int = 1024
+    prior: str = "embedded"
+    overrides: str = ""
+    references: int = 0
+    job: str = ""
+    server_version: str = ""
+    licence: str = ""
+    made_at: str = ""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    def settings(self) -> dict[str, Any]:
+        """Return the panel's fields that make the asset again."""
+        return {
+            "prompt": self.prompt,
+            "seed": self.seed,
+            "recipe": self.recipe,
+            "negative_prompt": self.negative_prompt,
+            "steps": self.steps,
+            "faces": self.faces,
+            "texture_size": str(self.texture_size),
+            "prior": self.prior,
+            "overrides": self.overrides,
+        }
+
+
+def of_job(job: FollowedJob, server_version: str, now: datetime | None = None) -> Provenance:
+    """Return where a job's asset comes from. A job that was found again knows less than one that was sent from here."""
+    spec = job.spec
+    known = Provenance(job.prompt, job.seed, job.recipe, steps=job.asked_steps, faces=job.asked_faces)
+    if spec is not None:
+        words = (f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in spec.overrides.items())
+        overrides = " ".join(shlex.quote(word) for word in words)
+        known = Provenance(
+            spec.prompt,
+            spec.seed,
+            spec.recipe_name,
+            spec.negative_prompt,
+            spec.steps or 0,
+            spec.faces,
+            spec.texture_size,
+            spec.prior,
+            overrides,
+            len(spec.references),
+        )
+    licence = LICENCE_OF_EMBEDDED if known.prior == "embedded" else LICENCE_OF_OTHERS.format(prior=known.prior)
+    made_at = (now or datetime.now(UTC)).isoformat(timespec="seconds")
+    origin = {"job": job.id, "server_version": server_version, "licence": licence, "made_at": made_at}
+    return Provenance(**{**asdict(known), **origin})
+
+
+def from_json(text: str) -> Provenance:
+    """Read what ``to_json`` wrote; unknown or wrong fields are left out."""
+    plain = json.loads(text)
+    return from_properties(plain if isinstance(plain, dict) else {}) or Provenance("")
+
+
+def from_properties(properties: Mapping[str, Any]) -> Provenance | None:
+    """Return what an object's custom properties say, or None if it was not made here.
+
+    Artists edit custom properties, so what has another type than it should is left at its default.
+    """
+    if not isinstance(properties.get(MARK), str):
+        return None
+    kinds = {field.name: type(field.default) if field.name != "prompt" else str for field in fields(Provenance)}
+    found = {name: properties[name] for name, kind in kinds.items() if type(properties.get(name)) is kind}
+    return Provenance(**found)
+
+
+def is_made_here(properties: Mapping[str, Any]) -> bool:
+    """Return whether custom properties are those of an asset, not of a live mesh."""
+    return isinstance(properties.get(MARK), str) and "limbeck_job" not in properties

@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""Inside a windowed Blender: the sidebar, and where its buttons are.
+
+Blender tells no position of a button. The pointer goes down the sidebar instead, and Blender's own "Copy Python Command"
+and "Copy Data Path" say what it is over.
+"""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import bpy
+from mathutils import Euler
+
+STEP_PX = 9
+COLUMNS = (0.62, 0.2, 0.88)
+"""Where in the sidebar's width to look: a property's field, the left one of two buttons, the right one."""
+
+
+def open_sidebar(tab: str = "Limbeck") -> Iterator[None]:
+    """Show the sidebar with a tab; wait until it is drawn."""
+    viewport().spaces.active.show_region_ui = True
+    yield from pause(0.5)
+    while True:
+        try:
+            sidebar().active_panel_category = tab
+            break
+        except AttributeError:  # read-only until the region has been drawn once
+            yield from pause(0.2)
+    yield from pause(0.5)
+
+
+def empty_scene(distance: float = 3.2) -> None:
+    """Remove all objects, look from the front and a little from the left, show colours."""
+    for thing in list(bpy.data.objects):
+        bpy.data.objects.remove(thing)
+    space = viewport().spaces.active
+    space.shading.color_type = "VERTEX"
+    space.region_3d.view_rotation = Euler((1.25, 0.0, 0.45)).to_quaternion()
+    space.region_3d.view_distance = distance
+    in_viewport(bpy.ops.ed.undo_push, message="Start of the test")
+
+
+def open_panels(names: list[str]) -> Iterator[None]:
+    """Show sub-panels open from the start, those of the names, and the others closed.
+
+    Whether a panel is open is nothing that Python can change, except before its first drawing.
+    """
+    found = [part for part in bpy.types.Panel.__subclasses__() if getattr(part, "bl_parent_id", "") == "LIMBECK_PT_main"]
+    for part in found:
+        bpy.utils.unregister_class(part)
+        options = set(getattr(part, "bl_options", set())) - {"DEFAULT_CLOSED"}
+        part.bl_options = options if part.__name__ in names else options | {"DEFAULT_CLOSED"}
+        bpy.utils.register_class(part)
+    yield from pause(0.3)
+
+
+def find_button(what: str) -> Iterator[None]:
+    """Return [x, y] from the screen's top left of a button whose command or data path holds a text, or None."""
+    region, window = sidebar(), bpy.context.window_manager.windows[0]
+    if region.height < 2 * STEP_PX:
+        return None
+    for column in COLUMNS:
+        x = region.x + int(region.width * column) - 10
+        for y in range(region.y + region.height - STEP_PX, region.y, -STEP_PX):
+            window.cursor_warp(x, y)
+            yield
+            yield
+            if what in _under_pointer():
+                return [x, screen_height() - y]
+    return None
+
+
+def count_threads_and_modal_operators() -> list[int]:
+    """Return how many Python threads and resident modal operators there are: both harm Blender."""
+    import threading
+
+    return [threading.active_count() - 1, sum(len(w.modal_operators) for w in bpy.context.window_manager.windows)]
+
+
+def call_operator(name: str, **arguments: Any) -> list[str]:
+    """Call an operator in the viewport."""
+    module, _, function = name.partition(".")
+    return sorted(in_viewport(getattr(getattr(bpy.ops, module), function), **arguments))
+
+
+def set_value(path: str, value: Any) -> None:
+    """Set a value that a path from bpy.context leads to, such as scene.limbeck.prompt."""
+    owner, _, name = path.rpartition(".")
+    setattr(bpy.context.path_resolve(owner), name, value)
+
+
+def show_mouse_away() -> None:
+    bpy.context.window_manager.windows[0].cursor_warp(300, 60)
+
+
+def in_viewport(operator: Any, **arguments: Any) -> Any:
+    area = viewport()
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area, region=region):
+        return operator(**arguments)
+
+
+def viewport() -> Any:
+    areas = bpy.context.window_manager.windows[0].screen.areas
+    return max((area for area in areas if area.type == "VIEW_3D"), key=lambda area: area.width)
+
+
+def sidebar() -> Any:
+    return next(region for region in viewport().regions if region.type == "UI")
+
+
+def sidebar_middle() -> list[int]:
+    """Return a point from the screen's top left."""
+    region = sidebar()
+    return [region.x + region.width // 2, screen_height() - region.y - region.height // 2]
+
+
+def screen_height() -> int:
+    return bpy.context.window_manager.windows[0].height
+
+
+def pause(seconds: float) -> Iterator[None]:
+    """Let the screen be drawn anew for a while."""
+    end = time.monotonic() + seconds
+    viewport().tag_redraw()
+    while time.monotonic() < end:
+        yield
+
+
+def _under_pointer() -> str:
+    """Return the command or data path of the button under the pointer, or ""."""
+    manager = bpy.context.window_manager
+    manager.clipboard = ""
+    with bpy.context.temp_override(window=manager.windows[0], area=viewport(), region=sidebar()):
+        if bpy.ops.ui.copy_python_command_button.poll():
+            bpy.ops.ui.copy_python_command_button()
+        elif bpy.ops.ui.copy_data_path_button.poll():
+            bpy.ops.ui.copy_data_path_button(full_path=True)
+    return manager.clipboard
+
+
+def scroll_to_top() -> Iterator[None]:
+    """Show the sidebar from its top."""
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=viewport(), region=sidebar()):
+        while bpy.ops.view2d.scroll_up.poll() and bpy.ops.view2d.scroll_up(deltay=2000) != {"FINISHED"}:
+            break
+    yield from pause(0.3)
+
+
+def quit_blender() -> None:
+    bpy.ops.wm.quit_blender()
+
+
+def save_automatically(folder: str, minutes: int) -> None:
+    """Let Blender write its auto-save files into a folder."""
+    paths = bpy.context.preferences.filepaths
+    paths.temporary_directory = folder
+    paths.use_auto_save_temporary_files = True
+    paths.auto_save_time = minutes
