@@ -16,6 +16,7 @@ from limbeck_server.commands.doctor import doctor
 from limbeck_server.commands.job_control import cancel, finish, fork, move, pause, resume, retry
 from limbeck_server.commands.jobs import get, status, submit, watch
 from limbeck_server.commands.serve import serve
+from limbeck_server.commands.steps import checkpoints, estimate
 from limbeck_server.commands.top import echo_new, logs, top
 from limbeck_server.exit_status import exit_status
 from limbeck_server.failures import FailedJobError, keep_traceback
@@ -72,6 +73,40 @@ def test_submit_returns_at_once_and_get_fetches_the_asset(at_server: RunningServ
     file = tmp_path / "a.glb"
     assert succeed(get, job, "-o", str(file)) == {"job": job, "file": str(file), "size_bytes": 20_000}
     assert file.read_bytes() == asset_content(JobSpec("a penguin", seed=4))
+
+
+def test_the_steps_of_a_job_are_listed_downloaded_and_forked_from(at_server: RunningServer, tmp_path: Path) -> None:
+    job = succeed(submit, "trace", "--steps", "16", "--recipe", "csd", "--wait")["job"]
+    found = succeed(checkpoints, job)
+    assert found["job"] == job
+    assert [line["step"] for line in found["checkpoints"]] == list(range(2, 17, 2))
+    assert all(line["has_mesh"] and line["is_milestone"] for line in found["checkpoints"])
+    assert len(run(checkpoints, job).stdout.splitlines()) == 8
+    for suffix, magic in ((".glb", b"glTF"), (".ply", b"ply")):
+        file = tmp_path / f"step{suffix}"
+        assert succeed(get, job, "--step", "4", "-o", str(file))["file"] == str(file)
+        assert file.read_bytes().startswith(magic)
+    assert fail(get, job, "--step", "5", "-o", str(tmp_path / "none.glb")) == ("E_NOT_FOUND", 2)
+    assert fail(get, job, "--step", "4", "-o", str(tmp_path / "none.obj")) == ("E_FORMAT", 2)
+    assert not list(tmp_path.glob("none*"))
+    assert fail(checkpoints, "0" * 26) == ("E_NOT_FOUND", 2)
+    fork_id = succeed(fork, job, "--step", "6", "--wait", "-o", str(tmp_path / "fork.glb"))["job"]
+    assert (tmp_path / "fork.glb").read_bytes() == trace(0, 16)
+    line = succeed(status, fork_id)["jobs"][0]
+    assert (line["parent"], line["mine"], line["error"]) == (job, True, None)
+    assert 0 < line["created"] <= line["ended"]
+
+
+def test_an_estimate_is_by_finished_jobs(at_server: RunningServer) -> None:
+    unknown = succeed(estimate, "--recipe", "sjc", "--steps", "5")
+    assert (unknown["seconds"], unknown["memory_mb"], unknown["from_jobs"]) == (None, None, 0)
+    assert "nothing is known yet" in run(estimate, "--recipe", "sjc").stdout
+    succeed(submit, "a fox", "--recipe", "sjc", "--steps", "5", "--faces", "700", "--wait")
+    known = succeed(estimate, "--recipe", "sjc", "--steps", "5", "--faces", "700")
+    assert (known["memory_mb"], known["from_jobs"], known["device"], known["is_exact"]) == (100, 1, "synthetic", True)
+    assert known["seconds"] > 0
+    assert succeed(estimate, "--recipe", "sjc", "--steps", "50")["seconds"] > known["seconds"]
+    assert "by 1 finished job" in run(estimate, "--recipe", "sjc", "--steps", "5").stdout
 
 
 def test_submit_and_wait_ends_with_the_job(at_server: RunningServer, tmp_path: Path) -> None:
