@@ -121,12 +121,15 @@ def test_submit_with_a_key_is_one_job(at_server: RunningServer) -> None:
     assert succeed(submit, "a penguin", "--key", "k1") == succeed(submit, "a penguin", "--key", "k1")
 
 
+LINE = ("job", "state", "step", "steps", "prompt", "recipe", "position", "created", "ended", "error", "mine", "parent")
+
+
 def test_status_has_the_contracts_fields(at_server: RunningServer) -> None:
     job = succeed(submit, "a penguin", "--recipe", "dreamfusion")["job"]
     answer = succeed(status)
     assert set(answer) == {"server", "jobs"}
     assert set(answer["server"]) == {"state", "epoch", "version"}
-    assert set(answer["jobs"][0]) == {"job", "state", "step", "steps", "prompt", "recipe", "position"}
+    assert set(answer["jobs"][0]) == set(LINE)
     assert (answer["jobs"][0]["job"], answer["jobs"][0]["recipe"]) == (job, "dreamfusion")
     assert job in run(status).stdout
     assert [line["job"] for line in succeed(status, job)["jobs"]] == [job]

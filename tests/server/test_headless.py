@@ -61,32 +61,32 @@ def test_a_stream_ends_with_the_job(here: Path) -> None:
 
 def test_the_steps_of_a_job_are_seen_and_forked_from(here: Path) -> None:
     with headless.connect("steps") as server:
-        job = server.submit(JobSpec("trace", recipe="gsd", steps=8))
+        job = server.submit(JobSpec("trace", recipe="gsd", steps=16))
         job.wait()
         lines = job.checkpoints()
-        assert [line.step for line in lines] == [1, 2, 3, 4, 5, 6, 7, 8]
-        assert len(job.mesh(4).faces) == lines[3].faces > 0
+        assert [line.step for line in lines] == list(range(2, 17, 2))
+        assert len(job.mesh(4).faces) == lines[1].faces > 0
         with pytest.raises(ProtocolError, match="E_NOT_FOUND"):
             job.mesh(9)
-        fork = job.fork({"steps": 10}, step=5)
+        fork = job.fork({"steps": 20}, step=6)
         fork.wait()
-        assert fork.save(here / "fork.glb").read_bytes() == trace(0, 10)
-        assert server.estimate("gsd", steps=8).from_jobs == 1
+        assert fork.save(here / "fork.glb").read_bytes() == trace(0, 20)
+        assert server.estimate("gsd", steps=16).from_jobs == 1
 
 
 def test_the_same_with_asyncio(here: Path) -> None:
     async def look() -> None:
         async with aio.connect("steps-aio") as server:
-            job = await server.submit(JobSpec("trace", recipe="modedreamer", steps=8))
+            job = await server.submit(JobSpec("trace", recipe="modedreamer", steps=16))
             await job.wait()
-            assert [line.step for line in await job.checkpoints()] == [1, 2, 3, 4, 5, 6, 7, 8]
+            assert [line.step for line in await job.checkpoints()] == list(range(2, 17, 2))
             assert (await job.mesh(8)).edges is not None
             with pytest.raises(ProtocolError, match="E_NOT_FOUND"):
                 await job.mesh(9)
-            fork = await job.fork(step=5)
+            fork = await job.fork(step=6)
             await fork.wait()
-            assert (await fork.save(here / "fork.glb")).read_bytes() == trace(0, 8)
-            assert (await server.estimate("modedreamer", steps=8)).from_jobs == 1
+            assert (await fork.save(here / "fork.glb")).read_bytes() == trace(0, 16)
+            assert (await server.estimate("modedreamer", steps=16)).from_jobs == 1
 
     asyncio.run(look())
 

@@ -27,12 +27,15 @@ from limbeck_protocol.client import (
     StepMesh,
     Submitted,
 )
+from limbeck_protocol.envelope import write_message
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.job import JobSpec
-from limbeck_protocol.lines import CheckpointLine
+from limbeck_protocol.lines import CheckpointLine, JobLine, ServerState
+from limbeck_protocol.messages import StatusReply
 from limbeck_server.checkpoints import CheckpointWriter, Pace, Saved
 from limbeck_server.engine import EngineCheckpoint, EnginePreview
+from limbeck_server.job_inquiries import fitting
 from limbeck_server.jobs import Job, with_checkpoint
 from limbeck_server.kept_files import SavedCheckpoint, SavedMesh, thinned
 from limbeck_server.milestones import Milestones, write_mesh
@@ -269,6 +272,30 @@ def test_a_server_that_is_killed_loses_no_milestone_that_was_listed(tmp_path: Pa
                 np.testing.assert_array_equal(found.vertices, mesh.vertices)
             folder = tmp_path / "data" / "jobs" / job
             assert len(list(folder.glob("mesh-*"))) == len(list(folder.glob("checkpoint-*.safetensors"))) == 4
+
+
+def test_a_list_of_jobs_says_who_when_and_why(client: Client) -> None:
+    failed, _ = run_job(client, JobSpec("please fail"))
+    waiting = begin(client, JobSpec("trace", steps=400))
+    line = answer(client, client.status(failed)).jobs[0]
+    assert line.error == {"code": "E_DIVERGED", "message": "the engine was asked to fail"}
+    assert (line.mine, line.parent) == (True, None)
+    assert line.created is not None
+    assert line.ended is not None
+    assert 0 < line.ended - line.created < 100
+    with closing(Client(client._endpoint, app="test", client_id="other")) as other:
+        lines = {line.job: line for line in answer(other, other.status()).jobs}
+    assert (lines[failed].mine, lines[waiting].ended, lines[waiting].error) == (False, None, None)
+    client.cancel(waiting)
+
+
+def test_lines_that_no_header_has_room_for_are_left_for_the_next_page() -> None:
+    error = {"code": "E_DIVERGED", "message": "\x01" * 120}
+    long = JobLine("0" * 26, "failed", 1, 2, "\x01" * 120, "x" * 64, error=error)
+    lines = fitting([long] * 50)
+    assert 20 < len(lines) < 50
+    write_message(StatusReply(ServerState("idle", "e", "1"), lines))
+    assert len(fitting([replace(long, prompt="a", error=None)] * 50)) == 50
 
 
 def test_a_jobs_milestones_stay_within_their_megabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
