@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Measure the wire: python benchmarks/wire.py codec|images|ipc|slow|frozen|mixed|curve [--seconds N] [--megabytes M].
+"""Measure the wire: python benchmarks/wire.py codec|images|ipc|slow|mixed|curve [--seconds N] [--megabytes M].
 
 One JSON object for each. The server and its worker are real, the engine only shows meshes. The processes share one
 machine with the clients that measure, so that latencies hold the waiting for a processor as well.
@@ -10,8 +10,6 @@ import argparse
 import json
 import os
 import random
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -20,7 +18,6 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import numpy as np
-import psutil
 import zmq
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +27,7 @@ os.environ["PYTHONPATH"] = str(HERE)  # the worker imports its engine from here
 
 from fuzz_wire import figures  # noqa: E402
 from wire_engine import grid  # noqa: E402
+from wire_watchers import Watcher, summary, watch, watching  # noqa: E402
 
 from limbeck.errors import LimbeckError  # noqa: E402
 from limbeck_protocol.client import Client  # noqa: E402
@@ -59,7 +57,6 @@ from server.test_serving_frames import ask, raw_socket  # noqa: E402 # pyright: 
 
 TCP = ("--bind", "tcp://127.0.0.1:*")
 CLIENTS = 64
-SAMPLE_S = 0.2
 
 
 def codec(_options: argparse.Namespace) -> dict:
@@ -99,21 +96,20 @@ def images(_options: argparse.Namespace) -> dict:
 def ipc(options: argparse.Namespace) -> dict:
     """Measure the age of a preview of 50,000 vertices at a client that pumps all the time."""
     with benchmark_server() as server:
-        seen = view(server, 2.0, options.seconds, period_s=0.0)["viewer"]
-    return {"previews": len(seen["ages_s"]), "age": figures([age * 1000 for age in seen["ages_s"]])}
+        ages = watch(server, 2.0, options.seconds, Watcher("viewer"))["viewer"]["ages_s"]
+    return {"previews": len(ages), "age": figures([age * 1000 for age in ages])}
 
 
 def slow(options: argparse.Namespace) -> dict:
-    """Watch with a client that takes one preview a second."""
+    """Watch with a client that takes one preview a second and, at the same time, one that is stopped after 3 s."""
     with benchmark_server() as server:
-        found = view(server, options.megabytes, options.seconds, period_s=1.0)
-    return summary(found, options)
-
-
-def frozen(options: argparse.Namespace) -> dict:
-    """Watch with a client that stops for good after three seconds."""
-    with benchmark_server() as server:
-        found = view(server, options.megabytes, options.seconds, period_s=0.0, freeze_after_s=3.0)
+        found = watch(
+            server,
+            options.megabytes,
+            options.seconds,
+            Watcher("slow", period_s=1.0),
+            Watcher("frozen", freeze_after_s=3.0),
+        )
     return summary(found, options)
 
 
@@ -139,9 +135,9 @@ def curve(options: argparse.Namespace) -> dict:
     with benchmark_server(*TCP) as server, zmq.Context() as context, closing(raw_socket(server, context)) as socket:
         ask(socket, write_message(Hello("pinger", "bench"), Header("", id=new_ulid())))
         quiet = pings(socket, 3.0)
-        with viewing(server, 20.0, options.seconds, 0.0) as viewer:
+        with watching(server, 20.0, options.seconds, Watcher("viewer")) as viewers:
             busy = pings(socket, options.seconds - 1.0)
-            seen = json.loads(viewer.communicate(timeout=60)[0])
+            seen = json.loads(viewers["viewer"].communicate(timeout=60)[0])
     rate = seen["bytes_shown"] / max(1e-9, options.seconds) / 1e6
     return {"quiet": figures(quiet), "while previews flow": figures(busy), "shown_mb_per_s": round(rate, 1)}
 
@@ -152,63 +148,6 @@ def benchmark_server(*arguments: str) -> Iterator[RunningServer]:
     options = (*arguments, "--engine", "wire_engine:engine")
     with tempfile.TemporaryDirectory() as folder, running_server(Path(folder), *options) as server:
         yield server
-
-
-@contextmanager
-def viewing(server: RunningServer, megabytes: float, seconds: float, period_s: float) -> Iterator[subprocess.Popen]:
-    """Run a job and a viewer of it."""
-    with connected(server, "submitter") as client:
-        # the first job's worker is loaded before the clock starts
-        job = submit(client, JobSpec(f"{megabytes} MB", negative_prompt=str(seconds)))
-    command = [sys.executable, str(HERE / "wire_viewer.py"), str(server.place.connection_file), job, str(period_s)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as viewer:
-        if viewer.stdout is not None:
-            viewer.stdout.readline()
-        try:
-            yield viewer
-        finally:
-            viewer.kill()
-
-
-def view(
-    server: RunningServer, megabytes: float, seconds: float, *, period_s: float, freeze_after_s: float | None = None
-) -> dict:
-    """Return what a viewer saw, and the memory of server and viewer, in MB, over time."""
-    memory: dict[str, list[float]] = {"server": [], "viewer": []}
-    with viewing(server, megabytes, seconds, period_s) as viewer:
-        processes = {"server": psutil.Process(server.process.pid), "viewer": psutil.Process(viewer.pid)}
-        started, is_frozen = time.monotonic(), False
-        while viewer.poll() is None and time.monotonic() - started < seconds + 20:
-            for name, process in processes.items():
-                if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                    memory[name].append(process.memory_info().rss / 1e6)
-            if freeze_after_s is not None and not is_frozen and time.monotonic() - started > freeze_after_s:
-                processes["viewer"].suspend()
-                is_frozen = True
-            if is_frozen and time.monotonic() - started > seconds:
-                break
-            time.sleep(SAMPLE_S)
-        seen = None if is_frozen else json.loads(viewer.communicate(timeout=60)[0])
-    return {"viewer": seen, "memory": memory}
-
-
-def summary(found: dict, options: argparse.Namespace) -> dict:
-    """Return memory in the second quarter and at the end, and how old what was shown was."""
-    result: dict = {"megabytes": options.megabytes, "seconds": options.seconds}
-    for name, values in found["memory"].items():
-        quarter, last = values[len(values) // 4 : len(values) // 2], values[-len(values) // 4 :]
-        result[f"{name}_mb"] = {
-            "median of the second quarter": round(statistics.median(quarter), 1),
-            "median of the last": round(statistics.median(last), 1),
-            "peak": round(max(values), 1),
-        }
-    if found["viewer"] is not None:
-        ages, fetched = found["viewer"]["ages_s"], found["viewer"]["fetched_s"]
-        result["shown"] = len(ages)
-        result["without faces"] = found["viewer"]["updates"]
-        result["age"] = figures([age * 1000 for age in ages])
-        result["fetched in"] = figures([seconds * 1000 for seconds in fetched[1:]])
-    return result
 
 
 def ask_from_many(server: RunningServer, seconds: float, watcher: Client) -> list[list[float]]:
@@ -272,7 +211,7 @@ def timed(call: Callable[[], object], count: int = 300) -> dict[str, float]:
     return figures(taken)
 
 
-MEASUREMENTS = {one.__name__: one for one in (codec, images, ipc, slow, frozen, mixed, curve)}
+MEASUREMENTS = {one.__name__: one for one in (codec, images, ipc, slow, mixed, curve)}
 
 
 def main() -> None:

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bring a finished asset into the scene with Blender's own glTF importer."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import bpy
+from mathutils import Matrix, Vector
 
+from .glb_check import AGAIN, AssetError, check_glb
 from .material import new_color_material, show_colors
 
 # Blender 4.2 has none of these three: it neither makes a collection nor writes to the scene.
@@ -18,26 +19,22 @@ _QUIET_OPTIONS = {
 }
 
 
-@dataclass(eq=False)  # an exception must be hashable, and take a traceback
-class AssetError(Exception):
-    """An asset that cannot be imported, and what to do about it."""
-
-    message: str
-
-
-def import_glb(file: Path) -> Any:
-    """Import a GLB that holds one mesh; return its object, which has a material that shows its colours.
+def import_glb(file: Path) -> tuple[Any, dict[str, Any]]:
+    """Import a GLB that holds one mesh; return its object, with a material that shows its colours, and its metadata.
 
     Raises:
-        AssetError: if the importer is off, fails, or finds another number of meshes than one.
+        AssetError: if the file is missing, damaged or holds another number of meshes than one, or the importer is
+            off or fails. Nothing is in the scene then that was not there before.
     """
     if "gltf" not in dir(bpy.ops.import_scene):
-        raise AssetError('Blender\'s glTF importer is off; enable "glTF 2.0 format" in Preferences > Add-ons')
+        raise AssetError("Blender's glTF importer is off", 'enable "glTF 2.0 format" in Preferences > Add-ons')
+    metadata = check_glb(file)
     before = set(bpy.data.objects)
     try:
         bpy.ops.import_scene.gltf(filepath=str(file), **_quiet_options())
     except RuntimeError as error:
-        raise AssetError(f"{file} cannot be imported: {str(error).strip()}") from error
+        _remove([thing for thing in bpy.data.objects if thing not in before])
+        raise AssetError(f"{file} cannot be imported: {str(error).strip()}", AGAIN) from error
     imported = [thing for thing in bpy.data.objects if thing not in before]
     meshes = [thing for thing in imported if thing.type == "MESH"]
     if len(meshes) != 1:
@@ -47,7 +44,24 @@ def import_glb(file: Path) -> Any:
     _detach(asset)
     _remove([thing for thing in imported if thing is not asset])
     _show_vertex_colors(asset)
-    return asset
+    _pack_pictures(asset)
+    asset.data.polygons.foreach_set("use_smooth", [True] * len(asset.data.polygons))
+    return asset, metadata
+
+
+def stand_on_ground(asset: Any) -> Vector:
+    """Move the object's origin to the middle of its lowest side without moving a point; return where that was.
+
+    Returns:
+        [3] the new origin in the old frame of the object, whose z is up.
+    """
+    corners = [Vector(corner) for corner in asset.bound_box]
+    low = Vector(map(min, zip(*corners, strict=True)))
+    high = Vector(map(max, zip(*corners, strict=True)))
+    ground = Vector(((low.x + high.x) / 2, (low.y + high.y) / 2, low.z))
+    asset.data.transform(Matrix.Translation(-ground))
+    asset.matrix_world = asset.matrix_world @ Matrix.Translation(ground)
+    return ground
 
 
 def replace_live(asset: Any, live: Any, *, otherwise_at: Any, otherwise_in: Any) -> None:
@@ -91,6 +105,15 @@ def _detach(asset: Any) -> None:
 def _remove(things: list[Any]) -> None:
     for thing in things:
         bpy.data.objects.remove(thing)
+
+
+def _pack_pictures(asset: Any) -> None:
+    """Keep textures in the .blend, also where the importer has been told to leave them outside."""
+    for material in asset.data.materials:
+        for node in material.node_tree.nodes if material.node_tree is not None else ():
+            image = getattr(node, "image", None)
+            if image is not None and image.packed_file is None and image.has_data:
+                image.pack()
 
 
 def _show_vertex_colors(asset: Any) -> None:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import live_mesh, mesh_write
+from . import live_mesh, mesh_write, provenance, whereabouts
 from .job import FollowedJob
+from .preferences import addon_preferences
 from .surroundings import SceneError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class BlenderScene:
             live = live_mesh.find(job.id) or live_mesh.create(job, _collection())
             if live.mode != "OBJECT":
                 return False
-            mesh_write.write(live_mesh.mesh_of(live, job), mesh.vertices, mesh.faces, mesh.colors)
+            mesh_write.write(live_mesh.mesh_of(live, job), mesh)
             return True
 
     def import_asset(self, job: FollowedJob, file: Path) -> bool:
@@ -55,10 +56,8 @@ class BlenderScene:
 
 
 def _collection() -> Any:
-    """Return where new objects go: the active collection, or the scene's own where that one is of a library."""
-    active: Any = bpy.context.collection
-    is_library = active.library is not None or active.override_library is not None
-    return bpy.context.scene.collection if is_library else active
+    """Return where new objects go."""
+    return whereabouts.target(bpy.context, addon_preferences(bpy.context).collection)
 
 
 def _redraw_sidebar(area: Any) -> None:
@@ -68,8 +67,8 @@ def _redraw_sidebar(area: Any) -> None:
 
 
 def _import_asset(job: FollowedJob, file: Path) -> bool:
-    arguments = {"job": job.id, "title": job.title, "prompt": job.prompt, "recipe": job.recipe, "seed": job.seed}
-    arguments |= {"steps": job.asked_steps, "faces": job.asked_faces}
+    arguments: dict[str, Any] = {"job": job.id, "title": job.title, "record": provenance.of_job(job).to_json()}
+    arguments |= {"source": job.placement.source, "use": job.placement.use}
     arguments["matrix"] = [value for row in job.placement.matrix for value in row]
     try:
         bpy.ops.limbeck.import_asset("EXEC_DEFAULT", True, filepath=str(file), **arguments)

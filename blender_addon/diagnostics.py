@@ -12,8 +12,10 @@ from pathlib import Path
 LOG_LINES = 40
 LOG_BYTES = 64 * 1024
 MIN_SECRET_CHARACTERS = 3
+KEY_LENGTH = 40
 _KEY = re.compile(r"[0-9A-Za-z.\-:+=^!/*?&<>()\[\]{}@%$#]{40,}")
 """A run without spaces of the 85 characters that CURVE keys are written in, as long as one; so are other tokens."""
+_PATH = re.compile(r"[\w./\\:+-]+")
 _HOME = re.compile(r"(?i)(/home/|/users/|\\+users\\+)[^/\\\s\"']+")
 _PROMPT = re.compile(r"(\"?(?:negative_)?prompt\"?\s*[:=]\s*)(\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^,}\n]+)")
 
@@ -79,9 +81,9 @@ def last_lines(file: Path | None, count: int = LOG_LINES) -> list[str]:
 
 
 def _without_key(match: re.Match[str]) -> str:
-    """Leave out what may be a key; a path is none, for its parts are shorter."""
+    """Leave out what may be a key. A path is none: its parts are shorter, and it has none of a key's odd characters."""
     word = match.group()
-    is_path = max(len(part) for part in re.split(r"[/\\]", word)) < 40
+    is_path = _PATH.fullmatch(word) is not None and max(len(part) for part in re.split(r"[/\\]", word)) < KEY_LENGTH
     return word if is_path else "(key left out)"
 
 

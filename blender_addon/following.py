@@ -206,7 +206,9 @@ class Following:
                 self._step_pace.clear()
 
     def _succeed(self, summary: dict[str, Any], client: Client) -> None:
-        form = str(summary.get("format", "glb"))
+        form, seed = str(summary.get("format", "glb")), summary.get("seed")
+        if self.job.spec is None and type(seed) is int:  # a job of the server's list, which tells no seed
+            self._set(seed=seed)
         if form == "glb":
             self.fetch(client)
         else:

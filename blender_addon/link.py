@@ -79,6 +79,11 @@ class Link:
         self._start_problem: Problem | None = None
         self._is_blocked = False
 
+    @property
+    def may_rest(self) -> bool:
+        """Return whether the server has nothing to say and nothing is to be said to it."""
+        return self.client is not None and self.client.is_quiet
+
     def pump(self, budget_s: float, *, is_wanted: bool) -> list[ClientEvent]:
         """Look for a server now and then; return what the client has to say."""
         if wire.PROBLEM:
@@ -233,7 +238,10 @@ class Link:
         return "stranger" if client.reach in ("stranger", "connected") else "unreachable"
 
     def _look(self, is_wanted: bool) -> None:
-        self.settings = settings = self._settings()
+        known, self.settings = self.settings, self._settings()
+        settings = self.settings
+        if self.is_ready and settings == known and not self._is_restarting:
+            return
         if self.client is None:
             self._command = server_process.find_command(settings.server_command)
         if self._is_restarting and not self.process.is_running:
@@ -261,7 +269,7 @@ class Link:
     def _connect(self, endpoint: Endpoint, settings: Settings) -> None:
         try:
             self.client = wire.client.Client(
-                endpoint, app=APP, client_id=self._client_id, find_endpoint=self._find_endpoint
+                endpoint, app=APP, client_id=self._client_id, find_endpoint=self._find_endpoint, wants_edges=True
             )
         except wire.errors.ProtocolError as error:
             self._file_problem = problem_of(error)

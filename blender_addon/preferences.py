@@ -6,9 +6,9 @@
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
-from . import asset_library
+from .asset_library import CATALOG
 
 COLLECTION_ITEMS = (
     ("ACTIVE", "Active Collection", "New objects go where Blender puts them, into the active collection"),
@@ -55,12 +55,28 @@ class LIMBECK_AP_preferences(bpy.types.AddonPreferences):
     asset_catalog: StringProperty(
         name="Catalog",
         description="The catalog of the library that assets go into; slashes make sub-catalogs",
-        default=asset_library.CATALOG,
+        default=CATALOG,
     )
     asset_author: StringProperty(name="Author", description="The author that assets name")
     asset_license: StringProperty(
         name="License",
         description="The licence that assets name. Empty says how the prior that made them was trained",
+    )
+    live_rate_hz: FloatProperty(
+        name="Live Updates per Second",
+        description="How often a live mesh may change. Fewer leave more of Blender's time to you and less to transfer",
+        default=5.0,
+        min=0.1,
+        max=30.0,
+        soft_max=10.0,
+    )
+    live_triangles: IntProperty(
+        name="Live Triangles",
+        description="The most triangles that a live mesh may have; larger ones are not shown before the asset is done",
+        default=200_000,
+        min=1_000,
+        max=4_000_000,
+        soft_max=1_000_000,
     )
 
     def draw(self, context: Any) -> None:
@@ -69,6 +85,9 @@ class LIMBECK_AP_preferences(bpy.types.AddonPreferences):
         _draw_server(layout, self)
         layout.separator()
         _draw_assets(layout, self)
+        layout.separator()
+        layout.prop(self, "live_rate_hz")
+        layout.prop(self, "live_triangles")
 
 
 def _draw_server(layout: Any, preferences: Any) -> None:

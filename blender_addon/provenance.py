@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,8 @@ MARK = "prompt"
 """An object with this custom property was made here, unless it is a live mesh still."""
 LICENCE_OF_EMBEDDED = "Made with Limbeck's embedded priors, which were trained on procedural renders only"
 LICENCE_OF_OTHERS = "Made with the prior {prior}: its licence says what may be done with the asset"
+ORIGIN = "limbeck_origin"
+"""Custom property [3]: where the object's origin is in the core's frame."""
 MAX_SEED = 2**31 - 1
 """Blender keeps whole numbers of custom properties in 32 bits."""
 
@@ -51,6 +53,10 @@ class Provenance:
     def to_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False)
 
+    def properties(self) -> dict[str, str | int]:
+        """Return the custom properties of the asset's object."""
+        return asdict(self)
+
     def settings(self) -> dict[str, Any]:
         """Return the panel's fields that make the asset again."""
         return {
@@ -66,7 +72,7 @@ class Provenance:
         }
 
 
-def of_job(job: FollowedJob, server_version: str, now: datetime | None = None) -> Provenance:
+def of_job(job: FollowedJob, now: datetime | None = None) -> Provenance:
     """Return where a job's asset comes from. A job that was found again knows less than one that was sent from here."""
     spec = job.spec
     known = Provenance(job.prompt, job.seed, job.recipe, steps=job.asked_steps, faces=job.asked_faces)
@@ -87,8 +93,24 @@ def of_job(job: FollowedJob, server_version: str, now: datetime | None = None) -
         )
     licence = LICENCE_OF_EMBEDDED if known.prior == "embedded" else LICENCE_OF_OTHERS.format(prior=known.prior)
     made_at = (now or datetime.now(UTC)).isoformat(timespec="seconds")
-    origin = {"job": job.id, "server_version": server_version, "licence": licence, "made_at": made_at}
-    return Provenance(**{**asdict(known), **origin})
+    return replace(known, job=job.id, licence=licence, made_at=made_at)
+
+
+def completed(known: Provenance, metadata: Mapping[str, Any]) -> Provenance:
+    """Return what is known with what the asset's file says of itself, which is what the server has really done."""
+    weights = metadata.get("weights_licence")
+    recipe, versions, references = (metadata.get(name) for name in ("recipe", "versions", "references"))
+    said = {
+        **{name: metadata.get(name) for name in ("negative_prompt", "seed", "faces", "texture_size", "prior")},
+        "recipe": recipe.get("name") if isinstance(recipe, dict) else None,
+        "server_version": versions.get("limbeck") if isinstance(versions, dict) else None,
+        "references": len(references) if isinstance(references, list) else None,
+        "licence": f"Licence of the prior's weights: {weights}" if isinstance(weights, str) else None,
+    }
+    if known.prior != "embedded":
+        del said["prior"]  # the file keeps only the last part of a folder
+    present = {name: value for name, value in said.items() if type(value) is type(getattr(known, name))}
+    return replace(known, **{name: value for name, value in present.items() if value != ""})
 
 
 def from_json(text: str) -> Provenance:

@@ -37,7 +37,7 @@ class ServerJobs:
             self._request = client.status()
 
     def ask_soon(self) -> None:
-        """Ask at the next refresh: the connection is new, so that an older question is lost."""
+        """Ask at the next refresh, because something has changed; an older question does not count any more."""
         self._request, self._asked_at = "", float("-inf")
 
     def handle(self, event: Status | RequestFailed) -> None:

@@ -19,6 +19,7 @@ from .following import Following
 from .job import FollowedJob, Problem
 from .link import Link
 from .placement import Placement
+from .scrub import Scrub
 from .server_jobs import ServerJobs
 from .surroundings import Scene, SceneError, Surroundings
 
@@ -33,6 +34,8 @@ __all__ = ["Scene", "SceneError", "Session"]
 BUSY_INTERVAL_S = 0.05
 IDLE_INTERVAL_S = 0.25
 UNLINKED_INTERVAL_S = 1.0
+MOST_RESTS = 2
+"""Ticks in a row that may only ask whether the server has something to say; the client wants a pump every second."""
 Change = Literal["pause", "resume", "finish"]
 
 
@@ -44,12 +47,13 @@ class Session:
         self.problem: Problem | None = None
         self.note = ""
         self.server_jobs = ServerJobs()
+        self.scrub = Scrub(self._report)
         self._scene = scene
         self._around = Surroundings(scene, downloads, self._report, self._note, self._most_triangles)
         self._followed: list[Following] = []
         self._selected: Following | None = None
         self._client: Client | None = None
-        self._turn = 0
+        self._turn = self._rests = 0
         self._drawn: object = None
 
     @property
@@ -76,15 +80,20 @@ class Session:
 
     def pump(self, budget_s: float = 0.004) -> float:
         """Do what is to be done now; return the seconds until the next call is worth while."""
+        if self._may_rest():
+            return IDLE_INTERVAL_S
         events = self.link.pump(budget_s, is_wanted=self._is_wanted)
         self._notice_new_client()
         client = self.link.client
         if client is not None:
+            client.limit_previews(self.link.settings.live_rate_hz)
             for event in events:
                 self._handle(event, client)
-            for following in self._followed:
+            for following in reversed(self._followed):  # who was first asks first, and is first in the server's line
                 following.attach(client)
             self.server_jobs.refresh(client, is_busy=self._is_wanted)
+            self.scrub.refresh(client, self.selected)
+            self._show_step()
         if self.link.failure is not None and not self.link.is_ready:
             for following in self._followed:
                 following.stall(self.link.failure)
@@ -172,10 +181,10 @@ class Session:
         if self._selected is not None and self.link.client is not None:
             self._selected.fetch(self.link.client)
 
-    def show_mesh(self, *, is_shown: bool) -> None:
-        """Have a live mesh of the selected job, or none."""
+    def toggle_mesh(self) -> None:
+        """Have a live mesh of the selected job where it has none, or none where it has one."""
         if self._selected is not None and self.link.client is not None:
-            self._selected.show_mesh(self.link.client, is_shown=is_shown)
+            self._selected.show_mesh(self.link.client, is_shown=not self._selected.job.shows_mesh)
 
     def dismiss(self) -> None:
         """Take the selected job off the list; its mesh stays as an ordinary object, and the server keeps the job."""
@@ -197,9 +206,15 @@ class Session:
 
     @property
     def _interval_s(self) -> float:
-        if self._is_wanted or any(following.has_effects for following in self._followed):
+        if self._is_wanted or self.scrub.is_loading or any(following.has_effects for following in self._followed):
             return BUSY_INTERVAL_S
         return UNLINKED_INTERVAL_S if self.link.client is None else IDLE_INTERVAL_S
+
+    def _may_rest(self) -> bool:
+        """Return whether this tick can be left out: no job, nothing to read, and not too many left out before."""
+        is_idle = self._interval_s == IDLE_INTERVAL_S and self.link.may_rest
+        self._rests = self._rests + 1 if is_idle and self._rests < MOST_RESTS else 0
+        return self._rests > 0
 
     def _add(self, job: FollowedJob) -> Following:
         self.problem, self.note = None, ""
@@ -215,14 +230,26 @@ class Session:
         if self.link.client is not self._client:
             self._client = self.link.client
             self.server_jobs.clear()
+            self.scrub.forget_requests()
             for following in self._followed:
                 following.detach()
 
+    def _show_step(self) -> None:
+        """Let the selected job's live mesh show the chosen step, or the newest mesh."""
+        following, chosen, mesh = self._selected, self.scrub.chosen, self.scrub.mesh()
+        if following is None:
+            return
+        if chosen is None:
+            following.unhold()
+        elif mesh is not None and following.job.held_step != chosen:
+            following.hold(chosen, mesh)
+
     def _handle(self, event: ClientEvent, client: Client) -> None:
-        if isinstance(event, wire.events.Connected):
+        if isinstance(event, wire.events.Connected | wire.events.Submitted | wire.events.JobChanged):
             self.server_jobs.ask_soon()
         if isinstance(event, wire.events.Status | wire.events.RequestFailed):
             self.server_jobs.handle(event)
+        self.scrub.handle(event)
         for following in self._followed:
             following.handle(event, client)
             following.place(self.server_jobs.position_of(following.job.id))
@@ -248,7 +275,7 @@ class Session:
 
     def _redraw_if_changed(self) -> None:
         shown = (self.link.shown, self.problem, self.note)
-        shown = (*shown, self._selected, self.jobs, self.server_jobs.lines)
+        shown = (*shown, self._selected, self.jobs, self.server_jobs.lines, self.scrub.steps, self.scrub.chosen)
         if shown != self._drawn:
             self._drawn = shown
             self._scene.redraw()

@@ -77,5 +77,7 @@ def _settings() -> Settings:
         server_command=bpy.path.abspath(preferences.server_command),
         start_server=preferences.start_server,
         online_access=bpy.app.online_access,
+        live_triangles=preferences.live_triangles,
+        live_rate_hz=preferences.live_rate_hz,
         is_online_access_locked=bpy.app.online_access_override,
     )

@@ -11,7 +11,7 @@ from diffusers.pipelines.shap_e.renderer import ShapERenderer
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from limbeck.priors.loading import EMBEDDED
+from limbeck.priors.locating import EMBEDDED
 
 CPU = torch.device("cpu")
 WIDTH = 96

@@ -4,9 +4,19 @@
 
 import bpy
 
-from . import asset, generate, jobs, server, viewport
+from . import asset, fixes, generate, jobs, made, presets, scrub, server, viewport
 
-_CLASSES = (*asset.CLASSES, *generate.CLASSES, *jobs.CLASSES, *server.CLASSES, *viewport.CLASSES)
+_CLASSES = (
+    *asset.CLASSES,
+    *fixes.CLASSES,
+    *generate.CLASSES,
+    *jobs.CLASSES,
+    *made.CLASSES,
+    *presets.CLASSES,
+    *scrub.CLASSES,
+    *server.CLASSES,
+    *viewport.CLASSES,
+)
 
 
 def register() -> None:

@@ -1,16 +1,18 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finished assets."""
+"""Finished assets: import one, mark it, and make more of it."""
 
 # pyright: reportInvalidTypeForm=false
 from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.props import FloatVectorProperty, IntProperty, StringProperty
+from bpy.props import FloatVectorProperty, StringProperty
 from mathutils import Matrix
 
-from .. import asset_import, live_mesh
+from .. import asset_import, asset_marking, live_mesh, provenance, whereabouts
+from ..glb_check import AssetError
+from ..preferences import addon_preferences
 
 
 class LIMBECK_OT_import_asset(bpy.types.Operator):
@@ -22,12 +24,10 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
     filepath: StringProperty(subtype="FILE_PATH", options={"HIDDEN"})
     job: StringProperty(options={"HIDDEN"})
     title: StringProperty(options={"HIDDEN"})
-    prompt: StringProperty(options={"HIDDEN"})
-    recipe: StringProperty(options={"HIDDEN"})
-    seed: IntProperty(options={"HIDDEN"})
-    steps: IntProperty(options={"HIDDEN"})
-    faces: IntProperty(options={"HIDDEN"})
+    record: StringProperty(options={"HIDDEN"})
     matrix: FloatVectorProperty(size=16, options={"HIDDEN"})
+    source: StringProperty(options={"HIDDEN"})
+    use: StringProperty(options={"HIDDEN"}, default="beside")
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -35,18 +35,43 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         try:
-            asset = asset_import.import_glb(Path(self.filepath))
-        except asset_import.AssetError as error:
-            self.report({"ERROR"}, error.message)
+            asset, metadata = asset_import.import_glb(Path(self.filepath))
+        except AssetError as error:
+            self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        live = live_mesh.find(self.job)
-        asset_import.replace_live(asset, live, otherwise_at=_matrix(self.matrix), otherwise_in=context.collection)
-        live_mesh.remove(self.job)
-        asset_import.rename(asset, self.title)
-        asset["prompt"], asset["seed"], asset["recipe"] = self.prompt, self.seed, self.recipe
-        asset["steps"], asset["faces"] = self.steps, self.faces
+        self._put_in_place(context, asset)
+        made = provenance.completed(provenance.from_json(self.record), metadata)
+        for name, value in made.properties().items():
+            asset[name] = value
+        problem = _mark_if_wanted(context, asset, made)
+        if problem:
+            self.report({"WARNING"}, problem)
         asset_import.select_only(context, asset)
         return {"FINISHED"}
+
+    def _put_in_place(self, context: Any, asset: Any) -> None:
+        live = live_mesh.find(self.job)
+        target = whereabouts.target(context, addon_preferences(context).collection)
+        asset_import.replace_live(asset, live, otherwise_at=_matrix(self.matrix), otherwise_in=target)
+        live_mesh.remove(self.job)
+        asset_import.rename(asset, self.title)
+        asset[provenance.ORIGIN] = tuple(asset_import.stand_on_ground(asset))
+        source = bpy.data.objects.get(self.source) if self.source else None
+        if self.use == "replace" and source is not None:
+            whereabouts.take_place(asset, source)
+
+
+def _mark_if_wanted(context: Any, asset: Any, made: provenance.Provenance) -> str:
+    """Do what the preferences say of new assets; return what could not be done, or ""."""
+    preferences = addon_preferences(context)
+    try:
+        if preferences.mark_assets or preferences.save_to_library:
+            asset_marking.mark(asset, made, preferences)
+        if preferences.save_to_library:
+            asset_marking.save(asset, preferences)
+    except OSError as error:
+        return f"The asset is here but not in the library: {error.strerror}"
+    return ""
 
 
 def _matrix(values: Any) -> Matrix:

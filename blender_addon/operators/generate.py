@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Generate: what the panels ask for becomes a job."""
 
+import random
 from typing import Any
 
 import bpy
 
-from .. import description, placement, timer, wire
+from .. import description, placement, provenance, remembered, timer, wire
 
 
 class LIMBECK_OT_generate(bpy.types.Operator):
@@ -17,29 +18,51 @@ class LIMBECK_OT_generate(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        reason = _why_not_generate(context)
+        reason = why_not_generate(context)
         if reason:
             cls.poll_message_set(reason)
         return not reason
 
     def execute(self, context: Any) -> set[str]:
+        request = context.scene.limbeck
+        if request.random_seed:
+            request.seed = new_seed()
         try:
             spec = description.spec_of(context.scene)
         except description.DescriptionError as error:
             self.report({"ERROR"}, f"{error.message}; {error.remedy}")
             return {"CANCELLED"}
+        remembered.note(request)
         timer.session().submit(spec, placement.at(tuple(context.scene.cursor.location)))
         timer.wake()
         return {"FINISHED"}
 
 
-def _why_not_generate(context: Any) -> str:
-    session = timer.session()
+class LIMBECK_OT_new_seed(bpy.types.Operator):
+    bl_idname = "limbeck.new_seed"
+    bl_label = "New Seed"
+    bl_description = "Take another seed, for another variation of the same prompt"
+    bl_options = {"REGISTER", "UNDO"}  # noqa: RUF012
+
+    def execute(self, context: Any) -> set[str]:
+        context.scene.limbeck.seed = new_seed()
+        return {"FINISHED"}
+
+
+def new_seed() -> int:
+    """Return a seed that nobody has chosen."""
+    return random.SystemRandom().randint(0, provenance.MAX_SEED)
+
+
+def why_not_generate(context: Any) -> str:
+    """Return why nothing can be generated now, or ""."""
     if wire.PROBLEM:
         return wire.PROBLEM
+    if context.scene is None:
+        return "There is no scene"
     if not context.scene.limbeck.prompt.strip():
         return "Write a prompt first"
-    return session.link.why_no_server
+    return timer.session().link.why_no_server
 
 
-CLASSES = (LIMBECK_OT_generate,)
+CLASSES = (LIMBECK_OT_generate, LIMBECK_OT_new_seed)

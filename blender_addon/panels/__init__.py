@@ -4,9 +4,9 @@
 
 import bpy
 
-from . import generate
+from . import asset, generate, jobs, server
 
-_CLASSES = (*generate.CLASSES,)
+_CLASSES = (*generate.CLASSES, *jobs.CLASSES, *asset.CLASSES, *server.CLASSES)
 
 
 def register() -> None:

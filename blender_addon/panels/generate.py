@@ -6,10 +6,12 @@ from typing import Any
 
 import bpy
 
-from .. import live_mesh, timer
+from .. import asking, live_mesh, quality, recipes, timer
 from ..job import FollowedJob
+from ..operators.generate import why_not_generate
 from ..session import Session
 from .layout import SidebarPanel, draw_wrapped
+from .problem import draw_problem
 from .server import draw_status
 
 
@@ -17,13 +19,19 @@ class LIMBECK_PT_main(SidebarPanel, bpy.types.Panel):
     bl_label = "Limbeck"
     bl_idname = "LIMBECK_PT_main"
 
+    def draw_header_preset(self, context: Any) -> None:
+        row = self.layout.row(align=True)
+        row.menu("LIMBECK_MT_history", text="", icon="TIME")
+        row.menu("LIMBECK_MT_presets", text="", icon="PRESET")
+
     def draw(self, context: Any) -> None:
         session, layout = timer.session(), self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
         draw_status(layout, session)
-        draw_request(layout, context.scene.limbeck, is_enabled=True)
-        draw_generate(layout)
+        draw_request(layout, context.scene.limbeck)
+        draw_estimate(layout, context.scene.limbeck, session)
+        draw_generate(layout, context)
         if session.job is not None:
             draw_job(layout, session.job)
         draw_show_colors(layout, context, session)
@@ -35,30 +43,43 @@ class LIMBECK_PT_advanced(SidebarPanel, bpy.types.Panel):
     bl_idname = "LIMBECK_PT_advanced"
     bl_parent_id = "LIMBECK_PT_main"
     bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012 (Blender wants a plain set)
+    bl_order = 7
 
     def draw(self, context: Any) -> None:
-        layout = self.layout
+        layout, request = self.layout, context.scene.limbeck
         layout.use_property_split = True
         layout.use_property_decorate = False
-        layout.prop(context.scene.limbeck, "steps")
-        layout.prop(context.scene.limbeck, "faces")
-        layout.prop(context.scene.limbeck, "overrides")
+        for name in ("steps", "faces", "texture_size", "prior", "overrides"):
+            layout.prop(request, name)
 
 
-def draw_request(layout: Any, request: Any, *, is_enabled: bool) -> None:
+def draw_request(layout: Any, request: Any) -> None:
     """Draw what the artist asks for."""
     column = layout.column()
-    column.enabled = is_enabled
     column.prop(request, "prompt", text="", placeholder="What to make")
+    column.prop(request, "negative_prompt", text="", placeholder="What to avoid")
     column.prop(request, "image")
     column.prop(request, "recipe")
-    column.prop(request, "seed")
+    draw_wrapped(column, recipes.summary_of(request.recipe))
+    row = column.row(align=True)
+    row.prop(request, "seed")
+    row.operator("limbeck.new_seed", text="", icon="FILE_REFRESH")
+    column.prop(request, "random_seed")
+    column.row().prop(request, "quality", expand=True)
 
 
-def draw_generate(layout: Any) -> None:
+def draw_estimate(layout: Any, request: Any, session: Session) -> None:
+    """Draw what the quality means and what that takes. Asks nobody: the timer does."""
+    text = quality.settings_text(asking.settings(request), recipes.all_steps_of(request.recipe))
+    draw_wrapped(layout, text)
+    draw_wrapped(layout, session.link.questions.estimate_text, icon="TIME")
+
+
+def draw_generate(layout: Any, context: Any) -> None:
     row = layout.row()
     row.scale_y = 1.4
     row.operator("limbeck.generate", icon="PLAY")
+    draw_wrapped(layout, why_not_generate(context), icon="INFO")
 
 
 def draw_job(layout: Any, job: FollowedJob) -> None:
@@ -78,10 +99,8 @@ def draw_show_colors(layout: Any, context: Any, session: Session) -> None:
 
 
 def draw_outcome(layout: Any, session: Session) -> None:
-    """Draw what went wrong last, with its remedy, or what is worth knowing."""
-    if session.problem is not None:
-        draw_wrapped(layout, session.problem.message, icon="ERROR")
-        draw_wrapped(layout, session.problem.remedy)
+    """Draw what went wrong last, with its remedy and its fix, or what is worth knowing."""
+    draw_problem(layout, session.problem)
     draw_wrapped(layout, session.note, icon="INFO")
 
 

@@ -5,6 +5,8 @@
 import textwrap
 from typing import Any
 
+from ..texts import translated
+
 WRAP_CHARACTERS = 38
 
 
@@ -17,11 +19,11 @@ class SidebarPanel:
 
 
 def draw_wrapped(layout: Any, text: str, icon: str = "BLANK1") -> None:
-    """Draw text over as many lines as a sidebar of usual width needs."""
+    """Draw text, in the artist's language where that has it, over as many lines as a sidebar of usual width needs."""
     if not text:
         return
     column = layout.column(align=True)
     column.scale_y = 0.8
-    for line in textwrap.wrap(text, WRAP_CHARACTERS):
-        column.label(text=line, icon=icon)
+    for line in textwrap.wrap(translated(text), WRAP_CHARACTERS):
+        column.label(text=line, icon=icon, translate=False)
         icon = "BLANK1"

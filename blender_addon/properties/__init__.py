@@ -5,7 +5,7 @@
 import bpy
 from bpy.props import PointerProperty
 
-from . import request
+from . import live, request
 
 _CLASSES = (*request.CLASSES,)
 
@@ -14,9 +14,11 @@ def register() -> None:
     for part in _CLASSES:
         bpy.utils.register_class(part)
     bpy.types.Scene.limbeck = PointerProperty(type=request.LIMBECK_PG_request)
+    live.register()
 
 
 def unregister() -> None:
+    live.unregister()
     del bpy.types.Scene.limbeck
     for part in reversed(_CLASSES):
         bpy.utils.unregister_class(part)

@@ -32,6 +32,12 @@ def _offered_recipes(self: Any, context: Any, edit_text: str) -> list[tuple[str,
     return recipes.offered(timer.session().link.recipes, edit_text)
 
 
+RECIPE_SEARCH = (
+    {"search": _offered_recipes, "search_options": {"SUGGESTION"}} if bpy.app.version >= (4, 5, 0) else {}
+)
+"""Suggests names. Blender 4.2 crashes at its exit where such a property's class was registered twice, as after a reload."""
+
+
 class LIMBECK_PG_request(bpy.types.PropertyGroup):
     prompt: StringProperty(name="Prompt", description="What to make, for example: a blue penguin")
     negative_prompt: StringProperty(
@@ -41,8 +47,7 @@ class LIMBECK_PG_request(bpy.types.PropertyGroup):
         name="Recipe",
         description="The method that forms the mesh",
         default="limbeck",
-        search=_offered_recipes,
-        search_options={"SUGGESTION"},
+        **RECIPE_SEARCH,
     )
     image: StringProperty(
         name="Image",

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -24,7 +25,8 @@ from limbeck.image_use import chosen_prompt, require_image
 from limbeck.optimisation.views import fit_to
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.embedded import PRIORS, require_installed
-from limbeck.priors.loading import load_prior, prior_folder
+from limbeck.priors.loading import load_prior
+from limbeck.priors.locating import role_folder
 from limbeck.priors.novel_view import NovelViewPrior, Viewpoints
 from limbeck.priors.pair_classifier import PairClassifier, load_pair_classifier
 from limbeck.priors.prior import AdaptedRole, Prior, PriorSpec, Role
@@ -85,7 +87,7 @@ def load_cast(
 
     Args:
         recipe: whose ``roles`` to load.
-        source: ``embedded``, or a folder with a subfolder per role.
+        source: ``embedded``, a folder with a subfolder per role, an alias of the catalogue, or a model id.
         spoken: the prompt and the image; the image is drawn where the recipe says how and none came.
         generator: CPU generator of the drawn image.
         device: where to compute.
@@ -124,9 +126,11 @@ def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: 
         for name, embedded in PRIORS.items():
             if embedded.role in roles:
                 require_installed(name)
-    root = prior_folder(source)
     loaded: list[AnyRole] = [role for role in roles if role != "text_to_image" or "image_prompt" not in roles]
-    keys: dict[AnyRole, Hashable] = {role: (str(root), newest_change_ns(root), role, str(device)) for role in loaded}
+    folders: dict[AnyRole, Path] = {role: role_folder(source, role) for role in loaded}
+    keys: dict[AnyRole, Hashable] = {
+        role: (source, str(folder), newest_change_ns(folder), role, str(device)) for role, folder in folders.items()
+    }
     shelf.keep_only(keys.values())
     models: dict[AnyRole, Model] = {
         role: shelf.get(key, partial(_load_role, role, source, device)) for role, key in keys.items()
@@ -138,7 +142,7 @@ def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: 
 
 def _load_role(role: AnyRole, source: str, device: torch.device) -> Model:
     if role == "pair_classifier":
-        return load_pair_classifier(prior_folder(source) / role, device)
+        return load_pair_classifier(role_folder(source, role), device)
     if role == "novel_view":
         return load_prior(source, "novel_view", device)
     return load_prior(source, cast("Role | AdaptedRole", role), device)

@@ -84,6 +84,7 @@ class Conversation(Inquiries):
             self._pinged_at = now
             self.exchange.tell(Ping())
         self.exchange.send_again()
+        self._watches.tick()
 
     def receive(self, frames: Sequence[Frame]) -> None:
         """Take one message; what cannot be read is dropped, but another major version ends the conversation."""
@@ -160,6 +161,10 @@ class Conversation(Inquiries):
     def watch(self, job: str, *, previews: bool) -> str:
         """Follow a job."""
         return self._watches.add(job, previews=previews)
+
+    def limit_previews(self, interval_s: float) -> None:
+        """Set the least time between two previews of a job."""
+        self._watches.preview_interval_s = interval_s
 
     def unwatch(self, job: str) -> str:
         """Stop following a job."""

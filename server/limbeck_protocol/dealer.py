@@ -62,6 +62,11 @@ class Dealer:
             message = f"the server's address or keys are damaged: {error}"
             raise ProtocolError("E_CONNECTION_FILE", message, "restart the server: limbeck serve") from error
 
+    @property
+    def has_messages(self) -> bool:
+        """Whether one waits, or the connection has changed."""
+        return bool((self._socket.getsockopt(zmq.EVENTS) | self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+
     def look(self) -> None:
         """Note what has become of the connection."""
         while self._monitor.poll(0):

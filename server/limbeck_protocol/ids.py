@@ -14,9 +14,12 @@ TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
 """Request ids, idempotency keys and client ids, which a peer chooses."""
 
 
+MAX_MILLISECONDS = (1 << 48) - 1
+
+
 def new_ulid() -> str:
     """Return 26 characters of Crockford base 32: 48 bits of Unix milliseconds, then 80 random bits."""
-    number = time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10), "big")
+    number = (time.time_ns() // 1_000_000 & MAX_MILLISECONDS) << 80 | int.from_bytes(os.urandom(10), "big")
     return "".join(ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
 
 

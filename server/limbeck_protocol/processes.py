@@ -17,7 +17,7 @@ def is_running(pid: int) -> bool:
         return _is_running_on_windows(pid)
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the latter from a damaged file: no process has such a number
         return False
     except PermissionError:
         return True

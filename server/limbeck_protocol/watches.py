@@ -40,6 +40,8 @@ class Watch:
         shown: number of the newest preview that was emitted.
         mesh, topology: of that preview, for updates that come without faces; None if there was none yet.
         pull: the preview that is being pulled.
+        owed, owed_at: the credit for a preview that came sooner than wanted, and when to give it back.
+        given_at: when the last credit was given back.
     """
 
     job: str
@@ -52,15 +54,23 @@ class Watch:
     mesh: MeshData | None = field(default=None, repr=False)
     topology: int | None = None
     pull: RangeReader | None = field(default=None, repr=False)
+    owed: PreviewDone | None = None
+    owed_at: float = 0.0
+    given_at: float = float("-inf")
 
 
 class Watches:
-    """All watched jobs of a client; ``emit`` takes what the application should know."""
+    """All watched jobs of a client; ``emit`` takes what the application should know.
+
+    Attributes:
+        preview_interval_s: the least time between two previews of a job.
+    """
 
     def __init__(self, exchange: Exchange, emit: Emit) -> None:
         self._exchange = exchange
         self._emit = emit
         self._watches: dict[str, Watch] = {}
+        self.preview_interval_s = 0.0
 
     def add(self, job: str, *, previews: bool) -> str:
         """Begin to watch a job."""
@@ -85,8 +95,15 @@ class Watches:
         for watch in self._watches.values():
             self._exchange.forget(watch.asked)
             self._drop_pull(watch)
+            watch.owed = None
             watch.shown = 0  # a server that was restarted counts its previews from 1 again
             self._subscribe(watch)
+
+    def tick(self) -> None:
+        """Give back the credits that are due."""
+        for watch in self._watches.values():
+            if watch.owed is not None and self._exchange.now >= watch.owed_at:
+                self._give_back(watch, watch.owed)
 
     def receive(self, packet: Packet, message: Any) -> None:
         """Take a message about a job that the server sent unasked; those about other jobs are ignored."""
@@ -175,16 +192,23 @@ class Watches:
     def _show(self, watch: Watch, seq: int, preview: Preview, mesh: MeshData) -> None:
         has_same_faces = preview.update is True and watch.mesh is not None and mesh.faces is watch.mesh.faces
         watch.mesh, watch.topology = mesh, preview.topology
-        self._exchange.tell(PreviewDone(watch.job, seq, watch.topology))
+        self._give_back(watch, PreviewDone(watch.job, seq, watch.topology))
         if seq > watch.shown:
             watch.shown = seq
             self._emit(PreviewMesh(watch.job, seq, preview.step, mesh, has_same_faces))
 
     def _refuse_preview(self, watch: Watch, seq: int, error: ProtocolError) -> None:
         watch.mesh = watch.topology = None
-        self._exchange.tell(PreviewDone(watch.job, seq))
+        self._give_back(watch, PreviewDone(watch.job, seq))
         if error.code != "E_SUPERSEDED":
             self._emit(JobWarning(watch.job, error.code, error.message))
+
+    def _give_back(self, watch: Watch, done: PreviewDone) -> None:
+        """Ask for the next preview: now, or when it is wanted. Whenever that is, it is the newest there is then."""
+        watch.owed, watch.owed_at = done, watch.given_at + self.preview_interval_s
+        if self._exchange.now >= watch.owed_at:
+            watch.owed, watch.given_at = None, self._exchange.now
+            self._exchange.tell(done)
 
     def _drop_pull(self, watch: Watch) -> None:
         if watch.pull is not None:

@@ -144,16 +144,7 @@ class Board:
         Raises:
             ProtocolError: E_NOT_FOUND, whatever ``change`` raises, E_DISK_FULL or E_FILE.
         """
-        job = self.get(job_id)
-        changed = change(job)
-        if changed == job:
-            return job
-        before = self._unsaved.get(job_id, job)
-        changed = replace(changed, rev=before.rev + 1)
-        self._store.save(before, changed)
-        self._unsaved.pop(job_id, None)
-        self._put(changed)
-        return changed
+        return self._changed(job_id, change, is_kept_unsaved=False)
 
     def move(self, job_id: str, state: JobState, message: str = "", **changes: Any) -> Job:
         """Bring a job into another state as a client wants it, or not at all: see ``request``."""
@@ -165,21 +156,7 @@ class Board:
         Raises:
             ProtocolError: E_NOT_FOUND, or whatever ``change`` raises.
         """
-        job = self.get(job_id)
-        changed = change(job)
-        if changed == job:
-            return job
-        before = self._unsaved.get(job_id, job)
-        changed = replace(changed, rev=before.rev + 1)
-        try:
-            self._store.save(before, changed)
-            self._unsaved.pop(job_id, None)
-        except ProtocolError as error:
-            self._unsaved[job_id] = before
-            extra = {"job": job_id, "state": changed.state, "code": error.code, "reason": error.message}
-            log.error("job not saved", extra=extra)
-        self._put(changed)
-        return changed
+        return self._changed(job_id, change, is_kept_unsaved=True)
 
     def change(self, job_id: str, state: JobState, message: str = "", **changes: Any) -> Job:
         """Bring a job into another state because it is: see ``happen``."""
@@ -235,6 +212,25 @@ class Board:
             message = f"expected a step at which job {job_id} has a checkpoint ({known}), got {step}"
             raise ProtocolError("E_NOT_FOUND", message, "leave --at out for the newest", field="step")
         return found
+
+    def _changed(self, job_id: str, change: Callable[[Job], Job], *, is_kept_unsaved: bool) -> Job:
+        job = self.get(job_id)
+        changed = change(job)
+        if changed == job:
+            return job
+        before = self._unsaved.get(job_id, job)
+        changed = replace(changed, rev=before.rev + 1)
+        try:
+            self._store.save(before, changed)
+            self._unsaved.pop(job_id, None)
+        except ProtocolError as error:
+            if not is_kept_unsaved:
+                raise
+            self._unsaved[job_id] = before
+            extra = {"job": job_id, "state": changed.state, "code": error.code, "reason": error.message}
+            log.error("job not saved", extra=extra)
+        self._put(changed)
+        return changed
 
     def _put(self, job: Job) -> None:
         passed = job.events[len(self._jobs[job.id].events) :]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import sys
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import TextIO
 
 import click
 
@@ -21,6 +23,7 @@ from limbeck_server.commands.generate import generate
 from limbeck_server.commands.job_control import cancel, finish, fork, move, pause, resume, retry
 from limbeck_server.commands.jobs import get, status, submit, watch
 from limbeck_server.commands.keys import keys
+from limbeck_server.commands.models import models
 from limbeck_server.commands.priors import priors
 from limbeck_server.commands.recipes import recipes
 from limbeck_server.commands.serve import serve
@@ -29,6 +32,8 @@ from limbeck_server.commands.top import logs, top
 from limbeck_server.exit_status import INTERRUPTED, exit_status
 from limbeck_server.failures import FailedJobError, Failure, failure_of, keep_traceback
 from limbeck_server.interruptions import interruptions_repeated
+
+MAX_MESSAGE_CHARACTERS = 2000
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -54,7 +59,7 @@ JOB_COMMANDS = (
     top,
     estimate,
 )
-for command in (generate, serve, *JOB_COMMANDS, recipes, priors, keys, config, doctor):
+for command in (generate, serve, *JOB_COMMANDS, recipes, priors, models, keys, config, doctor):
     limbeck.add_command(command)
 
 
@@ -69,13 +74,21 @@ class Outcome:
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with the status that docs/commands.md gives it."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    show_any_text(sys.stdout)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)
     with interruptions_repeated():
         outcome = _run(arguments or ["--help"])
     if outcome.failure is not None:
-        _report(outcome.failure, as_json="--json" in arguments)
+        options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+        _report(outcome.failure, as_json="--json" in options)
     sys.exit(outcome.status)
+
+
+def show_any_text(stream: TextIO) -> None:
+    """Let a stream print what its encoding cannot say, such as a file's name that is no UTF-8, as an escape."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
 
 
 def _run(arguments: list[str]) -> Outcome:
@@ -95,6 +108,7 @@ def _run(arguments: list[str]) -> Outcome:
 
 
 def _report(failure: Failure, *, as_json: bool) -> None:
+    failure = replace(failure, message=_shortened(failure.message))
     with suppress(OSError):  # where nothing can be written, the exit status has to say it
         if as_json:
             fields = {"code": failure.code, "message": failure.message, "remedy": failure.remedy}
@@ -104,6 +118,12 @@ def _report(failure: Failure, *, as_json: bool) -> None:
             trace = f" (trace {failure.trace_id})" if failure.trace_id else ""
             line = f"error {failure.code}: {failure.message}; {failure.remedy}{trace}"
             print(" ".join(line.split()), file=sys.stderr, flush=True)
+
+
+def _shortened(text: str) -> str:
+    """Return a message that may quote what the user typed, without the middle of a very long one."""
+    half = MAX_MESSAGE_CHARACTERS // 2
+    return text if len(text) <= MAX_MESSAGE_CHARACTERS else f"{text[:half]} ... {text[-half:]}"
 
 
 if __name__ == "__main__":

@@ -16,7 +16,8 @@ from limbeck_server.files import make_folder
 FILE_NAME = "limbeck.db"
 BUSY_TIMEOUT_S = 5.0
 FULL_CODES = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_SHMSIZE)
-DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
+"""The last one is a table or column that is not there, or there where a migration would make it."""
 
 MIGRATIONS = (
     """
@@ -107,7 +108,8 @@ def database_error(error: sqlite3.Error, path: Path) -> ProtocolError:
     code = getattr(error, "sqlite_errorcode", 0)
     if code in FULL_CODES:
         return ProtocolError("E_DISK_FULL", f"no space left to write {path}", "free some space", retryable=True)
-    if code & 0xFF in DAMAGE_CODES:
+    is_undecodable = isinstance(error, sqlite3.OperationalError) and not code  # Python's own: text that is no UTF-8
+    if code & 0xFF in DAMAGE_CODES or is_undecodable:
         return _damaged(path, str(error))
     return ProtocolError("E_FILE", f"{path} cannot be written: {error}", "check the path and its permissions")
 

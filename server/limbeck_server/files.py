@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from limbeck_protocol.errors import DISK_FULL_ERRNOS, ProtocolError
@@ -26,7 +27,8 @@ def write_atomically(path: Path, content: bytes, *, mode: int = 0o644) -> None:
         part.replace(path)
         sync_folder(path.parent)
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):  # as on a disk that has become read-only; the first error is what counts
+            part.unlink(missing_ok=True)
         raise storage_error(error, path) from error
 
 

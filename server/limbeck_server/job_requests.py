@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +21,7 @@ from limbeck_protocol.limits import CHUNK_BYTES, MAX_STATUS_JOBS, STATUS_PROMPT_
 from limbeck_server.job_inquiries import fitting
 from limbeck_server.job_log import read_log
 from limbeck_server.jobs import Job, bad_state, line_of, snapshot_of
+from limbeck_server.kept_files import SavedCheckpoint
 from limbeck_server.lifecycle import cancelled, finishing, paused, resumed
 from limbeck_server.parts import Parts
 from limbeck_server.quotas import require_job_quota
@@ -91,8 +93,11 @@ def retry_job(parts: Parts, session: Session, request: j.JobRetry, _packet: Pack
     if job.state not in ("failed", "cancelled"):
         remedy = f"for another like it, use: limbeck fork {job.id}"
         raise bad_state(f"expected a job that failed or was cancelled, got one that is {job.state}", remedy)
-    at = None if request.from_start else -1
-    return _descend(parts, session, request.key, job, job.spec, at)
+
+    def checkpoint() -> SavedCheckpoint | None:
+        return None if request.from_start else parts.board.find_checkpoint(job.id, None)
+
+    return _descend(parts, session, request.key, (job, job.spec), checkpoint)
 
 
 def fork_job(parts: Parts, session: Session, request: j.JobFork, _packet: Packet) -> Reply:
@@ -102,7 +107,7 @@ def fork_job(parts: Parts, session: Session, request: j.JobFork, _packet: Packet
         message = f"expected a job with a checkpoint, got one without; it is {job.state}"
         raise ProtocolError("E_NOT_FOUND", message, "wait until it has run for a while, or submit it anew")
     spec = _changed(job.spec, request.changes)
-    return _descend(parts, session, request.key, job, spec, -1 if request.step is None else request.step)
+    return _descend(parts, session, request.key, (job, spec), lambda: parts.board.find_checkpoint(job.id, request.step))
 
 
 def read_job_log(parts: Parts, _session: Session, request: j.JobLog, _packet: Packet) -> Reply:
@@ -142,8 +147,15 @@ def _changed(spec: JobSpec, changes: dict[str, Any]) -> JobSpec:
     return job_from_dict({**job_to_dict(spec), **changes, "overrides": {**spec.overrides, **overrides}})
 
 
-def _descend(parts: Parts, session: Session, key: str, job: Job, spec: JobSpec, step: int | None) -> Reply:
-    """Queue a job made from another; ``step`` is that of the checkpoint, -1 for the newest, None for none."""
+def _descend(
+    parts: Parts,
+    session: Session,
+    key: str,
+    origin: tuple[Job, JobSpec],
+    find_checkpoint: Callable[[], SavedCheckpoint | None],
+) -> Reply:
+    """Queue a job made from another and its new description; ``find_checkpoint`` gives what it goes on from, if any."""
+    job, spec = origin
     parts.intake.require_open()
     require_job_quota(parts, session, key)
     if not is_token(key):
@@ -151,14 +163,14 @@ def _descend(parts: Parts, session: Session, key: str, job: Job, spec: JobSpec, 
     known = parts.board.find(session.client, key, spec_hash(spec))
     if known is not None:
         return Reply(m.JobAccepted(known.id, known.state, True))
-    checkpoint = None if step is None else parts.board.find_checkpoint(job.id, None if step < 0 else step)
+    checkpoint = find_checkpoint()
     new_id = new_ulid()
-    origin: dict[str, Any] = {"id": new_id, "parent": job.id, "priority": job.priority}
+    fields: dict[str, Any] = {"id": new_id, "parent": job.id, "priority": job.priority}
     try:
         if checkpoint is not None:
             parts.store.copy_checkpoint(job, checkpoint, new_id)
-            origin |= {"checkpoints": (checkpoint,), "step": checkpoint.step, "steps": job.steps}
-        new, is_duplicate = parts.board.submit(session.client, key, spec, **origin)
+            fields |= {"checkpoints": (checkpoint,), "step": checkpoint.step, "steps": job.steps}
+        new, is_duplicate = parts.board.submit(session.client, key, spec, **fields)
     except ProtocolError:
         parts.store.discard(new_id)
         raise

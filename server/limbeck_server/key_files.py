@@ -72,7 +72,7 @@ def authorize(config_folder: Path, name: str, public: str, role: Role) -> Author
     Raises:
         ProtocolError: E_KEY for a name, key or role that is none, or a name or key that is taken; E_FILE, E_DISK_FULL.
     """
-    _require_name(name)
+    require_name(name)
     if not is_key(public):
         raise ProtocolError("E_KEY", "expected a public key of 40 Z85 characters, got another", "copy all of it")
     if role not in ROLES:
@@ -92,7 +92,7 @@ def revoke(config_folder: Path, name: str) -> None:
     Raises:
         ProtocolError: E_KEY if no key has that name, E_FILE.
     """
-    _require_name(name)
+    require_name(name)
     try:
         _path(config_folder, name).unlink()
     except FileNotFoundError as error:
@@ -155,7 +155,12 @@ def _path(config_folder: Path, name: str) -> Path:
     return authorized_folder(config_folder) / f"{name}.json"
 
 
-def _require_name(name: str) -> None:
+def require_name(name: str) -> None:
+    """Refuse what is no name for a key.
+
+    Raises:
+        ProtocolError: E_KEY.
+    """
     if NAME.match(name) is None:
         message = f"expected a name of a-z, 0-9 and . _ -, at most 64 characters, got {name[:80]!r}"
         raise ProtocolError("E_KEY", message, "choose another name, such as alice-laptop")

@@ -19,6 +19,7 @@ from limbeck_server.worker_messages import Meshed
 MAX_EDGED_BYTES = MAX_PREVIEW_BYTES - 4 * MIB
 """So that five arrays, each with a part of its own at the end, are at most as many buffers as a message may have."""
 EDGE_BYTES = 8
+POINTS = ("vertices", "colors")
 
 
 class MeshPacker:
@@ -48,10 +49,11 @@ class MeshPacker:
         edges = _edges_of(mesh) if wants_edges and not has_looked else {}
         self._has_looked_for_edges = has_looked or wants_edges
         arrays |= edges
-        crc32 = zlib.crc32(arrays["colors"].data, zlib.crc32(arrays["vertices"].data))
+        counts = preview.step, len(mesh.vertices), len(mesh.faces)
+        checksums = _crc32(arrays, *POINTS), _crc32(arrays, "vertices", "faces", "colors") if has_faces else None
         edge_count = len(edges["edges"]) // EDGE_BYTES if edges else 0
-        message = Meshed(preview.step, len(mesh.vertices), len(mesh.faces), has_faces, crc32, edge_count)
-        names = ("vertices", "colors", *(("faces",) if has_faces else ()), *edges)
+        message = Meshed(*counts, has_faces, *checksums, edge_count)
+        names = (*POINTS, *(("faces",) if has_faces else ()), *edges)
         return message, {f"{name} {start}": part for name in names for start, part in _chunks(arrays[name])}
 
     def _is_known(self, mesh: MeshData) -> bool:
@@ -66,6 +68,13 @@ def _edges_of(mesh: MeshData) -> dict[str, NDArray]:
     if found is None or packed_size_bytes(len(mesh.vertices), len(mesh.faces), len(found[0])) > MAX_EDGED_BYTES:
         return {}
     return {name: array.reshape(-1).view(np.uint8) for name, array in zip(EDGE_ARRAYS, found, strict=True)}
+
+
+def _crc32(arrays: dict[str, NDArray[np.uint8]], *names: str) -> int:
+    checksum = 0
+    for name in names:
+        checksum = zlib.crc32(arrays[name].data, checksum)
+    return checksum
 
 
 def _chunks(content: NDArray[np.uint8]) -> list[tuple[int, NDArray[np.uint8]]]:

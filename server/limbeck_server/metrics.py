@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import Counter
 from collections.abc import Mapping
@@ -84,6 +85,7 @@ class MetricsServer:
                 """Keep scrapes out of the terminal."""
 
         self._server = HTTPServer((host, port), Handler)
+        self._server.handle_error = _ignore
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -110,7 +112,7 @@ def open_metrics(address: str | None) -> MetricsServer | None:
         return None
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
-    if not host or not port.isascii() or not port.isdigit() or int(port) > 65_535:
+    if not host or re.fullmatch("[0-9]{1,5}", port) is None or int(port) > 65_535:
         raise ProtocolError("E_ADDRESS", f"expected HOST:PORT for metrics, got {address!r}", "use 127.0.0.1:9464")
     if not is_loopback(host):
         message = f"expected a loopback address for metrics, got {host!r}: they ask for no key"
@@ -120,6 +122,10 @@ def open_metrics(address: str | None) -> MetricsServer | None:
     except OSError as error:
         message = f"metrics cannot be served at {address}: {error.strerror}"
         raise ProtocolError("E_ADDRESS", message, "choose another port with --metrics") from error
+
+
+def _ignore(request: object, client_address: object) -> None:
+    """Say nothing of a scraper that hung up: the standard library would print a traceback on the terminal."""
 
 
 def _counted(parts: Parts, metric: str, label: str) -> dict[str, float]:

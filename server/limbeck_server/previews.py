@@ -18,6 +18,8 @@ from limbeck_protocol.mesh_codec import edges_size_bytes, packed_size_bytes, unp
 from limbeck_protocol.messages import Preview
 
 REFRESH_S = 1.0
+RESTING_BYTES = 256 * MIB
+"""What previews of jobs that wait may take together."""
 BUDGET_BYTES = 512 * MIB
 """What previews that clients are pulling may take together; beyond it nobody is offered another."""
 
@@ -30,6 +32,7 @@ class PackedMesh:
         points: vertices and colours back to back, as in an update.
         triangles: faces; None if they are those of the mesh before.
         crc32: of ``points``.
+        whole_crc32: with the faces between vertices and colours, if the worker has said so.
         edges: edges and corner edges back to back; empty if they are those of the mesh before, or nobody wants them.
         edge_count: how many of the former.
     """
@@ -40,6 +43,7 @@ class PackedMesh:
     points: bytes
     triangles: bytes | None
     crc32: int
+    whole_crc32: int | None = None
     edges: bytes = b""
     edge_count: int = 0
 
@@ -54,6 +58,11 @@ class StoredPreview:
     triangles: bytes
     edges: bytes = b""
     edge_count: int = 0
+
+    @property
+    def size_bytes(self) -> int:
+        """How much memory it takes."""
+        return len(self.mesh.points) + len(self.triangles) + len(self.edges)
 
     def offer(self, *, is_update: bool, wants_edges: bool = False) -> Offer:
         """Return what a client gets: everything, or vertices and colours for one that has these faces."""
@@ -77,7 +86,8 @@ class StoredPreview:
 
     @cached_property
     def _crc32(self) -> int:
-        return zlib.crc32(self._whole)
+        known = self.mesh.whole_crc32
+        return zlib.crc32(self._whole) if known is None else known
 
 
 @dataclass(frozen=True)
@@ -124,6 +134,7 @@ class Previews:
         self._debts: dict[str, Debt] = {}
         self._newest: dict[str, StoredPreview] = {}
         self._numbers: dict[str, tuple[int, int]] = {}
+        self._resting: dict[str, None] = {}
 
     def put(self, job_id: str, mesh: PackedMesh) -> None:
         """Keep a preview in place of the one before; one of the wrong size, or whose faces are not here, is dropped."""
@@ -138,6 +149,7 @@ class Previews:
         else:
             seq, topology = before.seq, before.topology
         has_same = before is not None and has_same_counts and triangles == before.triangles
+        self._resting.pop(job_id, None)
         edges, edge_count = mesh.edges, mesh.edge_count
         if before is not None and has_same and not edge_count:
             edges, edge_count = before.edges, before.edge_count
@@ -166,11 +178,19 @@ class Previews:
         return self._newest.get(job_id)
 
     def drop(self, job_id: str) -> None:
-        """Forget a job that has ended; should it go on one day, its numbers do too."""
-        self._debts.pop(job_id, None)
-        last = self._newest.pop(job_id, None)
-        if last is not None:
-            self._numbers[job_id] = (last.seq, last.topology)
+        """Forget a job that has ended."""
+        for known in (self._debts, self._newest, self._numbers, self._resting):
+            known.pop(job_id, None)
+
+    def rest(self, job_id: str) -> None:
+        """Note that a job waits: its preview stays until there are too many such; its numbers go on with the job."""
+        if job_id in self._newest:
+            self._resting[job_id] = None
+        while sum(self._newest[resting].size_bytes for resting in self._resting) > RESTING_BYTES:
+            oldest = next(iter(self._resting))
+            last = self._newest.pop(oldest)
+            self._numbers[oldest] = (last.seq, last.topology)
+            del self._resting[oldest]
 
 
 def _counts(mesh: PackedMesh) -> tuple[int, int]:

@@ -69,7 +69,7 @@ class Reception:
             self._drop_revoked()
         push_news(self._parts, now)
         self._send_late()
-        for session in self._parts.sessions:
+        for session in [session for session in self._parts.sessions if session.outbox]:
             self._flush(session)
         return bool(self._late) or any(session.outbox for session in self._parts.sessions)
 

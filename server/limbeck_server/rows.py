@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections import defaultdict
@@ -11,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.ids import is_ulid
 from limbeck_protocol.limits import MIB
 from limbeck_protocol.messages import JobEvent
 from limbeck_protocol.strict_json import dump_json, load_json_object
@@ -29,6 +31,7 @@ AS_JSON = ("spec", "error", "summary")
 COLUMNS = (*PLAIN, *AS_JSON)
 UNSAVED = ("stage", "step", "steps")
 """Progress: it changes in memory without being saved, so that what is saved may differ from ``before``."""
+FILE = re.compile(r"[a-z0-9][A-Za-z0-9._-]{0,127}")
 MAX_JSON_BYTES = 4 * MIB
 MAX_JSON_DEPTH = 40
 
@@ -69,12 +72,22 @@ def load_jobs(connection: sqlite3.Connection) -> Iterator[Job]:
         plain: dict[str, Any] = dict(zip(COLUMNS, row, strict=True))
         plain |= {name: None if plain[name] is None else _object(plain[name]) for name in AS_JSON}
         job: Job = from_plain(Job, {name: value for name, value in plain.items() if value is not None})
-        yield _with(job, assets.get(job.id), checkpoints[job.id], events[job.id])
+        yield _require_own_files(_with(job, assets.get(job.id), checkpoints[job.id], events[job.id]))
 
 
 def _with(job: Job, asset: Artifact | None, checkpoints: Sequence[SavedCheckpoint], events: Sequence[JobEvent]) -> Job:
     fields = {name: getattr(job, name) for name in COLUMNS}
     return Job(**fields, asset=asset, checkpoints=tuple(checkpoints), events=tuple(events))
+
+
+def _require_own_files(job: Job) -> Job:
+    """Return a job whose id and files are names in the folder of jobs, whoever has written to the database."""
+    meshes = [checkpoint.mesh.file for checkpoint in job.checkpoints if checkpoint.mesh is not None]
+    files = [*(checkpoint.file for checkpoint in job.checkpoints), *meshes, *([job.asset.file] if job.asset else [])]
+    strange = next((file for file in files if FILE.fullmatch(file) is None), None)
+    if strange is not None or not is_ulid(job.id):
+        raise ValueError(f"expected names of the server's own making, got {(strange or job.id)[:64]!r}")
+    return job
 
 
 def _values(job: Job, names: Sequence[str]) -> list[Any]:
@@ -154,8 +167,7 @@ def require_readable(jobs: Iterator[Job]) -> list[Job]:
     """
     try:
         return list(jobs)
-    except ProtocolError as error:
+    except (ProtocolError, ValueError) as error:  # text that is no UTF-8 is a ValueError
+        why = error.message if isinstance(error, ProtocolError) else str(error)
         remedy = "put a backup of limbeck.db in its place, or move it away to start with no jobs"
-        raise ProtocolError(
-            "E_STORE_DAMAGED", f"a job in the database cannot be read: {error.message}", remedy
-        ) from error
+        raise ProtocolError("E_STORE_DAMAGED", f"a job in the database cannot be read: {why[:200]}", remedy) from error

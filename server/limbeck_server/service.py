@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 import zmq
 from numpy.typing import NDArray
@@ -32,13 +31,14 @@ from limbeck_server.key_files import KeyPair, new_key_pair, server_key_pair
 from limbeck_server.keys import Gatekeeper, HandshakeWatch
 from limbeck_server.lock import FolderLock
 from limbeck_server.member import HomeAddress
-from limbeck_server.metrics import open_metrics
+from limbeck_server.metrics import MetricsServer, open_metrics
 from limbeck_server.parts import Parts
 from limbeck_server.previews import Previews
 from limbeck_server.reception import Reception
 from limbeck_server.security_log import SecurityLog
 from limbeck_server.sessions import Sessions
 from limbeck_server.settings import ServerSettings
+from limbeck_server.socket_files import remove_socket
 from limbeck_server.store import Store
 from limbeck_server.transport import bind_router, check_address, client_side, receive, send
 from limbeck_server.work import assign_next, put_back_running, recover, take_loss, take_worker_message
@@ -57,14 +57,14 @@ def serve(settings: ServerSettings, should_stop: Callable[[], bool], on_ready: C
         ProtocolError: E_SERVER_RUNNING, E_INSECURE_BIND, E_ADDRESS, E_INSECURE_FOLDER, E_NO_CURVE, E_FILE, E_DISK_FULL.
     """
     check_address(settings.client_address, has_keys=has_remote_keys(settings.config_folder))
-    with _folders(settings), _sockets(settings) as sockets:
+    with _folders(settings), _sockets(settings) as sockets, _metrics(settings.metrics) as metrics:
         parts = _make_parts(settings, sockets)
         with _connection_file(settings, parts, sockets) as endpoint:
             log.info(
                 "server started", extra={"address": endpoint.address, "epoch": parts.epoch, "version": __version__}
             )
             on_ready(endpoint)
-            _run(parts, sockets, should_stop)
+            _run(parts, sockets, metrics, should_stop)
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,8 @@ class Sockets:
     client_keys: KeyPair
 
 
-def _run(parts: Parts, sockets: Sockets, should_stop: Callable[[], bool]) -> None:
+def _run(parts: Parts, sockets: Sockets, metrics: MetricsServer | None, should_stop: Callable[[], bool]) -> None:
     reception = Reception(parts, sockets.clients)
-    metrics = open_metrics(parts.settings.metrics)
     poller = zmq.Poller()
     for socket in (sockets.clients, sockets.workers, sockets.gatekeeper.socket, sockets.handshakes.socket):
         poller.register(socket, zmq.POLLIN)
@@ -111,8 +110,6 @@ def _run(parts: Parts, sockets: Sockets, should_stop: Callable[[], bool]) -> Non
             turn()
         _drain(parts, turn)
     finally:
-        if metrics is not None:
-            metrics.close()
         put_back_running(parts)
         parts.crew.stop()
         reception.tell_all(time.monotonic())
@@ -208,15 +205,18 @@ def _sockets(settings: ServerSettings) -> Iterator[Sockets]:
     server_keys = server_key_pair(settings.config_folder) if is_tcp else new_key_pair()
     client_keys, worker_keys = new_key_pair(), new_key_pair()
     access, security = Access(settings.config_folder, client_keys.public, worker_keys.public), SecurityLog()
+    bound: list[str] = []  # what was not may be another server's
     try:
         gatekeeper = Gatekeeper(context, {"clients": access.client, "workers": access.worker}, security)
         has_keys = has_remote_keys(settings.config_folder)
         clients, address = bind_router(
             context, settings.client_address, server_keys, "clients", has_heartbeat=True, has_keys=has_keys
         )
+        bound.append(address)
         handshakes = HandshakeWatch(context, clients, security)
         # workers are watched as processes; a heartbeat missed in a suspended laptop must not cut one off
         workers, home = bind_router(context, settings.worker_address, server_keys, "workers", has_heartbeat=False)
+        bound.append(home)
         home_address = HomeAddress(home, server_keys, worker_keys)
         yield Sockets(
             clients,
@@ -232,9 +232,18 @@ def _sockets(settings: ServerSettings) -> Iterator[Sockets]:
         )
     finally:
         context.destroy(linger=200)  # lets the goodbyes out
-        for address in (settings.client_address, settings.worker_address):
-            if address.startswith("ipc://"):
-                Path(address.removeprefix("ipc://")).unlink(missing_ok=True)
+        for address in bound:
+            remove_socket(address)
+
+
+@contextmanager
+def _metrics(address: str | None) -> Iterator[MetricsServer | None]:
+    metrics = open_metrics(address)
+    try:
+        yield metrics
+    finally:
+        if metrics is not None:
+            metrics.close()
 
 
 @contextmanager

@@ -89,7 +89,9 @@ class Store:
 
         A folder whose job is unknown for another reason (the database was moved away) is left alone.
         """
-        for (job_id,) in self._database.execute("SELECT job FROM pruned").fetchall():
+        with storing(self._path):
+            pruned = self._database.execute("SELECT job FROM pruned").fetchall()
+        for (job_id,) in pruned:
             self._remove_pruned(job_id)
         for job in jobs:
             self.tidy(job)
@@ -175,7 +177,8 @@ class Store:
         _remove(self.folder(job_id))
 
     def _remove_pruned(self, job_id: str) -> None:
-        _remove(self.folder(job_id))
+        if is_ulid(job_id):  # a damaged database may say anything
+            _remove(self.folder(job_id))
         with storing(self._path):
             self._database.execute("DELETE FROM pruned WHERE job = ?", (job_id,))
 
@@ -203,7 +206,8 @@ class Store:
 
     def _adopt_job_files(self) -> None:
         """Take over the jobs of servers before there was a database, each from its folder's job.json."""
-        known = {row[0] for row in self._database.execute("SELECT id FROM jobs")}
+        with storing(self._path):
+            known = {row[0] for row in self._database.execute("SELECT id FROM jobs")}
         for path, job in read_job_files(self.jobs_folder):
             if job.id not in known:
                 self.save(None, job)

@@ -15,9 +15,9 @@ import zmq
 
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Frame
-from limbeck_protocol.limits import MAX_FRAMES, MAX_MESSAGE_FRAME_BYTES
-from limbeck_server.files import make_private_folder
+from limbeck_protocol.limits import MAX_FRAMES, MAX_HEADER_BYTES, MAX_MESSAGE_FRAME_BYTES
 from limbeck_server.keys import KeyPair, secure_server_socket
+from limbeck_server.socket_files import check_socket_path, require_unused
 
 
 class Sent(enum.Enum):
@@ -39,8 +39,8 @@ def check_address(address: str, *, has_keys: bool = False) -> None:
     Raises:
         ProtocolError: E_INSECURE_BIND, or E_ADDRESS if it is not an address at all.
     """
-    if address.startswith("ipc://") and len(address) > len("ipc://"):
-        make_private_folder(Path(address.removeprefix("ipc://")).parent)
+    if address.startswith("ipc://"):
+        check_socket_path(Path(address.removeprefix("ipc://")))
         return
     try:
         parts = urlsplit(address)
@@ -72,6 +72,8 @@ def bind_router(
             not set, E_INSECURE_FOLDER.
     """
     check_address(address, has_keys=has_keys)
+    if address.startswith("ipc://"):
+        require_unused(Path(address.removeprefix("ipc://")))
     socket = context.socket(zmq.ROUTER)
     options = {
         zmq.LINGER: 0,
@@ -103,7 +105,7 @@ class Received:
 
     peer: bytes
     key: str
-    frames: list[bytes]
+    frames: list[Frame]
 
 
 def receive_from(socket: zmq.Socket[bytes]) -> Received | None:
@@ -122,13 +124,13 @@ def _key_of(frame: zmq.Frame) -> str:
         return ""
 
 
-def receive(socket: zmq.Socket[bytes]) -> tuple[bytes, list[bytes]] | None:
+def receive(socket: zmq.Socket[bytes]) -> tuple[bytes, list[Frame]] | None:
     """Return (peer, frames) of a message that waits, or None; of an endless message only the start is kept."""
     parts = receive_parts(socket)
-    return (parts[0], parts[1:]) if parts else None
+    return (bytes(parts[0]), parts[1:]) if parts else None
 
 
-def receive_parts(socket: zmq.Socket[bytes]) -> list[bytes]:
+def receive_parts(socket: zmq.Socket[bytes]) -> list[Frame]:
     """Return the parts of a message that waits, or nothing; parts far beyond the wire's limit are read and dropped."""
     try:
         return _rest(socket, [socket.recv(zmq.NOBLOCK)])
@@ -136,11 +138,11 @@ def receive_parts(socket: zmq.Socket[bytes]) -> list[bytes]:
         return []
 
 
-def _rest(socket: zmq.Socket[bytes], parts: list[bytes]) -> list[bytes]:
+def _rest(socket: zmq.Socket[bytes], parts: list[Frame]) -> list[Frame]:
     while socket.getsockopt(zmq.RCVMORE):
-        part = socket.recv(zmq.NOBLOCK)
+        part = socket.recv(zmq.NOBLOCK, copy=False)
         if len(parts) <= MAX_FRAMES + 1:
-            parts.append(part)
+            parts.append(part.bytes if len(part) <= MAX_HEADER_BYTES else part.buffer)  # meshes are copied once, later
     return parts
 
 

@@ -170,9 +170,8 @@ def _take_mesh(parts: Parts, report: Report) -> None:
 
     counts = message.step, message.vertices, message.faces
     triangles = joined("faces") if message.has_faces else None
-    mesh = PackedMesh(
-        *counts, joined("vertices", "colors"), triangles, message.crc32, joined(*EDGE_ARRAYS), message.edges
-    )
+    checksums, edges = (message.crc32, message.whole_crc32), (joined(*EDGE_ARRAYS), message.edges)
+    mesh = PackedMesh(*counts, joined("vertices", "colors"), triangles, *checksums, *edges)
     job_id, member = report.job.id, report.member
     parts.previews.put(job_id, mesh)
     parts.previews.owe(job_id, lambda: member.credit(wants_edges=parts.sessions.want_edges(job_id)))
@@ -281,7 +280,7 @@ def _end(parts: Parts, job_id: str, state: Any, **changes: Any) -> None:
 
 
 def _clean(parts: Parts, job_id: str) -> None:
-    """Drop what an attempt left; previews of a job that only waits stay until the next attempt has some."""
+    """Drop what an attempt left; the preview of a job that only waits may stay until the next attempt has some."""
     job = parts.board.get(job_id)
     if parts.board.is_saved(job_id):
         parts.store.tidy(job)
@@ -289,3 +288,5 @@ def _clean(parts: Parts, job_id: str) -> None:
         parts.previews.drop(job_id)
         prune(parts.board, parts.store, parts.settings)
         parts.blobs.sweep([other.spec for other in parts.board.jobs()], unused_s=UNUSED_S)
+    else:
+        parts.previews.rest(job_id)

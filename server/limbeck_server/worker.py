@@ -19,6 +19,7 @@ from limbeck_protocol.job import JobSpec
 from limbeck_protocol.processes import is_running
 from limbeck_server.engine import Controls, Engine, EngineEvent
 from limbeck_server.executors.local import WorkerOrders
+from limbeck_server.priority import give_way
 from limbeck_server.run_order import run_order
 from limbeck_server.worker_link import WorkerLink
 from limbeck_server.worker_messages import Failed, WorkerReady
@@ -34,6 +35,7 @@ def main() -> None:
     orders = WorkerOrders(**json.loads(sys.stdin.buffer.readline()))
     die_with_server(orders.server_pid)
     link = WorkerLink(orders)
+    give_way(orders.server_pid)  # not before: the link's thread is to stay prompt
     engine, kept = load_engine(orders.engine), {}
     link.send(WorkerReady())
     while True:

@@ -9,6 +9,7 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -220,7 +221,7 @@ class WorkerLink:
         with self._mailbox.lock:
             return [*self._take_lines(), _frames(self.pulse.beat(), None)]
 
-    def _hear(self, frames: list[bytes]) -> None:
+    def _hear(self, frames: Sequence[Frame]) -> None:
         try:
             packet = decode_packet(frames)
             message = read_message(packet, TO_WORKER)

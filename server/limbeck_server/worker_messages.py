@@ -80,6 +80,7 @@ class Meshed:
     Attributes:
         has_faces: whether the faces are others than those of the attempt's mesh before, and therefore come too.
         crc32: of vertices and colours back to back.
+        whole_crc32: of vertices, faces and colours, if there are faces.
         edges: how many come with it, 0 if none do.
     """
 
@@ -88,6 +89,7 @@ class Meshed:
     faces: int
     has_faces: bool
     crc32: int
+    whole_crc32: int | None = None
     edges: int = 0
 
 

@@ -52,6 +52,8 @@ def synthetic_engine(job: JobSpec, folder: Path, controls: Controls) -> Generato
         yield EnginePreview(step, *bird(rings=6 + step % 4, beak=step / steps))
         if controls.wants_checkpoint(step, steps):
             yield EngineCheckpoint(step, partial(save, {"step": np.array(step)}))
+        if controls.wants_finish():
+            break
     vertices, faces, colors = bird(rings=24, beak=1.0)
     yield EngineProgress("exporting", 0, 0)
     file = folder / "asset.glb"

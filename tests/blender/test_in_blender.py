@@ -1,13 +1,17 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs inside/ in a process of its own that has bpy, a fresh home and no limbeck but that of this checkout."""
+"""Runs inside/ in a process of its own that has bpy, a fresh home and no limbeck but that of this checkout.
+
+LIMBECK_BPY_PYTHON may name the Python of another environment, for another bpy than this one's; see CONTRIBUTING.md.
+"""
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from blender.conftest import BPY_PYTHON
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -28,7 +32,7 @@ def test_the_whole_line_runs_with_the_real_engine(tmp_path: Path) -> None:
 
 def run_in_blender(file: str, folder: Path, timeout_s: float) -> None:
     """Run the tests of a file of inside/ in a process of their own."""
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "python_files=scenario_*.py"]
+    command = [BPY_PYTHON, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "python_files=scenario_*.py"]
     outcome = subprocess.run(
         [*command, str(HERE / "inside" / file)],
         env=blender_environment(folder),

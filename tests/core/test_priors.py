@@ -20,7 +20,8 @@ from limbeck.errors import LimbeckError
 from limbeck.playset.pool import composite
 from limbeck.playset.render import render
 from limbeck.playset.things import Thing
-from limbeck.priors.loading import EMBEDDED, load_prior
+from limbeck.priors.loading import load_prior
+from limbeck.priors.locating import EMBEDDED
 from limbeck.priors.multiview import join_views
 from limbeck.priors.patch_autoencoder import PatchAutoencoder
 from limbeck.priors.prior import Cond

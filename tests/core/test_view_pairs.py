@@ -10,7 +10,7 @@ from limbeck.evaluation.toys import over
 from limbeck.evaluation.view_pairs import pair_figures
 from limbeck.playset.render import render_many
 from limbeck.playset.things import draw_thing
-from limbeck.priors.loading import prior_folder
+from limbeck.priors.locating import role_folder
 from limbeck.priors.pair_classifier import load_pair_classifier
 
 GROUPS, VIEWS = 12, 4
@@ -18,7 +18,7 @@ GROUPS, VIEWS = 12, 4
 
 @pytest.fixture(scope="module")
 def classifier():
-    return load_pair_classifier(prior_folder("embedded") / "pair_classifier", torch.device("cpu"))
+    return load_pair_classifier(role_folder("embedded", "pair_classifier"), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ import zlib
 from dataclasses import replace
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from limbeck_protocol import PREVIEW_UPDATES
@@ -27,8 +28,8 @@ def packed(mesh: MeshData, *, has_faces: bool = True) -> PackedMesh:
     return PackedMesh(1, len(mesh.vertices), len(mesh.faces), points, triangles, zlib.crc32(points))
 
 
-def put(previews: Previews, mesh: MeshData) -> None:
-    previews.put("job", packed(mesh))
+def put(previews: Previews, mesh: MeshData, job: str = "job") -> None:
+    previews.put(job, packed(mesh))
 
 
 @given(first=meshes(), second=meshes())
@@ -77,16 +78,36 @@ def test_a_mesh_without_faces_is_the_one_before_with_other_vertices() -> None:
     assert preview.offer(is_update=False).blob == pack_mesh(high)[1]
 
 
-@given(mesh=meshes(), dropped=st.integers(1, 4))
-def test_numbers_go_on_after_a_pause(mesh: MeshData, dropped: int) -> None:
+@given(mesh=meshes(), pauses=st.integers(1, 4), limit=st.sampled_from([0, 1 << 30]))
+def test_numbers_go_on_after_a_pause(mesh: MeshData, pauses: int, limit: int) -> None:
+    assume(len(mesh.vertices) > 0)
     previews, seen = Previews(), []
-    for _ in range(dropped):
+    for _ in range(pauses):
         put(previews, mesh)
         preview = previews.newest("job")
         assert preview is not None
         seen.append((preview.seq, preview.topology))
-        previews.drop("job")
-    assert seen == [(number, number) for number in range(1, dropped + 1)]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("limbeck_server.previews.RESTING_BYTES", limit)
+            previews.rest("job")
+        assert (previews.newest("job") is None) == (limit == 0)
+    topologies = [number if limit == 0 else 1 for number in range(1, pauses + 1)]
+    assert seen == list(zip(range(1, pauses + 1), topologies, strict=True))
+    previews.drop("job")
+    put(previews, mesh)
+    assert previews.newest("job").seq == 1  # pyright: ignore[reportOptionalMemberAccess]
+
+
+def test_previews_of_jobs_that_wait_take_so_much_memory_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    previews, mesh = Previews(), MeshData(*grid(100, 1.0))
+    put(previews, mesh, "running")
+    size = previews.newest("running").size_bytes  # pyright: ignore[reportOptionalMemberAccess]
+    monkeypatch.setattr("limbeck_server.previews.RESTING_BYTES", 2 * size)
+    for job in ("first", "second", "third", "fourth"):
+        put(previews, mesh, job)
+        previews.rest(job)
+    jobs = ("running", "first", "second", "third", "fourth")
+    assert [job for job in jobs if previews.newest(job) is not None] == ["running", "third", "fourth"]
 
 
 def test_a_preview_is_freed_as_soon_as_nobody_is_offered_it() -> None:

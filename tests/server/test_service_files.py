@@ -5,9 +5,12 @@
 import configparser
 import re
 import socket
+import struct
 import sys
+import time
 import urllib.error
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,7 @@ from limbeck_server.commands.serve import serve
 from limbeck_server.metrics import HELP, open_metrics
 from limbeck_server.settings import ServerSettings
 from limbeck_server.systemd import notify
-from server.harness import connected, run_job, running_server, wait_until
+from server.harness import Place, connected, limbeck, run_job, running_server, wait_until
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = re.compile(r'[a-z_]+(\{[a-z]+="[^"\\]*"\})? [0-9.e+]+\Z')
@@ -53,11 +56,32 @@ def test_metrics_count_what_happens(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("address", "code"),
-    [("0.0.0.0:9464", "E_INSECURE_BIND"), ("nine", "E_ADDRESS"), ("127.0.0.1:", "E_ADDRESS"), ("h:99999", "E_ADDRESS")],
+    [
+        ("0.0.0.0:9464", "E_INSECURE_BIND"),
+        *((address, "E_ADDRESS") for address in ("nine", "127.0.0.1:", "h:99999", f"h:{'9' * 5000}")),
+    ],
 )
 def test_metrics_are_for_this_machine(address: str, code: str) -> None:
     with pytest.raises(ProtocolError, match=code):
         open_metrics(address)
+
+
+def test_a_server_whose_metrics_are_refused_never_listens(tmp_path: Path) -> None:
+    done = limbeck(Place(tmp_path), "serve", "--metrics", "0.0.0.0:9464")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [line for line in done.stderr.splitlines() if "E_INSECURE_BIND" in line]
+
+
+def test_a_scraper_that_hangs_up_leaves_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    metrics = open_metrics("127.0.0.1:0")
+    assert metrics is not None
+    with closing(metrics):
+        with socket.create_connection(("127.0.0.1", metrics.port)) as scraper:
+            scraper.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closes with a reset
+            scraper.sendall(b"GET /metrics HTTP/1.0\r\n")
+            time.sleep(0.2)
+        scrape(metrics.port)  # one scrape after the other: the first has ended
+    assert capfd.readouterr().err == ""
 
 
 def test_a_taken_port_is_a_typed_error() -> None:

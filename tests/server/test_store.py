@@ -165,6 +165,37 @@ def test_a_damaged_database_is_refused_with_what_to_do(board: Board, store: Stor
         Store(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE jobs SET id = '../../x'",
+        "UPDATE jobs SET spec = CAST(x'7b22ff' AS TEXT)",
+        "UPDATE jobs SET client = CAST(x'ff' AS TEXT)",
+        "INSERT INTO artifacts (job, file, kind, size, sha256, rank) SELECT id, '../x', 'asset', 1, 'a', 0 FROM jobs",
+        "DROP TABLE jobs",
+        "DROP TABLE artifacts",
+        "ALTER TABLE jobs DROP COLUMN stage",
+        "PRAGMA user_version = 0",
+    ],
+)
+def test_rows_that_no_server_wrote_are_damage(board: Board, store: Store, tmp_path: Path, damage: str) -> None:
+    board.submit("me", "a", SPEC)
+    store.close()
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as database:
+        database.executescript(damage)
+    with pytest.raises(ProtocolError, match="E_STORE_DAMAGED") as error:
+        reopened(tmp_path)
+    assert "backup" in error.value.remedy
+
+
+def test_what_is_to_be_forgotten_is_no_path(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    store._database.execute("INSERT INTO pruned VALUES ('../x')")
+    store.sweep([])
+    assert (tmp_path / "x").is_dir()
+    assert store._database.execute("SELECT job FROM pruned").fetchall() == []
+
+
 def test_a_newer_database_is_refused(store: Store, tmp_path: Path) -> None:
     store._database.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
     store.close()
@@ -178,7 +209,7 @@ def test_an_older_database_is_backed_up_and_migrated(
     board.submit("me", "a", SPEC)
     store.close()
     monkeypatch.setattr("limbeck_server.database.MIGRATIONS", (*MIGRATIONS, "CREATE TABLE new (x) STRICT_TYPO;"))
-    with pytest.raises(ProtocolError, match="E_FILE"):
+    with pytest.raises(ProtocolError, match="E_STORE_DAMAGED"):
         Store(tmp_path)
     monkeypatch.setattr("limbeck_server.database.MIGRATIONS", (*MIGRATIONS, "ALTER TABLE jobs ADD COLUMN x TEXT;"))
     with closing(Store(tmp_path)) as migrated:

@@ -32,6 +32,7 @@ from limbeck_protocol.messages import (
     Preview,
     PreviewDone,
 )
+from limbeck_protocol.ranges import RANGE_BYTES
 from server.play import JOB, Play
 from server.synthetic_engine import grid
 
@@ -44,6 +45,25 @@ def test_a_preview_gives_its_credit_back_when_it_is_taken() -> None:
     assert (shown.seq, shown.step) == (2, 7)
     np.testing.assert_array_equal(shown.mesh.vertices, mesh.vertices)
     assert play.messages() == [PreviewDone(JOB, 2)]
+
+
+def test_limited_previews_give_their_credit_back_when_the_next_is_wanted() -> None:
+    play = Play()
+    play.client.limit_previews(2.0)
+    play.watch()
+
+    def credits_after(seconds: float) -> list[PreviewDone]:
+        play.wait(seconds)
+        return [message for message in play.messages() if isinstance(message, PreviewDone)]
+
+    def offer(seq: int) -> None:
+        play.say(Preview(seq, 16, 18, True), Header("", job=JOB, seq=seq), mesh_arrays(MeshData(*grid(4, 1.0))))
+
+    offer(1)
+    assert credits_after(0.0) == [PreviewDone(JOB, 1)]
+    offer(2)
+    assert credits_after(1.5) == []
+    assert credits_after(1.0) == [PreviewDone(JOB, 2)]
 
 
 def pull(play: Play, blob: bytes, crc32: int) -> list:
@@ -242,7 +262,7 @@ def test_an_update_whose_faces_do_not_fit_its_vertices_is_refused() -> None:
     assert warning.code == "E_MESH"
 
 
-CONTENT = np.random.default_rng(0).bytes(3_500_000)
+CONTENT = np.random.default_rng(0).bytes(3 * RANGE_BYTES + 1000)
 OPENED = BlobOpened(len(CONTENT), hashlib.sha256(CONTENT).hexdigest(), ".glb")
 
 
@@ -262,11 +282,11 @@ def fetch_some(path: Path, ranges: int, opened: BlobOpened = OPENED) -> tuple[li
 
 def test_a_download_goes_on_where_an_earlier_process_stopped(tmp_path: Path) -> None:
     path = tmp_path / "a.glb"
-    assert fetch_some(path, 2) == ([], [0, 2**20, 2**21, 3 * 2**20])
+    assert fetch_some(path, 2) == ([], [0, RANGE_BYTES, 2 * RANGE_BYTES, 3 * RANGE_BYTES])
     [part] = tmp_path.iterdir()
-    assert part.stat().st_size == 2**21
+    assert part.stat().st_size == 2 * RANGE_BYTES
     [downloaded], offsets = fetch_some(path, 9)
-    assert (downloaded.path, offsets) == (path, [2**21, 3 * 2**20])
+    assert (downloaded.path, offsets) == (path, [2 * RANGE_BYTES, 3 * RANGE_BYTES])
     assert path.read_bytes() == CONTENT
     assert [p.name for p in tmp_path.iterdir()] == ["a.glb"]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from limbeck_protocol.client import Client, Disconnected
+from limbeck_protocol.client import Client, Disconnected, Status
 from limbeck_protocol.connection import Endpoint
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import JobSpec
@@ -19,7 +19,7 @@ from limbeck_server.run_order import failed, finish
 from limbeck_server.settings import ServerSettings
 from limbeck_server.transport import check_address
 from limbeck_server.worker import load_engine
-from server.harness import pump_until, wait_until
+from server.harness import Place, connected, first, limbeck, pump_until, running_server, wait_until
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,11 @@ def test_addresses_that_others_reach_are_refused(address: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["", "127.0.0.1:7711", "udp://127.0.0.1:1", "tcp://", "ipc://", "inproc://x", "tcp://[::1"]
+    "address",
+    [
+        *("", "127.0.0.1:7711", "udp://127.0.0.1:1", "tcp://", "inproc://x", "tcp://[::1"),
+        *("ipc://", "ipc://@abstract", "ipc://*", "ipc:///tmp/*", "ipc://relative.sock"),
+    ],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(ProtocolError, match="E_ADDRESS"):
@@ -57,6 +61,21 @@ def test_a_socket_in_a_folder_open_to_others_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     with pytest.raises(ProtocolError, match="E_INSECURE_FOLDER"):
         check_address(f"ipc://{tmp_path}/x.sock")
+
+
+def test_a_server_takes_no_file_and_no_other_servers_socket(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    with pytest.raises(ProtocolError, match="E_ADDRESS"):
+        check_address(f"ipc://{precious}")
+    assert precious.read_text() == "mine"
+    with running_server(tmp_path / "one") as server:
+        second = limbeck(Place(tmp_path / "two"), "serve", "--bind", server.place.endpoint.address)
+        assert (second.returncode, second.stderr.split(":")[0]) == (2, "error E_ADDRESS")
+        with connected(server) as client:
+            client.status()
+            first(client, Status)
 
 
 def test_a_long_runtime_folder_falls_back_to_tcp(tmp_path: Path) -> None:

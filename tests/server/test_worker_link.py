@@ -154,3 +154,5 @@ def test_faces_are_packed_only_where_they_are_new() -> None:
         points = mesh.vertices.tobytes() + mesh.colors.tobytes()
         assert b"".join(a.tobytes() for name, a in arrays.items() if not name.startswith("faces")) == points
         assert message.crc32 == zlib.crc32(points)
+        whole = mesh.vertices.tobytes() + mesh.faces.tobytes() + mesh.colors.tobytes()
+        assert message.whole_crc32 == (zlib.crc32(whole) if message.has_faces else None)

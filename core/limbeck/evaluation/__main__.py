@@ -24,7 +24,8 @@ from limbeck.errors import LimbeckError
 from limbeck.evaluation import image_prompt, novel_view, pair_classifier, priors, renders, structure
 from limbeck.evaluation.loading import EVALUATORS, Judges
 from limbeck.evaluation.sheets import picture_sheet
-from limbeck.priors.loading import load_prior, prior_folder
+from limbeck.priors.loading import load_prior
+from limbeck.priors.locating import role_folder
 from limbeck.priors.pair_classifier import load_pair_classifier
 
 
@@ -62,7 +63,7 @@ def _text_to_image(request: Request) -> dict[str, Any]:
 
 
 def _multi_view(request: Request) -> dict[str, Any]:
-    folder = prior_folder(request.prior) / "pair_classifier"
+    folder = role_folder(request.prior, "pair_classifier")
     classifier = load_pair_classifier(folder, request.device) if folder.is_dir() else None
     return _drawn(request, "multi_view", functools.partial(priors.measure_multi_view, classifier=classifier))
 
@@ -102,7 +103,7 @@ def _structure(request: Request) -> dict[str, Any]:
 
 
 def _pair_classifier(request: Request) -> dict[str, Any]:
-    folder = prior_folder(request.prior) / "pair_classifier"
+    folder = role_folder(request.prior, "pair_classifier")
     chosen = pair_classifier.SEED if request.seed is None else request.seed
     classifier = load_pair_classifier(folder, request.device)
     figures = pair_classifier.measure(classifier, _left_out(folder), **request.limited("pairs"), seed=chosen)

@@ -12,20 +12,20 @@ from typing import Any, Literal, overload
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-from limbeck.errors import LimbeckError
 from limbeck.priors.autoencoders import load_autoencoder
 from limbeck.priors.control import find_controlnet, load_controlnet
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.files import load_module, reported_as_incomplete
 from limbeck.priors.image_encoder import load_image_encoder
 from limbeck.priors.ip_adapter import attach_adapter, find_adapter, read_adapter
+from limbeck.priors.locating import prior_root, role_folder
 from limbeck.priors.multiview import join_views
+from limbeck.priors.mvdream import load_mvdream_unet
 from limbeck.priors.novel_view import NovelViewPrior, load_pose_projection
 from limbeck.priors.prediction import load_schedule
 from limbeck.priors.prior import AdaptedRole, PriorSpec, Role
 from limbeck.priors.text_encoder import load_text_encoder
 
-EMBEDDED = Path(__file__).parents[1] / "embedded"
 MVDREAM_VIEWS = 4
 
 
@@ -50,24 +50,6 @@ class PriorCard:
         return (*self.fields.get("objects", ()), *self.fields.get("colors", ()))
 
 
-def prior_folder(source: str) -> Path:
-    """Return the folder of ``embedded`` or of a path given by the user.
-
-    Raises:
-        LimbeckError: E_MODEL_UNKNOWN if it is neither.
-    """
-    if source == "embedded":
-        return EMBEDDED
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        return folder
-    raise LimbeckError(
-        "E_MODEL_UNKNOWN",
-        f"expected 'embedded' or a folder in diffusers' layout as the prior, got {source!r}",
-        "use --prior embedded, or give the path of a folder with unet, vae, text_encoder, tokenizer and scheduler",
-    )
-
-
 TEXT_TO_IMAGE_PARTS = "unet, vae, text_encoder, tokenizer and scheduler"
 NOVEL_VIEW_PARTS = "unet, vae, image_encoder, scheduler and cc_projection or clip_camera_projection"
 
@@ -84,27 +66,28 @@ def load_prior(
     """Load one role of a prior.
 
     Args:
-        source: ``embedded``, or a folder that holds the model itself or a subfolder per role.
+        source: ``embedded``, a folder, an alias of the catalogue or a model id: see ``locating.role_folder``.
         role: which model of the prior; ``image_prompt`` and ``structure`` are its text-to-image model with an adapter.
         device: where it computes, in float32.
         adapter: the IP-Adapter of ``image_prompt`` (a folder in h94/IP-Adapter's layout, or a weight file in one) or
             the ControlNet of ``structure``; None is the subfolder of that name.
 
     Raises:
-        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE.
+        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_MODEL_ROLE.
     """
-    root = prior_folder(source)
+    root = prior_root(source)
     if role == "novel_view":
-        folder = _role_folder(root, role)
+        folder = role_folder(source, role)
         with reported_as_incomplete(f"{role} prior", folder, NOVEL_VIEW_PARTS):
             return _load_novel_view(source, root, folder, device)
     base: Role = "multi_view" if role == "multi_view" else "text_to_image"
-    folder = _role_folder(root, base)
+    folder = role_folder(source, base)
+    adapter = role_folder(source, role) if adapter is None and role in ("image_prompt", "structure") else adapter
     with reported_as_incomplete(f"{base} prior", folder, TEXT_TO_IMAGE_PARTS):
         prior = _load(source, root, folder, base, device)
-    if role == "image_prompt":
-        return with_image_prompt(prior, adapter or root / role, device)
-    return with_control(prior, adapter or root / role, device) if role == "structure" else prior
+    if adapter is None:
+        return prior
+    return with_image_prompt(prior, adapter, device) if role == "image_prompt" else with_control(prior, adapter, device)
 
 
 def with_image_prompt(prior: DiffusionPrior, adapter: Path, device: torch.device) -> DiffusionPrior:
@@ -138,25 +121,26 @@ def _renamed(spec: PriorSpec, role: str) -> PriorSpec:
     return replace(spec, name=f"{spec.name.rpartition('/')[0]}/{role}")
 
 
-def _role_folder(root: Path, role: str) -> Path:
-    return root / role if (root / role).is_dir() else root
-
-
-def _load(source: str, root: Path, folder: Path, role: Role, device: torch.device) -> DiffusionPrior:
-    unet = load_module(UNet2DConditionModel, folder / "unet", device)
-    has_camera = unet.config.class_embed_type == "projection"
-    if has_camera != (role == "multi_view"):
-        takes = "a" if has_camera else "no"
-        raise ValueError(f"its UNet takes {takes} camera (class_embed_type is {unet.config.class_embed_type!r})")
-    if role == "multi_view":
-        join_views(unet, MVDREAM_VIEWS)
+def _load(source: str, root: Path | None, folder: Path, role: Role, device: torch.device) -> DiffusionPrior:
+    unet = _load_unet(folder, role, device)
     schedule = load_schedule(folder / "scheduler", device)
     autoencoder, pixels_per_latent = load_autoencoder(folder / "vae", device)
     spec = _spec(source, _read_card(root), unet.config.sample_size * pixels_per_latent, role)
     return DiffusionPrior(spec, unet, autoencoder, load_text_encoder(folder, device), schedule)
 
 
-def _load_novel_view(source: str, root: Path, folder: Path, device: torch.device) -> NovelViewPrior:
+def _load_unet(folder: Path, role: Role, device: torch.device) -> Any:
+    if role == "multi_view":
+        unet = load_mvdream_unet(folder, device)
+        join_views(unet, MVDREAM_VIEWS)
+        return unet
+    unet = load_module(UNet2DConditionModel, folder / "unet", device)
+    if unet.config.class_embed_type is not None:
+        raise ValueError(f"its UNet takes a camera (class_embed_type is {unet.config.class_embed_type!r})")
+    return unet
+
+
+def _load_novel_view(source: str, root: Path | None, folder: Path, device: torch.device) -> NovelViewPrior:
     unet = load_module(UNet2DConditionModel, folder / "unet", device)
     channels = (unet.config.in_channels, unet.config.out_channels)
     if channels[0] != 2 * channels[1]:
@@ -169,8 +153,8 @@ def _load_novel_view(source: str, root: Path, folder: Path, device: torch.device
     return NovelViewPrior(spec, unet, autoencoder, encoder, projection, schedule)
 
 
-def _read_card(root: Path) -> PriorCard:
-    path = root / "prior.json"
+def _read_card(root: Path | None) -> PriorCard:
+    path = root / "prior.json" if root is not None else Path()
     fields = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if not isinstance(fields, dict):
         raise TypeError(f"its prior.json holds {type(fields).__name__}, not an object")

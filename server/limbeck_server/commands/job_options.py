@@ -16,6 +16,7 @@ import click
 from limbeck.recipes import DEFAULT_RECIPE
 from limbeck_protocol.errors import JobError
 from limbeck_protocol.job import Init, JobSpec, Reference, blob_of
+from limbeck_protocol.limits import MAX_BLOB_BYTES
 from limbeck_protocol.overrides import parse_override
 from limbeck_protocol.rig import CameraRig
 from limbeck_server.transforms import cameras_from_transforms
@@ -179,10 +180,15 @@ def _has_faces(ply: bytes) -> bool:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a file, or say in one line why not."""
+    """Read a file that is not larger than a blob may be, or say in one line why not."""
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_BLOB_BYTES + 1)
     except OSError as error:
         raise JobError(
             "E_FILE", f"could not read {path}: {error.strerror}", "check the path and its permissions"
         ) from error
+    if len(content) > MAX_BLOB_BYTES:
+        message = f"expected at most {MAX_BLOB_BYTES >> 20} MiB in {path}, got more"
+        raise JobError("E_TOO_LARGE", message, "make the file smaller")
+    return content

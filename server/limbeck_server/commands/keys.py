@@ -35,6 +35,7 @@ def keys() -> None:
 @json_option
 def new(name: str, output: Path | None, role: str | None, address: str, server_key: str | None, as_json: bool) -> None:
     """Make a key pair and the connection file that its owner sets LIMBECK_CONNECTION to."""
+    key_files.require_name(name)
     path = output or Path(f"{name}.json")
     if path.exists():
         raise ProtocolError("E_KEY", f"expected a new file, {path} is there already", "choose another with -o")

@@ -19,6 +19,8 @@ from limbeck.priors.embedded import PRIORS, find, is_installed, read_card, requi
 from limbeck_protocol.limits import MAX_PROMPT_CHARACTERS
 from limbeck_server.console import ProgressReport
 
+FORMATS = ("PNG", "JPEG", "WEBP")
+"""Others are read by code that expects no strangers' files, or by other programs."""
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 MAX_COUNT = 1000
 MAX_SEED = 2**63 - 1
@@ -151,7 +153,7 @@ def read_image(path: Path) -> Image.Image:
         message = f"could not read {path}: {error.strerror}"
         raise LimbeckError("E_FILE", message, "check the path and its permissions") from error
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=FORMATS) as image:
             image.load()
             return image.copy()
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:

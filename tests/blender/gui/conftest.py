@@ -121,4 +121,3 @@ def new_home(desk: Desk) -> Path:
     home = desk.folder / f"home-{len(list(desk.folder.glob('home-*')))}"
     home.mkdir()
     return home
-

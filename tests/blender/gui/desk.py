@@ -45,7 +45,9 @@ class Desk:
                 pass_fds=[write_end],
             )
         os.close(write_end)
-        with os.fdopen(read_end) as pipe:  # Xvfb writes its display's number once it can be used, and keeps the pipe open
+        with os.fdopen(
+            read_end
+        ) as pipe:  # Xvfb writes its display's number once it can be used, and keeps the pipe open
             number = pipe.readline().strip()
         assert number, f"no virtual screen: {(self.folder / 'xvfb.log').read_text()[-2000:]}"
         self._environment["DISPLAY"] = f":{number}"
@@ -77,7 +79,9 @@ class Desk:
 
     def click(self, x: int, y: int) -> None:
         """Press and release the left mouse button the way a hand does, with a move just before."""
-        self.run("xdotool", "mousemove", str(x - 2), str(y), "sleep", "0.3", "mousemove_relative", "2", "1", "sleep", "0.4")
+        self.run(
+            "xdotool", "mousemove", str(x - 2), str(y), "sleep", "0.3", "mousemove_relative", "2", "1", "sleep", "0.4"
+        )
         self.run("xdotool", "mousedown", "1", "sleep", "0.2", "mouseup", "1", "sleep", "0.3", "mousemove", "300", "800")
 
     def scroll(self, x: int, y: int, clicks: int) -> None:
@@ -129,7 +133,9 @@ class Blender:
         part.rename(self._calls / f"{number}.call")
         deadline = time.monotonic() + timeout_s
         while not answer.exists():
-            assert self.process.poll() is None, f"Blender ended with {self.process.returncode} during {name}: {self.tail}"
+            assert self.process.poll() is None, (
+                f"Blender ended with {self.process.returncode} during {name}: {self.tail}"
+            )
             assert time.monotonic() < deadline, f"no answer to {name} within {timeout_s} s: {self.tail}"
             time.sleep(0.02)
         outcome = json.loads(answer.read_text())

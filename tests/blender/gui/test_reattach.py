@@ -24,7 +24,9 @@ def test_job_goes_on_after_its_server_was_killed_and_started_again(blender: Blen
     blender.quit()
 
 
-def test_closed_blender_finds_its_job_in_the_saved_file(blender: Blender, start_blender: Callable[..., Blender]) -> None:
+def test_closed_blender_finds_its_job_in_the_saved_file(
+    blender: Blender, start_blender: Callable[..., Blender]
+) -> None:
     file = str(blender.desk.folder / "bird.blend")
     job = generate(blender, steps=160)
     blender.call("screen.call_operator", name="wm.save_as_mainfile", filepath=file)

@@ -60,7 +60,9 @@ def test_unknown_key_is_refused_with_a_message(start_blender: Callable[..., Blen
     blender.quit()
 
 
-def test_server_elsewhere_is_used_only_with_online_access(start_blender: Callable[..., Blender], key_file: Path) -> None:
+def test_server_elsewhere_is_used_only_with_online_access(
+    start_blender: Callable[..., Blender], key_file: Path
+) -> None:
     elsewhere = key_file.with_name("elsewhere.json")
     elsewhere.write_text(json.dumps(json.loads(key_file.read_text()) | {"address": ELSEWHERE}))
     elsewhere.chmod(0o600)

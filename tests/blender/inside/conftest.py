@@ -14,6 +14,7 @@ import bpy  # isort: split
 
 import addon_utils  # bpy puts it on the path
 import pytest
+from mathutils import Vector
 
 from blender.synthetic_engine import SERVE
 from limbeck_protocol.connection import discover
@@ -126,6 +127,11 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float = 20.0) -> None:
 def wait_for_live(addon: Any) -> Any:
     addon.pump_until(lambda: addon.live() is not None)
     return addon.live()
+
+
+def place_of(asset: Any) -> tuple[float, ...]:
+    """Return where the middle of the frame is in which an asset was made; its origin is below it, on the ground."""
+    return tuple(asset.matrix_world @ -Vector(asset["limbeck_origin"]))
 
 
 def assets() -> list[Any]:

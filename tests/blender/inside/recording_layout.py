@@ -4,7 +4,7 @@
 
 from typing import Any
 
-ITEMS = {"label", "prop", "operator", "progress"}
+ITEMS = {"label", "prop", "operator", "progress", "menu"}
 
 
 class RecordingLayout:
@@ -17,7 +17,7 @@ class RecordingLayout:
         def record(*arguments: Any, **options: Any) -> "RecordingLayout":
             if name in ITEMS:
                 positional = arguments[-1] if arguments else ""
-                self.items.append((name, positional if name in ("prop", "operator") else options.get("text", "")))
+                self.items.append((name, positional if name in ("prop", "operator", "menu") else options.get("text", "")))
             return self
 
         return record

@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 import pytest
 
-from blender.inside.conftest import assets, wait_for_live
+from blender.inside.conftest import assets, place_of, wait_for_live
 
 
 def shape_of(live: Any) -> bytes:
@@ -37,8 +37,8 @@ def test_prompt_becomes_an_asset(ready: Any, monkeypatch: Any) -> None:
     (asset,) = bpy.data.objects
     assert asset.name == "a blue bird"
     assert (asset["prompt"], asset["seed"], asset["recipe"]) == ("a blue bird", 7, "limbeck")
-    assert (asset["steps"], asset["faces"]) == (4, 20000)
-    assert tuple(asset.matrix_world.translation) == (3, 0, 0)
+    assert (asset["steps"], asset["faces"], asset["texture_size"]) == (4, 20_000, 1024)
+    assert place_of(asset) == pytest.approx((3, 0, 0), abs=1e-5)
     assert bpy.context.view_layer.objects.active == asset
     assert bpy.context.selected_objects == [asset]
     assert not asset.data.validate()
@@ -68,7 +68,7 @@ def assert_stands_upright_and_faces_front(asset: Any) -> None:
         corners = np.empty(len(asset.data.loops), np.int32)
         asset.data.loops.foreach_get("vertex_index", corners)
         points = points.reshape(-1, 3)[corners]
-    assert points.reshape(-1, 3)[is_orange].mean(axis=0)[1] < -0.4
+    assert points.reshape(-1, 3)[is_orange].mean(axis=0)[1] + asset["limbeck_origin"][1] < -0.4
 
 
 def test_import_is_one_undo_step(ready: Any) -> None:
@@ -144,7 +144,7 @@ def test_moved_live_object_says_where_the_asset_goes(ready: Any) -> None:
     bpy.context.view_layer.update()
     ready.pump_until(lambda: ready.session.job is None)
     (asset,) = assets()
-    assert tuple(asset.matrix_world.translation) == (0, 5, 0)
+    assert place_of(asset) == pytest.approx((0, 5, 0), abs=1e-5)
     assert elsewhere in asset.users_collection
 
 

@@ -72,14 +72,15 @@ def test_generate_says_why_it_is_off(addon: Any, own_folder: None, monkeypatch: 
 
 
 def test_request_can_be_filled_in(addon: Any) -> None:
-    assert draw().texts("prop") == ["prompt", "image", "recipe", "seed", "steps", "faces", "overrides"]
+    fields = ["prompt", "negative_prompt", "image", "recipe", "seed", "random_seed", "quality"]
+    assert draw().texts("prop") == [*fields, "steps", "faces", "texture_size", "prior", "overrides"]
 
 
 def test_ready_server_shows_generate(addon: Any, shared_server: None) -> None:
     addon.pump_until(lambda: addon.session.link.is_ready)
     layout = draw()
-    assert layout.texts("label") == ["Ready"]
-    assert layout.texts("operator") == ["limbeck.generate"]
+    assert layout.texts("label")[0] == "Ready"
+    assert layout.texts("operator") == ["limbeck.new_seed", "limbeck.generate"]
 
 
 def test_running_job_shows_a_bar_and_cancel(addon: Any) -> None:

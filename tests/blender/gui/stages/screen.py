@@ -14,6 +14,7 @@ import bpy
 from mathutils import Euler
 
 STEP_PX = 9
+QUICK_S, SURE_S = 0.0, 0.4
 COLUMNS = (0.62, 0.2, 0.88)
 """Where in the sidebar's width to look: a property's field, the left one of two buttons, the right one."""
 
@@ -47,7 +48,9 @@ def open_panels(names: list[str]) -> Iterator[None]:
 
     Whether a panel is open is nothing that Python can change, except before its first drawing.
     """
-    found = [part for part in bpy.types.Panel.__subclasses__() if getattr(part, "bl_parent_id", "") == "LIMBECK_PT_main"]
+    found = [
+        part for part in bpy.types.Panel.__subclasses__() if getattr(part, "bl_parent_id", "") == "LIMBECK_PT_main"
+    ]
     for part in found:
         bpy.utils.unregister_class(part)
         options = set(getattr(part, "bl_options", set())) - {"DEFAULT_CLOSED"}
@@ -58,18 +61,25 @@ def open_panels(names: list[str]) -> Iterator[None]:
 
 def find_button(what: str) -> Iterator[None]:
     """Return [x, y] from the screen's top left of a button whose command or data path holds a text, or None."""
-    region, window = sidebar(), bpy.context.window_manager.windows[0]
-    if region.height < 2 * STEP_PX:
-        return None
+    region = sidebar()
     for column in COLUMNS:
         x = region.x + int(region.width * column) - 10
         for y in range(region.y + region.height - STEP_PX, region.y, -STEP_PX):
-            window.cursor_warp(x, y)
-            yield
-            yield
-            if what in _under_pointer():
-                return [x, screen_height() - y]
+            if (yield from _is_over(what, x, y, QUICK_S)) and (yield from _is_over(what, x, y, SURE_S)):
+                is_further = yield from _is_over(what, x, y - STEP_PX, SURE_S)
+                return [x, screen_height() - y + (STEP_PX // 2 if is_further else 0)]
     return None
+
+
+def _is_over(what: str, x: int, y: int, wait_s: float) -> Iterator[None]:
+    """Return whether a button is under a point, after as long as Blender may need to notice the pointer there."""
+    bpy.context.window_manager.windows[0].cursor_warp(x, y)
+    end = time.monotonic() + wait_s
+    yield
+    yield
+    while time.monotonic() < end:
+        yield
+    return what in _under_pointer()
 
 
 def count_threads_and_modal_operators() -> list[int]:

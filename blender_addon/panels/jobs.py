@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of jobs, what can be done to the selected one, and what else the server has."""
+
+from typing import TYPE_CHECKING, Any
+
+import bpy
+
+from .. import timer
+from ..job import PHASES, FollowedJob, Phase
+from ..scrub import Scrub
+from ..session import Session
+from .layout import SidebarPanel, draw_wrapped
+
+if TYPE_CHECKING:
+    from limbeck_protocol.messages import JobLine
+
+ICONS: dict[Phase, str] = {
+    "waiting": "UNLINKED",
+    "queued": "SORTTIME",
+    "running": "PLAY",
+    "paused": "PAUSE",
+    "done": "CHECKMARK",
+    "undelivered": "IMPORT",
+    "failed": "ERROR",
+    "cancelled": "X",
+}
+OTHER_ICON = "SORTTIME"
+
+
+class LIMBECK_PT_jobs(SidebarPanel, bpy.types.Panel):
+    bl_label = "Jobs"
+    bl_idname = "LIMBECK_PT_jobs"
+    bl_parent_id = "LIMBECK_PT_main"
+    bl_order = 4
+
+    def draw(self, context: Any) -> None:
+        session = timer.session()
+        if not session.jobs:
+            self.layout.label(text="No jobs yet", icon="INFO")
+        for job in session.jobs:
+            draw_line(self.layout, job, is_selected=job == session.selected)
+        if session.selected is not None:
+            box = self.layout.box()
+            draw_selected(box, session.selected)
+            draw_steps(box, context, session.scrub)
+
+
+class LIMBECK_PT_other_jobs(SidebarPanel, bpy.types.Panel):
+    bl_label = "Other Jobs of This Server"
+    bl_idname = "LIMBECK_PT_other_jobs"
+    bl_parent_id = "LIMBECK_PT_jobs"
+    bl_options = {"DEFAULT_CLOSED"}  # noqa: RUF012 (Blender wants a plain set)
+
+    @classmethod
+    def poll(cls, context: Any) -> bool:
+        return bool(timer.session().other_jobs)
+
+    def draw(self, context: Any) -> None:
+        draw_other_jobs(self.layout, timer.session())
+
+
+def draw_line(layout: Any, job: FollowedJob, *, is_selected: bool) -> None:
+    """Draw one job of the list: a button that selects it, and how far it is."""
+    row = layout.row(align=True)
+    split = row.split(factor=0.6, align=True)
+    icon = ICONS.get(job.phase, OTHER_ICON)
+    split.operator("limbeck.select_job", text=job.title, icon=icon, depress=is_selected).key = job.key
+    text = f"{job.progress:.0%}" if job.goes_on and job.steps else PHASES[job.phase]
+    split.progress(factor=job.progress, text=text, type="BAR")
+
+
+def draw_selected(layout: Any, job: FollowedJob) -> None:
+    """Draw what the selected job does and what can be done to it."""
+    if job.goes_on:
+        layout.progress(factor=job.progress, text=job.progress_text, type="BAR")
+    else:
+        layout.label(text=job.progress_text, icon=ICONS.get(job.phase, OTHER_ICON))
+    if job.eta_text:
+        layout.label(text=job.eta_text[0].upper() + job.eta_text[1:], icon="TIME")
+    if job.preview is not None and job.goes_on:
+        layout.label(text=job.preview.text, icon="MESH_DATA")
+    if job.problem is not None:
+        draw_wrapped(layout, job.problem.message, icon="ERROR")
+        draw_wrapped(layout, job.problem.remedy)
+    _draw_buttons(layout, job)
+
+
+def draw_steps(layout: Any, context: Any, scrub: Scrub) -> None:
+    """Draw the slider over the steps that the server has kept, and what can be done with one of them."""
+    if scrub.steps:
+        row = layout.row(align=True)
+        row.operator("limbeck.step_checkpoint", text="", icon="TRIA_LEFT").places = -1
+        text = "Live" if scrub.chosen is None else f"Step {scrub.chosen}" + (", loading" if scrub.is_loading else "")
+        row.prop(context.window_manager, "limbeck_step", text=text, slider=True)
+        row.operator("limbeck.step_checkpoint", text="", icon="TRIA_RIGHT").places = 1
+    row = layout.row(align=True)
+    row.operator("limbeck.back_to_live", icon="LOOP_FORWARDS")
+    row.operator("limbeck.fork", icon="DUPLICATE")
+
+
+def draw_other_jobs(layout: Any, session: Session) -> None:
+    """Draw the server's newest jobs that are not followed here."""
+    for line in session.other_jobs:
+        _draw_other_job(layout, line)
+
+
+def _draw_buttons(layout: Any, job: FollowedJob) -> None:
+    grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
+    if job.goes_on:
+        grid.operator("limbeck.cancel", icon="X")
+        grid.operator("limbeck.finish", icon="CHECKMARK")
+        if job.phase == "paused":
+            grid.operator("limbeck.resume", icon="PLAY")
+        else:
+            grid.operator("limbeck.pause", icon="PAUSE")
+        text, icon = ("Hide Live Mesh", "HIDE_ON") if job.shows_mesh else ("Show Live Mesh", "HIDE_OFF")
+        grid.operator("limbeck.toggle_live_mesh", text=text, icon=icon)
+    else:
+        grid.operator("limbeck.retry", icon="FILE_REFRESH")
+        grid.operator("limbeck.fetch_asset", icon="IMPORT")
+        grid.operator("limbeck.dismiss_job", icon="REMOVE")
+
+
+def _draw_other_job(layout: Any, line: "JobLine") -> None:
+    row = layout.row(align=True)
+    row.label(text=line.prompt.strip()[:60] or "Limbeck")
+    has_ended = line.state in ("failed", "cancelled", "succeeded")
+    row.label(text=line.state.capitalize() if has_ended or not line.steps else f"Step {line.step} of {line.steps}")
+    text = "Import" if line.state == "succeeded" else "Attach"
+    row.operator("limbeck.attach_job", text=text).job = line.job
+
+
+CLASSES = (LIMBECK_PT_jobs, LIMBECK_PT_other_jobs)

@@ -1,0 +1,36 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The slider over a job's steps. It is kept nowhere: it reads and moves what the session looks at."""
+
+from typing import Any
+
+import bpy
+from bpy.props import FloatProperty
+
+from .. import timer
+
+
+def _fraction(_: Any) -> float:
+    return timer.session().scrub.fraction
+
+
+def _choose(_: Any, fraction: float) -> None:
+    timer.session().scrub.choose_at(fraction)
+    timer.wake()
+
+
+def register() -> None:
+    bpy.types.WindowManager.limbeck_step = FloatProperty(
+        name="Step",
+        description="Look at the mesh that the job had at an earlier step. New meshes wait meanwhile",
+        subtype="FACTOR",
+        min=0.0,
+        max=1.0,
+        get=_fraction,
+        set=_choose,
+        options={"SKIP_SAVE"},
+    )
+
+
+def unregister() -> None:
+    del bpy.types.WindowManager.limbeck_step
