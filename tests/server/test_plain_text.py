@@ -17,8 +17,8 @@ from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.events import LogText
 from limbeck_protocol.job import JobSpec
 from limbeck_server.plain_text import MAX_LINE_BYTES, line_of, sendable
+from limbeck_server.postbox import MAX_LINES
 from limbeck_server.run_order import failed, finish
-from limbeck_server.worker_link import MAX_LINES
 from limbeck_server.worker_messages import NAMES, Logged
 from server.harness import RunningServer, connected, first, run_job
 
