@@ -114,18 +114,18 @@ class Sessions:
         before = self._sessions.get(peer)
         session = Session(peer, new_ulid(), scoped, now, principal=principal, key=key)
         self._sessions[peer] = session
-        if before is not None:  # a second hello: what it asked before is still answered
+        if before is not None and before.key == key:  # a second hello: what it asked before is still answered
             session.outbox, session.outbox_bytes = before.outbox, before.outbox_bytes
         return session
 
-    def get(self, peer: bytes) -> Session:
-        """Return the session of a peer.
+    def get(self, peer: bytes, key: str = "") -> Session:
+        """Return the session that a peer has opened with this key; a client may choose another one's routing id.
 
         Raises:
             ProtocolError: E_NO_SESSION.
         """
         session = self._sessions.get(peer)
-        if session is None:
+        if session is None or session.key != key:
             raise ProtocolError(
                 "E_NO_SESSION", "expected a hello first, got another message", "say hello", retryable=True
             )

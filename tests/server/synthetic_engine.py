@@ -4,6 +4,7 @@
 
 import errno
 import hashlib
+import logging
 import os
 import time
 from collections.abc import Generator
@@ -48,6 +49,10 @@ def engine(job: JobSpec, folder: Path, controls: Controls) -> Generator[EngineEv
     done, state = load(controls.resume) if controls.resume else (0, bytes(32))
     controls.kept["jobs"] = controls.kept.get("jobs", 0) + 1
     yield EngineProgress("loading", 0, 0)
+    if "loud" in words:
+        for number in range(500):
+            logging.getLogger("library").warning("%d \udcff %s", number, "y" * 5000)
+        logging.getLogger("library").warning("%d apples", "no")
     if "warn" in words:
         yield EngineWarning("W_WORDS", "unknown words")
     for step in range(done + 1, steps + 1):
