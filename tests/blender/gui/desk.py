@@ -19,6 +19,8 @@ HERE = Path(__file__).resolve().parent
 WIDTH, HEIGHT = 1280, 900
 BLENDER_TIMEOUT_S = float(os.environ.get("LIMBECK_GUI_TIMEOUT_S", "240"))
 CALL_TIMEOUT_S = 60.0
+VIEWPORT = "1050x788+0+28"
+"""The crop of a picture that shows the viewport with its sidebar."""
 SCROLLS = 8
 """How often the sidebar is scrolled in search of a button."""
 
@@ -74,7 +76,7 @@ class Desk:
         """
         file = self.folder / f"{name}.png"
         area = ["-crop", crop, "+repage"] if crop else []
-        self.run("import", "-window", "root", *area, "-dither", "None", "-colors", "256", "-quality", "95", str(file))
+        self.run("import", "-window", "root", *area, "-quality", "95", str(file))
         pictures = os.environ.get("LIMBECK_GUI_PICTURES")
         if pictures and is_for_docs:
             shutil.copy(file, Path(pictures) / file.name)

@@ -38,6 +38,7 @@ def empty_scene(distance: float = 3.2) -> None:
         bpy.data.objects.remove(thing)
     space = viewport().spaces.active
     space.shading.color_type = "VERTEX"
+    space.overlay.show_floor = False  # its many lines are most of a picture's bytes
     space.region_3d.view_rotation = Euler((1.25, 0.0, 0.45)).to_quaternion()
     space.region_3d.view_distance = distance
     in_viewport(bpy.ops.ed.undo_push, message="Start of the test")
@@ -48,13 +49,13 @@ def open_panels(names: list[str]) -> Iterator[None]:
 
     Whether a panel is open is nothing that Python can change, except before its first drawing.
     """
-    found = [
-        part for part in bpy.types.Panel.__subclasses__() if getattr(part, "bl_parent_id", "") == "LIMBECK_PT_main"
-    ]
-    for part in found:
+    parts = [part for part in bpy.types.Panel.__subclasses__() if part.__name__.startswith("LIMBECK_PT_")]
+    parts = [part for part in parts if getattr(part, "bl_parent_id", "")]
+    for part in parts:
         bpy.utils.unregister_class(part)
         options = set(getattr(part, "bl_options", set())) - {"DEFAULT_CLOSED"}
         part.bl_options = options if part.__name__ in names else options | {"DEFAULT_CLOSED"}
+    for part in sorted(parts, key=lambda part: part.bl_parent_id != "LIMBECK_PT_main"):
         bpy.utils.register_class(part)
     yield from pause(0.3)
 
