@@ -163,15 +163,15 @@ class Blender:
             time.sleep(0.05)
         return state
 
-    def press(self, what: str) -> None:
-        """Click on the button of the sidebar whose command or data path holds a text, wherever it is."""
-        self.desk.click(*self.find(what))
+    def press(self, what: str, column: str = "middle") -> None:
+        """Click on the button of the sidebar whose command or data path holds a text, wherever it is in a column."""
+        self.desk.click(*self.find(what, column))
 
-    def find(self, what: str) -> tuple[int, int]:
+    def find(self, what: str, column: str = "middle") -> tuple[int, int]:
         """Return where a button is on the screen; scroll the sidebar down to it."""
         self.call("screen.scroll_to_top")
         for _ in range(SCROLLS):
-            found = self.call("screen.find_button", what=what)
+            found = self.call("screen.find_button", what=what, column=column)
             if found is not None:
                 return tuple(found)
             self.desk.scroll(*self.call("screen.sidebar_middle"), 6)

@@ -13,9 +13,9 @@ from typing import Any
 import bpy
 from mathutils import Euler
 
-STEP_PX = 9
+STEP_PX = 13
 QUICK_S, SURE_S = 0.0, 0.4
-COLUMNS = (0.62, 0.2, 0.88)
+COLUMNS = {"middle": 0.62, "left": 0.2, "right": 0.88}
 """Where in the sidebar's width to look: a property's field, the left one of two buttons, the right one."""
 
 
@@ -60,15 +60,14 @@ def open_panels(names: list[str]) -> Iterator[None]:
     yield from pause(0.3)
 
 
-def find_button(what: str) -> Iterator[None]:
+def find_button(what: str, column: str) -> Iterator[None]:
     """Return [x, y] from the screen's top left of a button whose command or data path holds a text, or None."""
     region = sidebar()
-    for column in COLUMNS:
-        x = region.x + int(region.width * column) - 10
-        for y in range(region.y + region.height - STEP_PX, region.y, -STEP_PX):
-            if (yield from _is_over(what, x, y, QUICK_S)) and (yield from _is_over(what, x, y, SURE_S)):
-                is_further = yield from _is_over(what, x, y - STEP_PX, SURE_S)
-                return [x, screen_height() - y + (STEP_PX // 2 if is_further else 0)]
+    x = region.x + int(region.width * COLUMNS[column]) - 10
+    for y in range(region.y + region.height - STEP_PX, region.y, -STEP_PX):
+        if (yield from _is_over(what, x, y, QUICK_S)) and (yield from _is_over(what, x, y, SURE_S)):
+            is_further = yield from _is_over(what, x, y - STEP_PX // 2, SURE_S)
+            return [x, screen_height() - y + (STEP_PX // 2 if is_further else 0)]
     return None
 
 
