@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Inside a windowed Blender: the sidebar, and where its buttons are.
 
-Blender tells no position of a button. The pointer goes down the sidebar instead, and Blender's own "Copy Python Command"
-and "Copy Data Path" say what it is over.
+Blender tells no position of a button. The pointer goes down the sidebar instead, and Blender's own "Copy Python
+Command" and "Copy Data Path" say what it is over.
 """
 
 import time
@@ -172,7 +172,8 @@ def save_automatically(folder: str, minutes: int) -> None:
 
 
 def enabled_extensions() -> list[str]:
-    return [name for name in bpy.context.preferences.addons.keys() if name.endswith(".limbeck")]
+    modules = (addon.module for addon in bpy.context.preferences.addons)
+    return [module for module in modules if module.endswith(".limbeck")]
 
 
 def show_preferences(section: str, search: str = "") -> Iterator[None]:
