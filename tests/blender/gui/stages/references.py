@@ -3,6 +3,7 @@
 """Inside a windowed Blender: what the viewport's capture holds, and the rig that is drawn."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,15 +46,14 @@ def capture(file: str) -> dict[str, Any]:
     }
 
 
-def capture_orthographically() -> str:
+def capture_orthographically() -> Iterator[None]:
     """Return what the capture says of an orthographic view."""
     screen.viewport().spaces.active.region_3d.view_perspective = "ORTHO"
+    yield from screen.pause(0.5)  # the view's matrix follows when it is drawn
     try:
         screen.in_viewport(bpy.ops.limbeck.add_reference_viewport)
     except RuntimeError as error:
         return str(error)
-    finally:
-        screen.viewport().spaces.active.region_3d.view_perspective = "PERSP"
     return ""
 
 
