@@ -6,7 +6,7 @@
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, FloatVectorProperty, IntVectorProperty, PointerProperty
 
-USES = (
+USE_ITEMS = (
     ("PROMPT", "Image Prompt", "The prior looks at the picture: the asset gets its looks, not its very pixels"),
     ("PHOTOMETRIC", "Hold the Render to It", "Seen from the picture's camera, the asset shall look like the picture"),
     ("BOTH", "Both", "An image prompt, and the render is held to it at its camera"),
@@ -27,7 +27,7 @@ class LIMBECK_PG_reference(bpy.types.PropertyGroup):
         soft_max=10.0,
         max=1e6,
     )
-    use: EnumProperty(name="Use", description="What the picture is for", items=USES)
+    use: EnumProperty(name="Use", description="What the picture is for", items=USE_ITEMS)
     is_posed: BoolProperty(
         name="Has a Camera", description="Whether the picture knows the camera that saw it, and where it stood"
     )

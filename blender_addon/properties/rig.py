@@ -11,18 +11,18 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, Po
 
 from .. import rig_overlay
 
-SOURCES = (
+SOURCE_ITEMS = (
     ("RECIPE", "Recipe's Own", "Views from all round, as the recipe was tuned for"),
     ("SCENE", "Scene Cameras", "Cameras of this scene"),
     ("COLLECTION", "Collection", "The cameras of a collection"),
     ("PRESET", "Preset", "Rings round the place of the asset"),
 )
-WHICH = (
+WHICH_ITEMS = (
     ("ACTIVE", "Active", "The scene's active camera"),
     ("SELECTED", "Selected", "The selected cameras"),
     ("ALL", "All", "All cameras of the scene"),
 )
-PRESETS = (
+PRESET_ITEMS = (
     ("ORBIT", "Orbit", "Anywhere within the ranges, drawn anew in each step"),
     ("FRONT_ARC", "Front Arc", "As Orbit, but before the asset only"),
     ("TURNTABLE", "Turntable", "Cameras that stand still, evenly on each ring"),
@@ -62,12 +62,14 @@ class LIMBECK_PG_camera(bpy.types.PropertyGroup):
 
 
 class LIMBECK_PG_rig(bpy.types.PropertyGroup):
-    source: EnumProperty(name="Views", description="From where the asset is looked at while it forms", items=SOURCES)
-    which: EnumProperty(name="Cameras", description="Which of the scene's cameras", items=WHICH, default="ALL")
+    source: EnumProperty(
+        name="Views", description="From where the asset is looked at while it forms", items=SOURCE_ITEMS
+    )
+    which: EnumProperty(name="Cameras", description="Which of the scene's cameras", items=WHICH_ITEMS, default="ALL")
     collection: PointerProperty(
         name="Collection", description="Whose cameras are used, those of its children too", type=bpy.types.Collection
     )
-    preset: EnumProperty(name="Preset", description="Where the rings are", items=PRESETS, update=_start_preset)
+    preset: EnumProperty(name="Preset", description="Where the rings are", items=PRESET_ITEMS, update=_start_preset)
     count: IntProperty(name="Cameras", description="On each ring", default=8, min=1, max=200)
     rings: IntProperty(name="Rings", description="Spread evenly over the elevations", default=2, min=1, max=10)
     elevation_min: FloatProperty(
