@@ -24,5 +24,6 @@ def test_interface_speaks_the_artists_language(
         blender.call("language.described", text="Take another seed, for another variation of the same prompt")
         == tooltip
     )
+    blender.call("screen.open_panels", names=["LIMBECK_PT_server"])
     blender.call("screen.open_sidebar")
     blender.desk.picture(f"language-{locale}", is_for_docs=False)
