@@ -10,7 +10,7 @@ from blender.gui.desk import Blender
 @pytest.mark.parametrize(
     ("locale", "generate", "ready", "tooltip"),
     [
-        ("de_DE", "Erzeugen", "Bereit", "Nimmt einen anderen Seed, für eine andere Variante desselben Prompts"),
+        ("de_DE", "Erzeugen", "Bereit", "Nimmt einen anderen Startwert, für eine andere Variante desselben Prompts"),
         ("fr_FR", "Générer", "Prêt", "Prendre une autre graine, pour une autre variante de la même invite"),
     ],
 )
@@ -24,6 +24,5 @@ def test_interface_speaks_the_artists_language(
         blender.call("language.described", text="Take another seed, for another variation of the same prompt")
         == tooltip
     )
-    blender.call("screen.open_panels", names=["LIMBECK_PT_server"])
     blender.call("screen.open_sidebar")
     blender.desk.picture(f"language-{locale}", is_for_docs=False)
