@@ -181,7 +181,7 @@ class Following:
         elif what == "watch" and error.retryable:
             self._attach_at = self._around.clock() + TRY_AGAIN_S
             self._set(phase="waiting")
-        elif what == "watch" and error.code == "E_NOT_FOUND":  # another server may have it: its live mesh keeps its name
+        elif what == "watch" and error.code == "E_NOT_FOUND":  # another server may have it: keep its name
             self._complain(problem)
             self._set(phase="failed")
         elif self.job.goes_on:

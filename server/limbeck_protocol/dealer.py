@@ -65,7 +65,7 @@ class Dealer:
     @property
     def has_messages(self) -> bool:
         """Whether one waits, or the connection has changed."""
-        return bool((self._socket.getsockopt(zmq.EVENTS) | self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+        return any(int(each.getsockopt(zmq.EVENTS)) & zmq.POLLIN for each in (self._socket, self._monitor))
 
     def look(self) -> None:
         """Note what has become of the connection."""
