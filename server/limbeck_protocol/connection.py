@@ -30,6 +30,7 @@ class Endpoint:
         started_at: Unix seconds.
         epoch: random per server start.
         version: of the server's package.
+        workers: where the server waits for workers on other machines, if it does.
     """
 
     address: str
@@ -41,6 +42,7 @@ class Endpoint:
     started_at: float = 0.0
     epoch: str = ""
     version: str = ""
+    workers: str = ""
 
 
 def runtime_folder() -> Path:

@@ -55,6 +55,7 @@ class Access:
         self._config_folder = config_folder
         self._own = {client_key: LOCAL_USER}
         self._own_workers = {worker_key: LOCAL_WORKER}
+        self._guests: dict[str, Principal] = {}
         self._authorized: dict[str, Principal] = {}
         self._seen: object = None
         self._looked_at = float("-inf")
@@ -67,10 +68,22 @@ class Access:
         found = self._own.get(key) or self._find(key)
         return found if found is not None and found.role != "worker" else None
 
+    def own_worker(self, key: str) -> Principal | None:
+        """Return who the key of a worker on this machine belongs to, or None: the server makes it at every start."""
+        return self._own_workers.get(key)
+
     def worker(self, key: str) -> Principal | None:
-        """Return who a worker's key belongs to, or None."""
-        found = self._own_workers.get(key) or self._find(key)
+        """Return who the key of a worker elsewhere belongs to, or None."""
+        found = self._guests.get(key) or self._find(key)
         return found if found is not None and found.role == "worker" else None
+
+    def admit_worker(self, key: str, name: str) -> None:
+        """Let in a worker that the server itself has placed elsewhere, until it ends."""
+        self._guests[key] = Principal(name, "worker")
+
+    def dismiss_worker(self, key: str) -> None:
+        """Let such a worker in no longer."""
+        self._guests.pop(key, None)
 
     def refresh(self, now: float) -> bool:
         """Look at the files again, at most once a second, and say whether somebody's rights have changed."""

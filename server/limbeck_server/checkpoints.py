@@ -90,7 +90,13 @@ class CheckpointWriter:
     """Writes an attempt's checkpoints in a thread of its own; ``tell`` hears of each, in that thread."""
 
     def __init__(
-        self, folder: Path, notes: dict[str, Any], pace: Pace, tell: Callable[[Saved], None], spent_s: float = 0.0
+        self,
+        folder: Path,
+        notes: dict[str, Any],
+        pace: Pace,
+        tell: Callable[[Saved], None],
+        spent_s: float = 0.0,
+        deliver: Callable[[Sequence[str]], None] = lambda _files: None,
     ) -> None:
         """Start the thread.
 
@@ -100,12 +106,14 @@ class CheckpointWriter:
             pace: when a checkpoint is due.
             tell: called with every outcome.
             spent_s: how long the job had run before this attempt.
+            deliver: takes the files to the server; what it raises is the outcome.
         """
         self._folder = folder
         self._notes = notes
         self._interval_s = pace.interval_s
         self._milestones = Milestones(pace.milestones)
         self._tell = tell
+        self._deliver = deliver
         self._began_at = time.monotonic() - spent_s
         self._due_at = time.monotonic() + self._interval_s
         self._asked = False
@@ -163,6 +171,8 @@ class CheckpointWriter:
         try:
             mesh, mesh_error = self._write_mesh(task.preview)
             written = write_checkpoint(self._folder, task.checkpoint, self._notes)
+            beside = Path(written.file).with_suffix(".json").name
+            self._deliver((beside, *([mesh.file] if mesh else []), written.file))
             return Saved(replace(written, seconds=task.seconds, milestone=task.milestone, mesh=mesh), mesh_error)
         except Exception as error:  # noqa: BLE001 - the engine's encoder is not ours; the run goes on without it
             return Saved(None, _typed(error))

@@ -28,6 +28,7 @@ from limbeck_server.commands.priors import priors
 from limbeck_server.commands.recipes import recipes
 from limbeck_server.commands.serve import serve
 from limbeck_server.commands.top import logs, top
+from limbeck_server.commands.worker import worker
 from limbeck_server.exit_status import INTERRUPTED, exit_status
 from limbeck_server.failures import FailedJobError, Failure, failure_of, keep_traceback
 from limbeck_server.interruptions import interruptions_repeated
@@ -42,7 +43,7 @@ def limbeck() -> None:
 
 
 JOB_COMMANDS = (submit, status, watch, cancel, pause, resume, finish, move, retry, fork, logs, get, top)
-for command in (generate, serve, *JOB_COMMANDS, recipes, priors, models, keys, config, doctor):
+for command in (generate, serve, worker, *JOB_COMMANDS, recipes, priors, models, keys, config, doctor):
     limbeck.add_command(command)
 
 

@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from limbeck_protocol.frames import Packet
 from limbeck_server.devices import Device, find_devices
-from limbeck_server.member import HomeAddress, Loss, Member
+from limbeck_server.executors.local import HomeAddress, launch_worker
+from limbeck_server.life import Loss
+from limbeck_server.member import Member
 from limbeck_server.settings import ServerSettings
 from limbeck_server.worker_messages import Beat, WorkerHello, WorkerReady
 
@@ -18,12 +21,37 @@ log = logging.getLogger("limbeck.server")
 
 
 class Crew:
-    """One worker process for each device."""
+    """One worker process for each device of this machine, if there are to be any, and those that dial in from others.
+
+    The routing ids of the two sockets are told apart by their lengths: see remote_door.py.
+    """
 
     def __init__(self, settings: ServerSettings, home: HomeAddress, post: Callable[..., None]) -> None:
         """Prepare; ``tick`` starts the processes."""
-        devices: tuple[Device, ...] = find_devices(settings.workers)
-        self.members = tuple(Member(settings, home, device, post) for device in devices)
+        devices: tuple[Device, ...] = find_devices(settings.workers) if settings.has_local_workers else ()
+        self._own = tuple(
+            Member(settings, device, post, partial(launch_worker, settings, home, device)) for device in devices
+        )
+        self._remote: dict[bytes, Member] = {}
+        self._seats: dict[str, bytes] = {}
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """All of them."""
+        return (*self._own, *self._remote.values())
+
+    def enrol(self, seat: str, peer: bytes, member: Member) -> None:
+        """Add a worker that has dialled in from elsewhere; whoever had its seat should be condemned before."""
+        self._remote[peer], self._seats[seat] = member, peer
+
+    def in_seat(self, seat: str) -> Member | None:
+        """Return the worker from elsewhere that has a seat."""
+        return self._remote.get(self._seats.get(seat, b""))
+
+    @property
+    def remote_count(self) -> int:
+        """How many workers are elsewhere."""
+        return len(self._remote)
 
     def free(self) -> Member | None:
         """Return a worker that can take a job."""
@@ -33,6 +61,13 @@ class Crew:
         """Return the worker that has a job."""
         having = (m for m in self.members if m.assignment is not None and m.assignment.job == job_id)
         return next(having, None)
+
+    def speaking_from(self, peer: bytes) -> Member | None:
+        """Return the worker that speaks from a routing id; one elsewhere that was given up is none."""
+        member = self._remote.get(peer)
+        if member is not None:
+            return None if member.has_died else member
+        return next((member for member in self._own if member.is_at(peer)), None)
 
     @property
     def is_busy(self) -> bool:
@@ -47,22 +82,21 @@ class Crew:
     @property
     def has_died(self) -> bool:
         """Whether a process has ended and ``tick`` has not noticed yet."""
-        return any(member.has_died for member in self.members)
+        return any(member.has_died for member in self._own)
 
     def speaker(self, peer: bytes, packet: Packet, message: Any, now: float) -> Member | None:
         """Return the worker that speaks about the attempt that it has; greetings and beats are dealt with here."""
         if isinstance(message, WorkerHello):
-            any(member.greet(peer, message.token) for member in self.members)
+            any(member.greet(peer, message.token) for member in self._own)
             return None
-        member = next((member for member in self.members if member.is_at(peer)), None)
+        member = self.speaking_from(peer)
         if member is None:
             return None
         is_beat = isinstance(message, Beat)
         member.hear(now, message if is_beat else None, is_ready=isinstance(message, WorkerReady))
-        if member.assignment is None or is_beat or isinstance(message, WorkerReady):
+        if is_beat or isinstance(message, WorkerReady):
             return None
-        given = (member.assignment.job, member.assignment.attempt)
-        return member if (packet.header.job, packet.header.att) == given else None
+        return member if has_attempt(member, packet) else None
 
     def tick(self, now: float, stages: Mapping[str, str], waiting: int) -> list[Loss]:
         """Look after every process; return what deaths have cost.
@@ -78,9 +112,23 @@ class Crew:
             loss = member.tick(now, stage, is_needed=waiting > 0)
             losses += [] if loss is None else [loss]
             waiting -= member.assignment is None
+        self._forget_the_gone()
         return losses
 
     def stop(self) -> None:
-        """End all processes at once."""
-        for member in self.members:
+        """End all processes of this machine at once; those elsewhere wait for the next server."""
+        for member in self._own:
             member.stop()
+
+    def _forget_the_gone(self) -> None:
+        gone = [peer for peer, member in self._remote.items() if not member.has_process]
+        for peer in gone:
+            del self._remote[peer]
+        if gone:
+            self._seats = {seat: peer for seat, peer in self._seats.items() if peer in self._remote}
+
+
+def has_attempt(member: Member, packet: Packet) -> bool:
+    """Say whether a message is about the attempt that its sender has."""
+    given = member.assignment
+    return given is not None and (packet.header.job, packet.header.att) == (given.job, given.attempt)

@@ -5,18 +5,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Header
 from limbeck_server.devices import Device
-from limbeck_server.executors.local import LocalWorker, WorkerOrders
-from limbeck_server.key_files import KeyPair
+from limbeck_server.life import Assignment, Life, Loss, WorkerProcess, how_it_ended
 from limbeck_server.settings import ServerSettings
 from limbeck_server.worker_messages import Beat, CancelJob, FinishJob, MeshCredit, PauseJob, RunJob
 
@@ -27,63 +23,23 @@ LATE_TURN_S = 5.0
 STUCK_FACTOR = 10.0
 
 
-@dataclass(frozen=True)
-class Assignment:
-    """The attempt at a job that a worker is busy with."""
-
-    job: str
-    attempt: int
-
-
-@dataclass(frozen=True)
-class Loss:
-    """A worker process that ended while it had an assignment; ``reason`` says how, for people."""
-
-    assignment: Assignment
-    reason: str
-    was_cancelled: bool
-
-
-@dataclass(frozen=True)
-class HomeAddress:
-    """Where workers dial, and the keys for it."""
-
-    address: str
-    server_keys: KeyPair
-    worker_keys: KeyPair
-
-
-@dataclass
-class Life:
-    """What is known of one process, from its start on.
+class Member:
+    """A worker for one device. ``post`` sends (peer, message, header, arrays) through the workers' socket.
 
     Attributes:
-        peer: its routing id, once it has dialled home.
-        heard_at, busy_at: when it last said something, and when it last had work; monotonic seconds.
-        cancelled_at: when it was told to end its assignment.
-        verdict: why the server ends it.
+        is_leaving: it takes no more jobs.
     """
 
-    process: LocalWorker
-    token: str
-    started_at: float
-    heard_at: float
-    busy_at: float
-    peer: bytes | None = None
-    is_ready: bool = False
-    beat: Beat = Beat(0.0, 0.0, 0.0)
-    cancelled_at: float | None = None
-    is_terminating: bool = False
-    verdict: str = ""
-
-
-class Member:
-    """A worker for one device. ``post`` sends (peer, message, header, arrays) through the workers' socket."""
-
-    def __init__(self, settings: ServerSettings, home: HomeAddress, device: Device, post: Callable[..., None]) -> None:
-        """Prepare; ``tick`` starts the process."""
+    def __init__(
+        self,
+        settings: ServerSettings,
+        device: Device,
+        post: Callable[..., None],
+        launch: Callable[[str], WorkerProcess] | None = None,
+    ) -> None:
+        """Prepare; ``tick`` launches the process with a token, unless it was started elsewhere: see ``enrol``."""
         self._settings = settings
-        self._home = home
+        self._launch = launch
         self._post = post
         self._life: Life | None = None
         self._deaths = 0
@@ -91,12 +47,23 @@ class Member:
         self._ticked_at = 0.0
         self.device = device
         self.is_resting = False
+        self.is_leaving = False
         self.assignment: Assignment | None = None
 
     @property
     def can_take_job(self) -> bool:
         """Whether the worker is ready and has nothing to do."""
-        return self.is_ready and self.assignment is None
+        return self.is_ready and self.assignment is None and not self.is_leaving
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether the process is started elsewhere, and without this server's disk."""
+        return self._launch is None
+
+    @property
+    def has_process(self) -> bool:
+        """Whether there is a process; a member that is remote is of no use any more without one."""
+        return self._life is not None
 
     @property
     def is_ready(self) -> bool:
@@ -125,13 +92,19 @@ class Member:
             return "busy"
         return "resting" if self.is_resting else "idle" if self.is_ready else "starting"
 
+    def enrol(self, process: WorkerProcess, peer: bytes, now: float) -> None:
+        """Take over a process that was started elsewhere and has dialled home."""
+        self._life = Life(process, "", now, now, now, peer)
+
     def is_at(self, peer: bytes) -> bool:
         """Say whether this is the worker that speaks from there."""
         return self._life is not None and self._life.peer == peer
 
     def greet(self, peer: bytes, token: str) -> bool:
         """Say whether a worker that dials home is this one's process."""
-        if self._life is None or not secrets.compare_digest(token.encode(), self._life.token.encode()):
+        if self.is_remote or self._life is None:
+            return False
+        if not secrets.compare_digest(token.encode(), self._life.token.encode()):
             return False
         self._life.peer = peer
         return True
@@ -149,7 +122,7 @@ class Member:
         """Give the worker a job."""
         self.assignment = assignment
         if self._life is not None:
-            self._life.beat = Beat(0.0, 0.0, self._life.beat.memory_mb)
+            self._life.beat, self._life.has_worked = Beat(0.0, 0.0, self._life.beat.memory_mb), True
         self._order(order, {"spec": spec})
 
     def cancel(self, now: float) -> None:
@@ -180,10 +153,13 @@ class Member:
             self._life.is_ready = self._life.is_ready and not is_leaving
 
     def rest(self) -> None:
-        """End the process, which gives back all its memory; it is started again when there is work."""
+        """End the process, which gives back all its memory; it is started again when there is work.
+
+        One that is remote is started again at once by whoever started it, without what its jobs had loaded.
+        """
         log.info("worker rests", extra={"pid": self.pid, "device": self.device.name})
         self.stop()
-        self.is_resting = True
+        self.is_resting = not self.is_remote
 
     def tick(self, now: float, stage: str, *, is_needed: bool) -> Loss | None:
         """Start, restart or stop the process as need be; return what a death has cost.
@@ -196,8 +172,8 @@ class Member:
         is_late, self._ticked_at = now - self._ticked_at > LATE_TURN_S, now
         if self._life is None:
             self.is_resting = self.is_resting and not is_needed
-            if not self.is_resting and now >= self._start_at:
-                self._start(now)
+            if self._launch is not None and not self.is_resting and now >= self._start_at:
+                self._start(self._launch, now)
             return None
         if is_late:
             self._life.heard_at = now
@@ -205,14 +181,15 @@ class Member:
         exit_code = self._life.process.exit_code
         if exit_code is not None:
             return self._bury(self._life, now, exit_code)
-        if self.can_take_job and not is_needed and now - self._life.busy_at > self._settings.idle_s:
+        has_something = self._life.has_worked or not self.is_remote
+        if self.can_take_job and has_something and not is_needed and now - self._life.busy_at > self._settings.idle_s:
             self.rest()
         return None
 
-    def condemn(self, reason: str) -> None:
+    def condemn(self, reason: str, *, is_blameless: bool = False) -> None:
         """End the process because it cannot be talked to; ``tick`` finds it dead, and the job goes to another."""
         if self._life is not None:
-            self._life.verdict = reason
+            self._life.verdict, self._life.is_blameless = reason, is_blameless
             self._life.process.kill()
 
     def stop(self) -> None:
@@ -221,20 +198,10 @@ class Member:
             self._life.process.kill()
             self._life = None
 
-    @property
-    def log_file(self) -> Path:
-        """What the worker process prints."""
-        return self._settings.state_folder / "logs" / f"{self.device.log_name}.log"
-
-    def _start(self, now: float) -> None:
-        token, home = secrets.token_hex(16), self._home
-        keys = (home.server_keys.public, home.worker_keys.public, home.worker_keys.secret)
-        is_open = home.address.startswith("tcp:")
-        orders = WorkerOrders(
-            home.address, token, self._settings.engine, os.getpid(), *(keys if is_open else ("", "", ""))
-        )
+    def _start(self, launch: Callable[[str], WorkerProcess], now: float) -> None:
+        token = secrets.token_hex(16)
         try:
-            process = LocalWorker(orders, self.log_file, self.device.environment)
+            process = launch(token)
         except (OSError, ProtocolError) as error:
             self._deaths += 1
             self._start_at = now + self._delay_s
@@ -260,7 +227,7 @@ class Member:
         if life.peer is None:
             return "never dialled home" if now - life.started_at > HELLO_TIMEOUT_S else ""
         silent_s = now - life.heard_at
-        if silent_s > settings.silence_s:
+        if silent_s > (settings.remote_silence_s if self.is_remote else settings.silence_s):
             return f"showed no sign of life for {silent_s:.0f} s"
         usual_s = STUCK_FACTOR * life.beat.usual_s
         patience_s = max(settings.stuck_step_s, usual_s) if stage == "optimising" else settings.stuck_stage_s
@@ -271,11 +238,13 @@ class Member:
         lost, was_cancelled = self.assignment, life.cancelled_at is not None
         self._deaths += 1
         self._start_at = now + self._delay_s
-        extra = {"exit_code": exit_code, "job": lost.job if lost else None, "restart_in_s": self._delay_s}
+        how = life.verdict or how_it_ended(exit_code)
+        extra = {"device": self.device.name, "how": how, "job": lost.job if lost else None}
+        extra |= {} if self.is_remote else {"restart_in_s": self._delay_s}
         log.warning("worker ended", extra=extra)
         self.stop()
         self.assignment = None
-        return None if lost is None else Loss(lost, life.verdict or _how(exit_code), was_cancelled)
+        return None if lost is None else Loss(lost, how, was_cancelled, life.is_blameless)
 
     @property
     def _delay_s(self) -> float:
@@ -286,8 +255,3 @@ class Member:
         if self._life is not None and self._life.peer is not None and self.assignment is not None:
             header = Header("", job=self.assignment.job, att=self.assignment.attempt)
             self._post(self._life.peer, message, header, arrays)
-
-
-def _how(exit_code: int) -> str:
-    memory = "; the system may have run out of memory" if exit_code == -9 else ""
-    return f"ended (signal {-exit_code}){memory}" if exit_code < 0 else f"ended (status {exit_code})"

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from limbeck_protocol.limits import INLINE_PREVIEW_BYTES, MIB
+from limbeck_protocol.limits import INLINE_PREVIEW_BYTES, MAX_PREVIEW_BYTES, MIB
 from limbeck_protocol.mesh_codec import packed_size_bytes
 from limbeck_protocol.messages import Preview
 
@@ -129,7 +129,7 @@ class Previews:
         has_same_counts = before is not None and _counts(before.mesh) == _counts(mesh)
         triangles = mesh.triangles if before is None or mesh.triangles is not None else before.triangles
         is_lacking = mesh.triangles is None and not has_same_counts
-        if triangles is None or is_lacking or len(mesh.points) + len(triangles) != packed_size_bytes(*_counts(mesh)):
+        if triangles is None or is_lacking or not _has_its_size(mesh, triangles):
             return
         if before is None:
             seq, topology = self._numbers.pop(job_id, (0, 0))
@@ -177,3 +177,10 @@ class Previews:
 
 def _counts(mesh: PackedMesh) -> tuple[int, int]:
     return mesh.vertices, mesh.faces
+
+
+def _has_its_size(mesh: PackedMesh, triangles: bytes) -> bool:
+    """Say whether the buffers are what the counts say; a worker elsewhere may send anything."""
+    v, f = _counts(mesh)
+    expected = packed_size_bytes(v, 0), packed_size_bytes(0, f)
+    return (len(mesh.points), len(triangles)) == expected and sum(expected) <= MAX_PREVIEW_BYTES

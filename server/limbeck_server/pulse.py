@@ -36,6 +36,11 @@ class Pulse:
             self._intervals.append(now - self._noted_at)
         self._noted_at = now
 
+    def keep(self) -> None:
+        """Note that something moves, though it is not the engine that speaks."""
+        if self._noted_at is not None:
+            self._noted_at = time.monotonic()
+
     def end(self) -> None:
         """Note that there is no job."""
         self._noted_at = None

@@ -17,6 +17,7 @@ from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.job import spec_hash
 from limbeck_server.blobs import fill_blobs
 from limbeck_server.checkpoints import CheckpointWriter, Pace, Saved, first_whole
+from limbeck_server.courier import Courier
 from limbeck_server.engine import (
     Controls,
     Engine,
@@ -29,6 +30,7 @@ from limbeck_server.engine import (
 )
 from limbeck_server.failures import SPENT_CODES, failure_of
 from limbeck_server.mailbox import Order
+from limbeck_server.remote_home import ConnectionLostError
 from limbeck_server.worker_link import WorkerLink
 from limbeck_server.worker_messages import (
     Advanced,
@@ -46,7 +48,7 @@ Ending = Finished | Failed | Stopped | Paused
 BEFORE_STEPS = ("loading", "compiling")
 
 
-def run_order(order: Order, engine: Engine, link: WorkerLink, kept: dict[str, Any]) -> Ending:
+def run_order(order: Order, engine: Engine, link: WorkerLink, kept: dict[str, Any], courier: Courier) -> Ending:
     """Run one attempt and return how it ended; ``kept`` is the engine's own from job to job."""
 
     def tell(saved: Saved) -> None:
@@ -59,13 +61,14 @@ def run_order(order: Order, engine: Engine, link: WorkerLink, kept: dict[str, An
     link.pulse.begin()
     writer, handler = None, _job_log(link, order)
     try:
+        courier.fetch(order)
         job = fill_blobs(order.spec, order.blobs)
         resume, problems = first_whole(order.resume)
         for problem in problems:
             link.send(Warned("W_CHECKPOINT_DAMAGED", f"{problem}; going on from {_where(resume)}"), order)
         notes = {"job": order.job, "attempt": order.attempt, "spec_hash": spec_hash(order.spec)}
-        pace = Pace(order.checkpoint_s, order.milestones)
-        writer = CheckpointWriter(order.folder, notes, pace, tell, resume.seconds if resume else 0.0)
+        pace, spent_s = Pace(order.checkpoint_s, order.milestones), resume.seconds if resume else 0.0
+        writer = CheckpointWriter(order.folder, notes, pace, tell, spent_s, lambda files: courier.deliver(order, files))
         link.send(Started(resume.step if resume else 0), order)
         controls = Controls(
             Path(resume.path) if resume else None,
@@ -75,7 +78,12 @@ def run_order(order: Order, engine: Engine, link: WorkerLink, kept: dict[str, An
             writer.is_milestone,
         )
         with closing(engine(job, order.folder, controls)) as events:
-            return _follow(events, order, link, writer)
+            ending = _follow(events, order, link, writer)
+        if isinstance(ending, Finished):
+            courier.deliver(order, (ending.file,))
+        return ending
+    except ConnectionLostError:  # nobody waits for this attempt any more
+        return Stopped()
     except Exception as error:  # noqa: BLE001 - the engine's code is not ours, and the worker has to live on
         kept.clear()
         return failed(error)

@@ -25,16 +25,18 @@ from limbeck_server.access import Access, has_remote_keys
 from limbeck_server.blobs import BlobStore
 from limbeck_server.board import Board
 from limbeck_server.crew import Crew
+from limbeck_server.executors.local import HomeAddress
+from limbeck_server.executors.ray_placer import RayPlacer, require_ray
 from limbeck_server.files import make_folder, make_private_folder, write_atomically
 from limbeck_server.intake import Intake
 from limbeck_server.key_files import KeyPair, new_key_pair, server_key_pair
 from limbeck_server.keys import Gatekeeper, HandshakeWatch
 from limbeck_server.lock import FolderLock
-from limbeck_server.member import HomeAddress
 from limbeck_server.metrics import MetricsServer, open_metrics
 from limbeck_server.parts import Parts
 from limbeck_server.previews import Previews
 from limbeck_server.reception import Reception
+from limbeck_server.remote_door import RemoteDoor, bind_remote
 from limbeck_server.security_log import SecurityLog
 from limbeck_server.sessions import Sessions
 from limbeck_server.settings import ServerSettings
@@ -57,6 +59,7 @@ def serve(settings: ServerSettings, should_stop: Callable[[], bool], on_ready: C
         ProtocolError: E_SERVER_RUNNING, E_INSECURE_BIND, E_ADDRESS, E_INSECURE_FOLDER, E_NO_CURVE, E_FILE, E_DISK_FULL.
     """
     check_address(settings.client_address, has_keys=has_remote_keys(settings.config_folder))
+    require_ray(settings)
     with _folders(settings), _sockets(settings) as sockets, _metrics(settings.metrics) as metrics:
         parts = _make_parts(settings, sockets)
         with _connection_file(settings, parts, sockets) as endpoint:
@@ -73,8 +76,10 @@ class Sockets:
 
     clients: zmq.Socket[bytes]
     workers: zmq.Socket[bytes]
+    remote: zmq.Socket[bytes] | None
+    remote_address: str | None
     gatekeeper: Gatekeeper
-    handshakes: HandshakeWatch
+    handshakes: tuple[HandshakeWatch, ...]
     access: Access
     security: SecurityLog
     client_address: str
@@ -85,8 +90,13 @@ class Sockets:
 
 def _run(parts: Parts, sockets: Sockets, metrics: MetricsServer | None, should_stop: Callable[[], bool]) -> None:
     reception = Reception(parts, sockets.clients)
+    door = RemoteDoor(parts, sockets.remote) if sockets.remote is not None else None
+    placer = (
+        RayPlacer(parts, sockets.server_keys.public, sockets.remote_address or "") if parts.settings.is_ray else None
+    )
     poller = zmq.Poller()
-    for socket in (sockets.clients, sockets.workers, sockets.gatekeeper.socket, sockets.handshakes.socket):
+    watched = [sockets.clients, sockets.workers, sockets.gatekeeper.socket, *(w.socket for w in sockets.handshakes)]
+    for socket in [*watched, *([] if sockets.remote is None else [sockets.remote])]:
         poller.register(socket, zmq.POLLIN)
     is_pressed = True
 
@@ -94,14 +104,19 @@ def _run(parts: Parts, sockets: Sockets, metrics: MetricsServer | None, should_s
         nonlocal is_pressed
         poller.poll(BUSY_POLL_MS if is_pressed or parts.state != "idle" else IDLE_POLL_MS)
         sockets.gatekeeper.answer()
-        sockets.handshakes.note_failures()
+        for watch in sockets.handshakes:
+            watch.note_failures()
         now = time.monotonic()
         _hear_workers(parts, sockets.workers, now)
+        if door is not None:
+            door.hear_all(now)
+        if placer is not None:
+            placer.tend(now)
         reception.answer_all(now)
         _tend_workers(parts, sockets.workers, now)
         parts.board.save_again(now)
         assign_next(parts, now)
-        is_pressed = reception.tell_all(now)
+        is_pressed = reception.tell_all(now) or (door is not None and door.is_pressed)
         if metrics is not None:
             metrics.update(parts, now)
 
@@ -112,6 +127,10 @@ def _run(parts: Parts, sockets: Sockets, metrics: MetricsServer | None, should_s
     finally:
         put_back_running(parts)
         parts.crew.stop()
+        if placer is not None:
+            placer.close()
+        if door is not None:
+            door.close()
         reception.tell_all(time.monotonic())
         reception.say_bye("the server stopped")
         parts.store.close()
@@ -201,28 +220,35 @@ def _sockets(settings: ServerSettings) -> Iterator[Sockets]:
         remedy = "install pyzmq from its official wheels"
         raise ProtocolError("E_NO_CURVE", "expected a pyzmq with CURVE encryption, got one without", remedy)
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context(io_threads=2)
-    is_tcp = settings.client_address.startswith("tcp:")
+    is_tcp = settings.client_address.startswith("tcp:") or settings.remote_worker_address is not None
     server_keys = server_key_pair(settings.config_folder) if is_tcp else new_key_pair()
     client_keys, worker_keys = new_key_pair(), new_key_pair()
     access, security = Access(settings.config_folder, client_keys.public, worker_keys.public), SecurityLog()
     bound: list[str] = []  # what was not may be another server's
     try:
-        gatekeeper = Gatekeeper(context, {"clients": access.client, "workers": access.worker}, security)
+        doors = {"clients": access.client, "workers": access.own_worker, "remote workers": access.worker}
+        gatekeeper = Gatekeeper(context, doors, security)
         has_keys = has_remote_keys(settings.config_folder)
         clients, address = bind_router(
             context, settings.client_address, server_keys, "clients", has_heartbeat=True, has_keys=has_keys
         )
         bound.append(address)
-        handshakes = HandshakeWatch(context, clients, security)
+        handshakes = [HandshakeWatch(context, clients, security)]
         # workers are watched as processes; a heartbeat missed in a suspended laptop must not cut one off
         workers, home = bind_router(context, settings.worker_address, server_keys, "workers", has_heartbeat=False)
         bound.append(home)
         home_address = HomeAddress(home, server_keys, worker_keys)
+        remote, remote_address = None, None
+        if settings.remote_worker_address is not None:
+            remote, remote_address = bind_remote(context, settings, server_keys)
+            handshakes.append(HandshakeWatch(context, remote, security))
         yield Sockets(
             clients,
             workers,
+            remote,
+            remote_address,
             gatekeeper,
-            handshakes,
+            tuple(handshakes),
             access,
             security,
             client_side(address),
@@ -259,6 +285,7 @@ def _connection_file(settings: ServerSettings, parts: Parts, sockets: Sockets) -
         started_at=time.time(),
         epoch=parts.epoch,
         version=parts.version,
+        workers=client_side(sockets.remote_address or ""),
     )
     path = settings.runtime_folder / FILE_NAME
     write_atomically(path, endpoint_to_json(endpoint), mode=0o600)

@@ -33,7 +33,7 @@ def _has_port(parts: SplitResult) -> bool:
     return parts.netloc.endswith(":*") or parts.port is not None
 
 
-def check_address(address: str, *, has_keys: bool = False) -> None:
+def check_address(address: str, *, has_keys: bool = False, role: str = "submit") -> None:
     """Refuse to listen where other people could connect, unless keys say who may.
 
     Raises:
@@ -52,7 +52,8 @@ def check_address(address: str, *, has_keys: bool = False) -> None:
         raise ProtocolError("E_ADDRESS", f"expected an address to listen on, got {address!r}", remedy)
     if not has_keys and not is_loopback(host):
         message = f"expected authorised keys for {host!r}, which other machines can reach, got none"
-        remedy = "let a client in first: limbeck keys new NAME --authorize submit; or bind tcp://127.0.0.1:PORT"
+        what = "a client" if role == "submit" else f"a {role}"
+        remedy = f"let {what} in first: limbeck keys new NAME --authorize {role}; or bind tcp://127.0.0.1:PORT"
         raise ProtocolError("E_INSECURE_BIND", message, remedy)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,9 @@ from limbeck_server.blobs import UNUSED_S
 from limbeck_server.files import make_folder, write_atomically
 from limbeck_server.job_log import add_lines
 from limbeck_server.jobs import Job, in_state, with_checkpoint
+from limbeck_server.life import Assignment, Loss
 from limbeck_server.lifecycle import interrupted, put_back
-from limbeck_server.member import Assignment, Loss, Member
+from limbeck_server.member import Member
 from limbeck_server.parts import Parts
 from limbeck_server.previews import PackedMesh
 from limbeck_server.retention import prune
@@ -96,6 +97,8 @@ def _assign(parts: Parts, job: Job, member: Member) -> None:
     checkpoint_s, is_finishing = parts.settings.checkpoint_s, job.wish == "finish"
     milestones = parts.settings.milestones
     order = RunJob(str(folder), str(parts.blobs.folder), resume, checkpoint_s, is_finishing, milestones)
+    if member.is_remote:  # it has other folders, and our paths are none of its business
+        order = replace(order, folder="", blobs="", resume=tuple(replace(file, path="") for file in resume))
     member.run(Assignment(job.id, job.attempt), order, spec)
 
 
@@ -117,7 +120,8 @@ def take_loss(parts: Parts, loss: Loss) -> None:
         return
     message = f"the worker process {loss.reason} while it ran the job"
     remedy = f"try again: limbeck retry {job.id}; if that fails too, report it with the worker's log"
-    _interrupt(parts, job.id, ProtocolError("E_WORKER_LOST", message, remedy, retryable=True))
+    error = ProtocolError("E_WORKER_LOST", message, remedy, retryable=True)
+    _interrupt(parts, job.id, error, is_workers_loss=not loss.is_blameless)
 
 
 def put_back_running(parts: Parts) -> None:
@@ -130,8 +134,8 @@ def put_back_running(parts: Parts) -> None:
 
 
 def server_stopped(message: str) -> ProtocolError:
-    """Return why an attempt was cut short that ran when its server stopped."""
-    return ProtocolError("E_SERVER_STOPPED", message, "nothing: the job goes on with the server", retryable=True)
+    """Return why an attempt was cut short that ran when its server or worker was stopped."""
+    return ProtocolError("E_SERVER_STOPPED", message, "nothing: the job goes on by itself", retryable=True)
 
 
 def _start(parts: Parts, report: Report) -> None:
@@ -187,7 +191,8 @@ def _pause(parts: Parts, report: Report) -> None:
         _end(parts, job.id, "cancelled")
         return
     if job.state != "pausing":  # it is the server that stops
-        error = server_stopped("the server stopped while the job ran")
+        who = "worker" if report.member.is_leaving else "server"
+        error = server_stopped(f"the {who} stopped while the job ran")
         parts.board.happen(job.id, lambda job: put_back(job, error))
         return
     step = job.checkpoints[0].step if job.checkpoints else 0
@@ -262,8 +267,8 @@ def _fail(parts: Parts, job_id: str, error: ProtocolError) -> None:
         _end(parts, job_id, "failed", error=error.to_dict())
 
 
-def _interrupt(parts: Parts, job_id: str, error: ProtocolError) -> None:
-    parts.board.happen(job_id, lambda job: interrupted(job, error, is_workers_loss=True))
+def _interrupt(parts: Parts, job_id: str, error: ProtocolError, *, is_workers_loss: bool = True) -> None:
+    parts.board.happen(job_id, lambda job: interrupted(job, error, is_workers_loss=is_workers_loss))
     _clean(parts, job_id)
 
 

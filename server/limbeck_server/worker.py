@@ -17,12 +17,13 @@ from pathlib import Path
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import JobSpec
 from limbeck_protocol.processes import is_running
+from limbeck_server.courier import LocalCourier, RemoteCourier
 from limbeck_server.engine import Controls, Engine, EngineEvent
-from limbeck_server.executors.local import WorkerOrders
+from limbeck_server.executors.local import LEAVE, WorkerOrders
 from limbeck_server.priority import give_way
 from limbeck_server.run_order import run_order
 from limbeck_server.worker_link import WorkerLink
-from limbeck_server.worker_messages import Failed, WorkerReady
+from limbeck_server.worker_messages import Failed
 
 log = logging.getLogger("limbeck.worker")
 PR_SET_PDEATHSIG = 1
@@ -35,16 +36,16 @@ def main() -> None:
     orders = WorkerOrders(**json.loads(sys.stdin.buffer.readline()))
     die_with_server(orders.server_pid)
     link = WorkerLink(orders)
+    threading.Thread(target=_wait_for_server, args=(link,), daemon=True).start()
     give_way(orders.server_pid)  # not before: the link's thread is to stay prompt
+    courier = RemoteCourier(link.ask, link.pulse.keep) if orders.seat else LocalCourier()
     engine, kept = load_engine(orders.engine), {}
-    link.send(WorkerReady())
-    while True:
-        order = link.next_order()
-        ending = run_order(order, engine, link, kept)
+    while (order := link.next_order()) is not None:
+        ending = run_order(order, engine, link, kept, courier)
         link.send(ending, order)
         if isinstance(ending, Failed) and ending.is_leaving:
-            link.close()
-            return
+            break
+    link.close()
 
 
 def die_with_server(server_pid: int) -> None:
@@ -55,13 +56,14 @@ def die_with_server(server_pid: int) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if not is_running(server_pid):  # it ended before the lines above
         os._exit(SERVER_GONE)
-    threading.Thread(target=_wait_for_server, daemon=True).start()
 
 
-def _wait_for_server() -> None:
+def _wait_for_server(link: WorkerLink) -> None:
+    """Wait for the end of what started this process, which comes here on every platform."""
     # unbuffered, because a thread inside a buffered reader aborts the interpreter's own exit
-    while os.read(sys.stdin.fileno(), 4096):
-        pass  # nothing is said here after the orders; the end comes when the server does, on every platform
+    while said := os.read(sys.stdin.fileno(), 4096):
+        if LEAVE in said:
+            link.leave()
     os._exit(SERVER_GONE)
 
 

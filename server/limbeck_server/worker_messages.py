@@ -167,7 +167,10 @@ class Stopped:
 
 @dataclass(frozen=True)
 class ResumeFile:
-    """A checkpoint that the attempt may go on from, by its path; the job had run for ``seconds`` when it was made."""
+    """A checkpoint that the attempt may go on from, by its path; a worker elsewhere fetches it by its hash.
+
+    The job had run for ``seconds`` when it was made.
+    """
 
     path: str
     sha256: str
@@ -178,6 +181,8 @@ class ResumeFile:
 @dataclass(frozen=True)
 class RunJob:
     """Run the job in the buffer ``spec``, writing to ``folder``; uploaded files are in ``blobs``.
+
+    A worker elsewhere gets no paths, uses folders of its own, and fetches what it needs (remote_messages.py).
 
     Attributes:
         resume: checkpoints to go on from, the newest first; the next is for when one is damaged.

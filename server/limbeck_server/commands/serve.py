@@ -7,6 +7,7 @@ from __future__ import annotations
 import signal
 import threading
 from types import FrameType
+from typing import Any
 
 import click
 
@@ -14,6 +15,7 @@ from limbeck_protocol.connection import Endpoint
 from limbeck_server.configuration import load_settings
 from limbeck_server.logs import close_log, open_log
 from limbeck_server.open_files import allow_many_connections
+from limbeck_server.settings import EXECUTORS
 from limbeck_server.systemd import notify
 
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -24,20 +26,22 @@ STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 @click.option("--metrics", metavar="HOST:PORT", help="Answer Prometheus there, on this machine only: 127.0.0.1:9464.")
 @click.option("--workers", type=int, help="Worker processes. Default: one for each NVIDIA GPU, or one.")
 @click.option("--milestones", type=int, help="Checkpoints of a job that stay, with their meshes; 0: none. Default: 8.")
-@click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True, help="Where workers run.")
+@click.option(
+    "--executor",
+    type=click.Choice(EXECUTORS),
+    help="Where workers run: here (the default), wherever 'limbeck worker' is started, or where Ray places them.",
+)
+@click.option("--worker-bind", metavar="ADDRESS", help="Where workers elsewhere dial. Default: as --bind, next port.")
+@click.option("--address", metavar="HOST:PORT", help="Of the Ray cluster.")
+@click.option("--advertise", metavar="HOST", help="By which workers that Ray places find this machine.")
+@click.option("--gpus-per-job", type=float, help="That Ray reserves for each worker. Default: 1")
+@click.option("--max-workers", type=int, help="That Ray is asked for. Default: as many as its GPUs allow.")
 @click.option("--engine", hidden=True, help="module:function that workers run, for tests.")
-def serve(
-    bind: str | None,
-    metrics: str | None,
-    workers: int | None,
-    milestones: int | None,
-    executor: str,
-    engine: str | None,
-) -> None:
+def serve(**flags: Any) -> None:
     """Run the server; jobs are submitted by 'limbeck submit', by Blender, or by the Python client."""
     from limbeck_server.service import serve as run_server  # noqa: PLC0415 - other commands need not load it
 
-    settings = load_settings(bind=bind, metrics=metrics, workers=workers, milestones=milestones, engine=engine)
+    settings = load_settings(**flags)
     should_stop = threading.Event()
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -61,3 +65,5 @@ def announce(endpoint: Endpoint) -> None:
     """Say on standard error where the server listens, and to systemd that it does."""
     notify("READY=1")
     click.echo(f"limbeck {endpoint.version} listens on {endpoint.address} (Ctrl-C stops it)", err=True)
+    if endpoint.workers:
+        click.echo(f"workers on other machines dial {endpoint.workers}", err=True)
