@@ -19,6 +19,7 @@ ONLINE = "limbeck.open_online_access"
 UPDATE = "limbeck.copy_update_command"
 LOG = "limbeck.open_log"
 RETRY = "limbeck.generate"
+FETCH = "limbeck.fetch_asset"
 LOWER = "limbeck.lower_quality"
 SMALLER = "limbeck.smaller_asset"
 MORE_FACES = "limbeck.more_faces"
@@ -146,6 +147,7 @@ LABELS: dict[str, str] = {
     UPDATE: "Copy Update Command",
     LOG: "Open Log",
     RETRY: "Generate Again",
+    FETCH: "Get Asset",
     LOWER: "Lower Quality",
     SMALLER: "Make It Smaller",
     MORE_FACES: "Allow More Faces",

@@ -211,6 +211,28 @@ def test_job_that_could_not_be_sent_is_tried_again_as_it_was(session: Any) -> No
     assert session.selected.key != session.jobs[1].key
 
 
+@pytest.mark.usefixtures("server")
+def test_job_goes_on_over_another_connection(session: Any, scene: NotedScene) -> None:
+    session.submit(JobSpec("a bird", steps=24), ORIGIN)
+    wait_until(lambda: session.job.step > 2, session.pump)
+    session.link.reconnect()
+    session.pump()
+    wait_until(lambda: session.job is None, session.pump)
+    assert session.problem is None
+    assert len(scene.assets) == 1
+
+
+@pytest.mark.usefixtures("server")
+def test_retry_whose_connection_was_closed_before_an_answer_says_so(session: Any) -> None:
+    session.submit(JobSpec("fail", steps=2), ORIGIN)
+    wait_until(lambda: session.selected.phase == "failed", session.pump)
+    session.retry()
+    session.link.reconnect()
+    wait_until(lambda: session.selected.phase == "failed", session.pump)
+    assert "connection was lost" in session.selected.problem.message
+    assert session.selected.problem.remedy
+
+
 @pytest.mark.parametrize("job_id", ["../../escape", "", "a" * 26, "/tmp/x"])
 def test_job_id_of_a_file_that_is_none_is_not_followed(session: Any, job_id: str) -> None:
     session.follow(job_module.FollowedJob("a bird", 0, "limbeck", ORIGIN, id=job_id))
