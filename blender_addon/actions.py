@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .job import ENDED, PHASES, FollowedJob
+from .job import ENDED, FollowedJob
+from .texts import translated
 
 Action = Literal["cancel", "finish", "pause", "resume", "move", "retry", "fork", "fetch", "show_mesh", "dismiss"]
 NO_JOB = "Select a job first"
@@ -43,5 +44,5 @@ def why_not(action: Action, job: FollowedJob | None, *, is_ready: bool) -> str:
 
 def _why_not_end(action: Action, job: FollowedJob) -> str:
     if action == "cancel":
-        return "" if job.goes_on else f"The job has ended: {PHASES[job.phase]}"
+        return "" if job.goes_on else translated("The job has ended: {phase}").format(phase=job.phase_text)
     return "The job goes on; cancel it first" if job.goes_on else ""

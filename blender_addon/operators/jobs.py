@@ -14,6 +14,7 @@ from .. import placement, timer
 from ..actions import Action, why_not
 from ..job import FollowedJob
 from ..session import Session
+from ..texts import translated
 
 
 class JobOperator:
@@ -28,7 +29,7 @@ class JobOperator:
         session = timer.session()
         reason = why_not(cls.action, session.selected, is_ready=session.link.is_ready)
         if reason:
-            cls.poll_message_set(reason)  # pyright: ignore[reportAttributeAccessIssue] (bpy.types.Operator's)
+            cls.poll_message_set(translated(reason))  # pyright: ignore[reportAttributeAccessIssue] (bpy.types.Operator's)
         return not reason
 
     def execute(self, context: Any) -> set[str]:

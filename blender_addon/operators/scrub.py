@@ -11,12 +11,13 @@ from bpy.props import IntProperty, StringProperty
 from .. import timer, wire
 from ..actions import why_not
 from ..scrub import Scrub
+from ..texts import translated
 
 
 def _can(cls: Any, reason: str) -> bool:
     """Say in the tooltip why an operator is off, if it is."""
     if reason:
-        cls.poll_message_set(reason)
+        cls.poll_message_set(translated(reason))
     return not reason
 
 
