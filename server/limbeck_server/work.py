@@ -26,7 +26,7 @@ from limbeck_server.life import Assignment, Loss
 from limbeck_server.lifecycle import interrupted, put_back
 from limbeck_server.member import Member
 from limbeck_server.parts import Parts
-from limbeck_server.previews import PackedMesh
+from limbeck_server.previews import REFRESH_S, REMOTE_REFRESH_S, PackedMesh
 from limbeck_server.retention import prune
 from limbeck_server.store import SUMMARY
 from limbeck_server.worker_messages import (
@@ -171,7 +171,8 @@ def _take_mesh(parts: Parts, report: Report) -> None:
     counts = message.step, message.vertices, message.faces
     mesh = PackedMesh(*counts, points, triangles if message.has_faces else None, message.crc32, message.whole_crc32)
     parts.previews.put(report.job.id, mesh)
-    parts.previews.owe(report.job.id, report.member.credit)
+    refresh_s = REMOTE_REFRESH_S if report.member.is_remote else REFRESH_S
+    parts.previews.owe(report.job.id, report.member.credit, refresh_s)
 
 
 def _keep_checkpoint(parts: Parts, report: Report) -> None:
