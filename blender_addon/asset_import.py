@@ -82,7 +82,10 @@ def rename(asset: Any, name: str) -> None:
 
 
 def select_only(context: Any, asset: Any) -> None:
-    """Make the asset the one selected and active object, as Blender does with a new object."""
+    """Make the asset the one selected and active object, as Blender does with a new object, if it can be seen here."""
+    context.view_layer.update()  # what it lists lags behind what has been unlinked
+    if context.view_layer.objects.get(asset.name) != asset:  # its live mesh is in another scene or a hidden collection
+        return
     for thing in context.view_layer.objects.selected:
         thing.select_set(False)
     asset.select_set(True)

@@ -26,15 +26,14 @@ class BlenderScene:
         if is_rendering():
             return False
         with _in_window():
-            live = live_mesh.find(job.id) or live_mesh.create(job, _collection())
-            if live.mode != "OBJECT":
-                return False
-            mesh_write.write(live_mesh.mesh_of(live, job), mesh)
-            return True
+            live = live_mesh.find(job.id)
+            if live is not None:
+                return _can_change(live) and _show(live, job, mesh)
+            return not _is_transforming() and _show(live_mesh.create(job, _collection()), job, mesh)
 
     def import_asset(self, job: FollowedJob, file: Path) -> bool:
         """Import as one undo step. Blender pushes it only for an operator called with its second argument true."""
-        if is_rendering():
+        if is_rendering() or _is_transforming():
             return False
         with _in_window():
             return bpy.context.mode == "OBJECT" and _import_asset(job, file)
@@ -43,9 +42,16 @@ class BlenderScene:
         if keep:
             live_mesh.release(job.id)
             return True
-        if is_rendering():
+        live = live_mesh.find(job.id)
+        if is_rendering() or _is_transforming() or (live is not None and not _can_change(live)):
             return False
-        return live_mesh.remove(job.id)
+        live_mesh.remove(job.id)
+        return True
+
+    def known_jobs(self) -> list[FollowedJob]:
+        """Return the jobs whose live meshes are in the open file, each once."""
+        jobs = {live[live_mesh.JOB_KEY]: live_mesh.job_of(live) for live in live_mesh.all_live()}
+        return list(jobs.values())
 
     def redraw(self) -> None:
         """Redraw the sidebars; a changed mesh redraws the viewports by itself."""
@@ -84,11 +90,26 @@ def _in_window() -> AbstractContextManager[None]:
 
 
 def is_rendering() -> bool:
-    """Return whether a render reads the scene just now, so that it must not change."""
-    return bpy.app.is_job_running("RENDER")
+    """Return whether a render or a bake reads the scene just now, so that it must not change."""
+    return any(bpy.app.is_job_running(name) for name in ("RENDER", "OBJECT_BAKE"))
 
 
-def find_resumable_jobs() -> list[FollowedJob]:
-    """Return the jobs whose live meshes are in the file that has just been loaded, each once."""
-    jobs = {live[live_mesh.JOB_KEY]: live_mesh.job_of(live) for live in live_mesh.all_live()}
-    return list(jobs.values())
+def _is_transforming() -> bool:
+    """Return whether the artist drags objects just now: Blender holds pointers to them meanwhile."""
+    windows = bpy.context.window_manager.windows
+    return any(modal.bl_idname.startswith("TRANSFORM_OT_") for window in windows for modal in window.modal_operators)
+
+
+def _can_change(live: Any) -> bool:
+    """Return whether neither the object nor another one with its mesh is in a mode that works on the mesh."""
+    return live.mode == "OBJECT" and not live.data.is_editmode
+
+
+def _show(live: Any, job: FollowedJob, mesh: MeshData) -> bool:
+    if not live.users_scene:  # its collection or its scene has been deleted
+        _collection().objects.link(live)
+    try:
+        mesh_write.write(live_mesh.mesh_of(live, job), mesh)
+    except RuntimeError as error:
+        raise SceneError(str(error).strip()) from error
+    return True

@@ -40,6 +40,7 @@ class Following:
         self._asset: Path | None = None
         self._ending: bool | None = None
         self._step_pace, self._preview_pace = StepPace(), PreviewPace()
+        self.showing_s = 0.0  # how long the scene took for the newest mesh
 
     @property
     def has_effects(self) -> bool:
@@ -106,9 +107,8 @@ class Following:
                 self._ending = None
         elif self._asset is not None:
             self._deliver_asset(self._asset)
-        elif self._mesh is not None and scene.show_preview(self.job, self._mesh):
-            self._note_preview(self._mesh)
-            self._mesh = None
+        elif self._mesh is not None:
+            self._deliver_mesh(self._mesh)
 
     def cancel(self, client: Client | None, *, is_ready: bool) -> None:
         """Cancel the job; where the server cannot answer now, leave the job and ask once it is back."""
@@ -181,6 +181,9 @@ class Following:
         elif what == "watch" and error.retryable:
             self._attach_at = self._around.clock() + TRY_AGAIN_S
             self._set(phase="waiting")
+        elif what == "watch" and error.code == "E_NOT_FOUND":  # another server may have it: its live mesh keeps its name
+            self._complain(problem)
+            self._set(phase="failed")
         elif self.job.goes_on:
             self._fail(problem)
 
@@ -238,6 +241,19 @@ class Following:
         self._newest = mesh
         if self.job.held_step is None and self.job.shows_mesh:
             self._mesh = mesh
+
+    def _deliver_mesh(self, mesh: MeshData) -> None:
+        start_s = self._around.clock()
+        try:
+            is_shown = self._around.scene.show_preview(self.job, mesh)
+        except SceneError as error:
+            self._mesh = None
+            self._complain(Problem(f"The live mesh cannot be shown: {error}", "The job goes on; its asset will come"))
+            return
+        if is_shown:
+            self._mesh = None
+            self.showing_s = self._around.clock() - start_s
+            self._note_preview(mesh)
 
     def _note_preview(self, mesh: MeshData) -> None:
         size_bytes = mesh.vertices.nbytes + mesh.faces.nbytes + mesh.colors.nbytes

@@ -19,6 +19,8 @@ from .placement import Placement
 
 JOB_KEY = "limbeck_job"
 MATERIAL = "Limbeck Live Mesh"
+MAX_INT = 2**31 - 1
+"""Blender keeps whole numbers of custom properties in 32 bits."""
 
 
 def all_live() -> Iterator[Any]:
@@ -36,7 +38,8 @@ def create(job: FollowedJob, collection: Any) -> Any:
     live = bpy.data.objects.new(job.title, _new_mesh(job))
     live.matrix_world = Matrix(job.placement.matrix)
     live[JOB_KEY] = job.id
-    live["prompt"], live["seed"], live["recipe"] = job.prompt, job.seed, job.recipe
+    live["prompt"], live["recipe"] = job.prompt, job.recipe
+    live["seed"] = job.seed if job.seed <= MAX_INT else str(job.seed)
     live["steps"], live["faces"] = job.asked_steps, job.asked_faces
     live["limbeck_source"], live["limbeck_use"] = job.placement.source, job.placement.use
     collection.objects.link(live)
@@ -72,16 +75,11 @@ def job_of(live: Any) -> FollowedJob:
     )
 
 
-def remove(job_id: str) -> bool:
-    """Remove the live object of a job, and its mesh; return False where it is in another mode than Object Mode.
-
-    Copies that the artist made of it become ordinary objects.
-    """
+def remove(job_id: str) -> None:
+    """Remove the live object of a job, and its mesh. Copies that the artist made of it become ordinary objects."""
     live = find(job_id)
     if live is None:
-        return True
-    if live.mode != "OBJECT":
-        return False
+        return
     mesh = live.data
     bpy.data.objects.remove(live)
     if mesh.users == 0 and mesh.library is None:
@@ -90,7 +88,6 @@ def remove(job_id: str) -> bool:
     material = bpy.data.materials.get(MATERIAL)
     if material is not None and material.users == 0:
         bpy.data.materials.remove(material)
-    return True
 
 
 def release(job_id: str) -> None:

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from . import placement as places
 from . import wire
 from .following import Following
+from .heirs import fork_of, heir_of
 from .job import FollowedJob, Problem
 from .link import Link
 from .placement import Placement
@@ -36,6 +36,8 @@ IDLE_INTERVAL_S = 0.25
 UNLINKED_INTERVAL_S = 1.0
 MOST_RESTS = 2
 """Ticks in a row that may only ask whether the server has something to say; the client wants a pump every second."""
+SHARE_OF_TIME = 0.1
+"""The most of Blender's main thread that the live mesh of a job may take."""
 Change = Literal["pause", "resume", "finish"]
 
 
@@ -54,6 +56,7 @@ class Session:
         self._selected: Following | None = None
         self._client: Client | None = None
         self._turn = self._rests = 0
+        self._has_adopted = False
         self._drawn: object = None
 
     @property
@@ -80,13 +83,15 @@ class Session:
 
     def pump(self, budget_s: float = 0.004) -> float:
         """Do what is to be done now; return the seconds until the next call is worth while."""
+        if not self._has_adopted:
+            self.adopt()
         if self._may_rest():
             return IDLE_INTERVAL_S
         events = self.link.pump(budget_s, is_wanted=self._is_wanted)
         self._notice_new_client()
         client = self.link.client
         if client is not None:
-            client.limit_previews(self.link.settings.live_rate_hz)
+            client.limit_previews(self._preview_rate_hz)
             for event in events:
                 self._handle(event, client)
             for following in reversed(self._followed):  # who was first asks first, and is first in the server's line
@@ -116,6 +121,12 @@ class Session:
             self._add(replace(job, key=job.id, phase="waiting"))
         else:
             self.problem = Problem("The file's live mesh names no job of Limbeck's", "Delete it, or its limbeck_job")
+
+    def adopt(self) -> None:
+        """Follow the jobs that the open file knows by their live meshes."""
+        self._has_adopted = True
+        for job in self._scene.known_jobs():
+            self.follow(job)
 
     def select(self, job: FollowedJob | str) -> None:
         """Show a job, or the one of this key, in the panels."""
@@ -154,7 +165,7 @@ class Session:
         if not job.id and job.spec is not None:
             self.submit(job.spec, job.placement)
         elif client is not None:
-            self._descend(client.retry(job.id, key := wire.ids.new_ulid()), _heir_of(job, key))
+            self._descend(client.retry(job.id, key := wire.ids.new_ulid()), heir_of(job, key))
 
     def fork(self, changes: Mapping[str, Any], step: int | None = None) -> None:
         """Make a new job that goes on from a checkpoint of the selected one, with other settings.
@@ -167,14 +178,7 @@ class Session:
         if job is None or client is None:
             return
         key = wire.ids.new_ulid()
-        heir = replace(
-            _heir_of(job, key),
-            prompt=changes.get("prompt", job.prompt),
-            seed=changes.get("seed", job.seed),
-            asked_steps=changes.get("steps", job.asked_steps),
-            placement=places.beside(job.placement),
-        )
-        self._descend(client.fork(job.id, changes, step=step, key=key), heir)
+        self._descend(client.fork(job.id, changes, step=step, key=key), fork_of(job, key, changes))
 
     def fetch(self) -> None:
         """Get the asset of the selected job, and import it."""
@@ -203,6 +207,13 @@ class Session:
     @property
     def _is_wanted(self) -> bool:
         return any(following.job.goes_on for following in self._followed)
+
+    @property
+    def _preview_rate_hz(self) -> float:
+        """Return how many live meshes a second the artist wants, or as many as leave Blender its time."""
+        slowest_s = max((following.showing_s for following in self._followed if following.job.goes_on), default=0.0)
+        wanted_hz = self.link.settings.live_rate_hz
+        return min(wanted_hz, SHARE_OF_TIME / slowest_s) if slowest_s > 0 else wanted_hz
 
     @property
     def _interval_s(self) -> float:
@@ -279,9 +290,3 @@ class Session:
         if shown != self._drawn:
             self._drawn = shown
             self._scene.redraw()
-
-
-def _heir_of(job: FollowedJob, key: str) -> FollowedJob:
-    """Return a job like another one, as the panel shows it until the server says more."""
-    heir = FollowedJob(job.prompt, job.seed, job.recipe, job.placement, phase="submitted", key=key)
-    return replace(heir, asked_steps=job.asked_steps, asked_faces=job.asked_faces)

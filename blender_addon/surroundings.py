@@ -21,13 +21,15 @@ class SceneError(Exception):
 
 
 class Scene(Protocol):
-    """Where effects go. Each of the first three returns False where it cannot be done now."""
+    """Where effects go. Each of the first three returns False where it cannot be done now; SceneError says never."""
 
     def show_preview(self, job: FollowedJob, mesh: MeshData) -> bool: ...
 
     def import_asset(self, job: FollowedJob, file: Path) -> bool: ...
 
     def end_preview(self, job: FollowedJob, *, keep: bool) -> bool: ...
+
+    def known_jobs(self) -> list[FollowedJob]: ...
 
     def redraw(self) -> None: ...
 

@@ -45,9 +45,11 @@ def register() -> None:
     bpy.app.timers.register(_tick, first_interval=FIRST_INTERVAL_S, persistent=True)
     bpy.app.handlers.load_pre.append(_before_load)
     bpy.app.handlers.load_post.append(_after_load)
+    bpy.app.handlers.load_post_fail.append(_after_load)
 
 
 def unregister() -> None:
+    bpy.app.handlers.load_post_fail.remove(_after_load)
     bpy.app.handlers.load_post.remove(_after_load)
     bpy.app.handlers.load_pre.remove(_before_load)
     if bpy.app.timers.is_registered(_tick):
@@ -66,8 +68,7 @@ def _before_load(*_: Any) -> None:
 
 @persistent
 def _after_load(*_: Any) -> None:
-    for job in blender_scene.find_resumable_jobs():
-        session().follow(job)
+    session().adopt()
 
 
 def _settings() -> Settings:

@@ -5,6 +5,9 @@
 Two, because Blender refuses a zip that holds wheels for one Python version beside wheels for the stable ABI.
 
     python packaging/build_extension.py --out dist
+    python packaging/build_extension.py --repository site
+
+The second makes a folder that any web server can offer to Blender as an extension repository.
 """
 
 import argparse
@@ -24,6 +27,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ADDON = ROOT / "blender_addon"
 PROTOCOL = ROOT / "server" / "limbeck_protocol"
 LICENSE = ROOT / "LICENSES" / "GPL-3.0-or-later.txt"
+PAGE_TEMPLATE = ROOT / "packaging" / "repository.html"
 PYZMQ = "pyzmq==27.3.0"
 ZIP_TIME = (2020, 1, 1, 0, 0, 0)
 # Blender's name of a platform, and the wheel tags that run on the oldest system that Blender itself runs on.
@@ -76,6 +80,39 @@ def build(
     for path in zips:
         _validate(path)
     return zips
+
+
+def build_repository(
+    site: Path, platforms: tuple[str, ...], wheels: Path | None, targets: tuple[Target, ...] = TARGETS
+) -> list[Path]:
+    """Write a static extension repository: the zips, the index.json that Blender reads, a page for people.
+
+    Zips of older versions in the folder stay, and are listed too.
+
+    Returns:
+        The new zips and the two files.
+
+    Raises:
+        BuildError: as `build`, or if Blender's own tool is missing or makes no index.
+    """
+    _require_blender_tool()
+    return [*build(site, platforms, wheels, targets), *write_index(site)]
+
+
+def write_index(site: Path) -> list[Path]:
+    """List the zips of a folder in its index.json and index.html, and return these two.
+
+    Raises:
+        BuildError: if Blender's own tool is missing or makes no index.
+    """
+    command = [sys.executable, str(_require_blender_tool()), "server-generate", "--repo-dir", str(site)]
+    command += ["--html", "--html-template", str(PAGE_TEMPLATE)]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    files = [site / "index.json", site / "index.html"]
+    if outcome.returncode or not all(file.is_file() for file in files):
+        reason = (outcome.stdout + outcome.stderr).strip()
+        raise BuildError("E_REPOSITORY", f"Blender lists no repository in {site}: {reason}", "empty the folder")
+    return files
 
 
 def limbeck_version() -> str:
@@ -146,18 +183,21 @@ def manifest_text(template: str, target: Target, platforms: tuple[str, ...], whe
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return its exit status."""
     parser = argparse.ArgumentParser(description="Build the zips of Limbeck's Blender extension.")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the zips go")
+    where = parser.add_mutually_exclusive_group(required=True)
+    where.add_argument("--out", type=Path, metavar="DIR", help="where the zips go")
+    where.add_argument("--repository", type=Path, metavar="DIR", help="make an extension repository there")
     parser.add_argument(
         "--wheels", type=Path, metavar="DIR", help="take the pyzmq wheels from here, not from the network"
     )
     parser.add_argument("--platforms", default=",".join(PLATFORM_TAGS), help="a comma list, default: %(default)s")
     options = parser.parse_args(arguments)
     try:
-        zips = build(options.out, _parse_platforms(options.platforms), options.wheels)
+        make = build if options.out else build_repository
+        files = make(options.out or options.repository, _parse_platforms(options.platforms), options.wheels)
     except BuildError as error:
         print(f"error {error.code}: {error.message}; {error.remedy}", file=sys.stderr)
         return 2
-    for path in zips:
+    for path in files:
         print(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
     return 0
 
@@ -189,23 +229,33 @@ def _build_target(target: Target, out: Path, platforms: tuple[str, ...], wheels:
 
 def _validate(archive: Path) -> None:
     """Run Blender's own validator where the bpy package is installed."""
-    spec = importlib.util.find_spec("bpy")
-    tools = (
-        []
-        if spec is None
-        else list(Path(spec.origin or "").parent.glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py"))
-    )
-    if not tools:
+    tool = _blender_tool()
+    if tool is None:
         print(
             f"{archive.name} is not validated: Blender's validator comes with `python -m pip install bpy`",
             file=sys.stderr,
         )
         return
-    command = [sys.executable, str(tools[0]), "validate", str(archive)]
+    command = [sys.executable, str(tool), "validate", str(archive)]
     outcome = subprocess.run(command, capture_output=True, text=True, check=False)
     if outcome.returncode:
         reason = (outcome.stdout + outcome.stderr).strip()
         raise BuildError("E_MANIFEST", f"Blender refuses {archive.name}: {reason}", "correct blender_manifest.toml")
+
+
+def _blender_tool() -> Path | None:
+    """Return Blender's program for extensions, which needs no Blender but comes with the bpy package, or None."""
+    spec = importlib.util.find_spec("bpy")
+    if spec is None:
+        return None
+    return next(Path(spec.origin or "").parent.glob("*/scripts/addons_core/bl_pkg/cli/blender_ext.py"), None)
+
+
+def _require_blender_tool() -> Path:
+    tool = _blender_tool()
+    if tool is None:
+        raise BuildError("E_BLENDER_TOOL", "no bpy package, whose tool makes the index", "python -m pip install bpy")
+    return tool
 
 
 def _write_zip(path: Path, contents: dict[str, bytes]) -> None:

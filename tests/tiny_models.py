@@ -6,10 +6,26 @@ import shutil
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, HeunDiscreteScheduler, PriorTransformer, UNet2DConditionModel
+from diffusers import (
+    AutoencoderKL,
+    DDIMScheduler,
+    DDPMScheduler,
+    HeunDiscreteScheduler,
+    PriorTransformer,
+    UNet2DConditionModel,
+)
 from diffusers.pipelines.shap_e.renderer import ShapERenderer
 from safetensors.torch import save_file
-from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPVisionConfig, CLIPVisionModelWithProjection
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPVisionConfig,
+    CLIPVisionModelWithProjection,
+    T5Config,
+    T5EncoderModel,
+    T5Tokenizer,
+)
 
 from limbeck.priors.locating import EMBEDDED
 
@@ -145,4 +161,57 @@ def write_shap_e(folder: Path) -> Path:
         clip_sample=True,
         clip_sample_range=1.0,
     ).save_pretrained(folder / "scheduler")
+    return folder
+
+
+def write_t5(folder: Path) -> None:
+    """DeepFloyd IF's text encoder, with a tokenizer of 200 pieces."""
+    words = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -1.0)]
+    words += [(f"\u2581{word}", -2.0) for word in ("a", "blue", "penguin", "red", "mug", "front", "view")]
+    words += [(chr(code), -5.0) for code in range(33, 127)]
+    T5Tokenizer(vocab=words, extra_ids=20).save_pretrained(folder / "tokenizer")
+    T5EncoderModel(T5Config(vocab_size=256, d_model=32, d_kv=8, d_ff=32, num_layers=1, num_heads=2)).save_pretrained(
+        folder / "text_encoder"
+    )
+
+
+def write_pixel_host(folder: Path) -> Path:
+    """DeepFloyd IF's layout: a UNet of pixels that also predicts a variance, T5, and no autoencoder."""
+    torch.manual_seed(3)
+    write_unet(
+        folder,
+        sample_size=16,
+        in_channels=3,
+        out_channels=6,
+        encoder_hid_dim=32,
+        encoder_hid_dim_type="text_proj",
+        down_block_types=("ResnetDownsampleBlock2D", "SimpleCrossAttnDownBlock2D"),
+        mid_block_type="UNetMidBlock2DSimpleCrossAttn",
+        up_block_types=("SimpleCrossAttnUpBlock2D", "ResnetUpsampleBlock2D"),
+    )
+    DDPMScheduler(
+        beta_schedule="squaredcos_cap_v2", variance_type="learned_range", prediction_type="epsilon"
+    ).save_pretrained(folder / "scheduler")
+    write_t5(folder)
+    return folder
+
+
+def write_sdxl(folder: Path) -> Path:
+    """SDXL's layout: two text encoders, and a UNet that is told the image's size."""
+    torch.manual_seed(4)
+    write_vae_and_scheduler(folder)
+    text = CLIPTextConfig.from_pretrained(EMBEDDED / "text_to_image" / "text_encoder")
+    text.projection_dim = 40
+    CLIPTextModel(text).save_pretrained(folder / "text_encoder")
+    CLIPTextModelWithProjection(text).save_pretrained(folder / "text_encoder_2")
+    for part in ("tokenizer", "tokenizer_2"):
+        shutil.copytree(EMBEDDED / "text_to_image" / "tokenizer", folder / part)
+    write_unet(
+        folder,
+        cross_attention_dim=2 * WIDTH,
+        addition_embed_type="text_time",
+        addition_time_embed_dim=8,
+        projection_class_embeddings_input_dim=40 + 6 * 8,
+        resnet_time_scale_shift="default",
+    )
     return folder

@@ -3,6 +3,7 @@
 """Finished assets: import one, mark it, and make more of it."""
 
 # pyright: reportInvalidTypeForm=false
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import bpy
 from bpy.props import FloatVectorProperty, StringProperty
 from mathutils import Matrix
 
-from .. import asset_import, asset_marking, live_mesh, provenance, whereabouts
+from .. import asset_import, asset_marking, live_mesh, provenance, timer, whereabouts
 from ..glb_check import AssetError
 from ..preferences import addon_preferences
 
@@ -41,6 +42,7 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
             return {"CANCELLED"}
         self._put_in_place(context, asset)
         made = provenance.completed(provenance.from_json(self.record), metadata)
+        made = replace(made, server_version=made.server_version or _server_version())
         for name, value in made.properties().items():
             asset[name] = value
         problem = _mark_if_wanted(context, asset, made)
@@ -72,6 +74,11 @@ def _mark_if_wanted(context: Any, asset: Any, made: provenance.Provenance) -> st
     except OSError as error:
         return f"The asset is here but not in the library: {error.strerror}"
     return ""
+
+
+def _server_version() -> str:
+    client = timer.session().link.client
+    return client.server.version if client is not None and client.server is not None else ""
 
 
 def _matrix(values: Any) -> Matrix:

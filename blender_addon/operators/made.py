@@ -182,7 +182,7 @@ def downloaded_file(thing: Any) -> Path:
     """Return where the asset's download lies, if it is there still; a .blend from elsewhere may name anything."""
     job = thing.get("job")
     is_job = not wire.PROBLEM and isinstance(job, str) and wire.ids.is_ulid(job)
-    return timer.user_folder("assets") / (f"{job}.glb" if is_job else "none")
+    return timer.user_folder("assets") / (f"{job}.glb" if is_job else "none.glb")
 
 
 def _generate_like(operator: Any, context: Any, changes: dict[str, Any]) -> set[str]:

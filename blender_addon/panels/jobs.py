@@ -10,7 +10,8 @@ from .. import timer
 from ..job import PHASES, FollowedJob, Phase
 from ..scrub import Scrub
 from ..session import Session
-from .layout import SidebarPanel, draw_wrapped
+from .layout import SidebarPanel
+from .problem import draw_problem
 
 if TYPE_CHECKING:
     from limbeck_protocol.messages import JobLine
@@ -80,9 +81,7 @@ def draw_selected(layout: Any, job: FollowedJob) -> None:
         layout.label(text=job.eta_text[0].upper() + job.eta_text[1:], icon="TIME")
     if job.preview is not None and job.goes_on:
         layout.label(text=job.preview.text, icon="MESH_DATA")
-    if job.problem is not None:
-        draw_wrapped(layout, job.problem.message, icon="ERROR")
-        draw_wrapped(layout, job.problem.remedy)
+    draw_problem(layout, job.problem)
     _draw_buttons(layout, job)
 
 

@@ -12,6 +12,7 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")
 TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}\Z")
 """Request ids, idempotency keys and client ids, which a peer chooses."""
+MAX_MILLISECONDS = (1 << 48) - 1
 
 
 MAX_MILLISECONDS = (1 << 48) - 1

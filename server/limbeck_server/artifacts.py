@@ -11,7 +11,7 @@ import numpy as np
 from limbeck_protocol import messages as m
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Packet
-from limbeck_protocol.limits import CHUNK_BYTES
+from limbeck_protocol.limits import CHUNK_BYTES, MAX_ARTIFACT_BYTES
 from limbeck_protocol.mesh_download import mesh_name
 from limbeck_server.files import storage_error
 from limbeck_server.jobs import Job
@@ -71,10 +71,10 @@ def _read_file(parts: Parts, request: m.BlobRead) -> bytes:
     path = _path_of(parts, parts.board.told(request.job), request.blob)
     try:
         with path.open("rb") as file:
-            file.seek(request.offset)
+            file.seek(min(request.offset, MAX_ARTIFACT_BYTES))  # beyond it files have no content, and seek() no meaning
             return file.read(request.length)
     except OSError as error:
-        raise storage_error(error, path) from error
+        raise storage_error(error, path, "read") from error
 
 
 def _path_of(parts: Parts, job: Job, artifact: str) -> Path:

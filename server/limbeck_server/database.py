@@ -107,7 +107,8 @@ def database_error(error: sqlite3.Error, path: Path) -> ProtocolError:
     """Return the typed error for one of SQLite's."""
     code = getattr(error, "sqlite_errorcode", 0)
     if code in FULL_CODES:
-        return ProtocolError("E_DISK_FULL", f"no space left to write {path}", "free some space", retryable=True)
+        what = f"no space left to write {path}" if code == sqlite3.SQLITE_FULL else f"{path} cannot be written: {error}"
+        return ProtocolError("E_DISK_FULL", what, "free some space, or look after the disk", retryable=True)
     is_undecodable = isinstance(error, sqlite3.OperationalError) and not code  # Python's own: text that is no UTF-8
     if code & 0xFF in DAMAGE_CODES or is_undecodable:
         return _damaged(path, str(error))

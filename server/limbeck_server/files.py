@@ -71,9 +71,9 @@ def make_private_folder(folder: Path) -> Path:
     return folder
 
 
-def storage_error(error: OSError, path: Path) -> ProtocolError:
-    """Return the typed error for a file that could not be written."""
+def storage_error(error: OSError, path: Path, what: str = "written") -> ProtocolError:
+    """Return the typed error for a file that could not be written, or whatever else was wanted of it."""
     if error.errno in DISK_FULL_ERRNOS:
         remedy = "free some space and submit the job again"
         return ProtocolError("E_DISK_FULL", f"no space left to write {path}", remedy, retryable=True)
-    return ProtocolError("E_FILE", f"{path} cannot be written: {error.strerror}", "check the path and its permissions")
+    return ProtocolError("E_FILE", f"{path} cannot be {what}: {error.strerror}", "check the path and its permissions")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from limbeck_protocol import job_messages as j
 from limbeck_protocol import messages as m
+from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Packet
 from limbeck_protocol.limits import KIB, MAX_STATUS_JOBS, STATUS_PROMPT_CHARACTERS
 from limbeck_protocol.lines import CheckpointLine
@@ -30,7 +31,8 @@ def report_status(parts: Parts, session: Session, request: m.StatusRequest, _pac
     if request.job is not None:
         line = line_of(parts.board.told(request.job), 1000, positions.get(request.job), session.client)
         return Reply(m.StatusReply(server, (line,)))
-    found = [job for job in reversed(parts.board.jobs()) if request.before is None or job.id < request.before]
+    known = sorted(parts.board.jobs(), key=lambda job: job.id, reverse=True)  # as pages go, whatever the clock did
+    found = [job for job in known if request.before is None or job.id < request.before]
     shown = (parts.board.told(job.id) for job in found[:MAX_STATUS_JOBS])
     lines = fitting(line_of(job, STATUS_PROMPT_CHARACTERS, positions.get(job.id), session.client) for job in shown)
     return Reply(m.StatusReply(server, lines, more=len(found) > len(lines)))
@@ -56,6 +58,8 @@ def list_checkpoints(parts: Parts, _session: Session, request: j.JobCheckpoints,
 
 def estimate_job(parts: Parts, _session: Session, request: j.JobEstimate, _packet: Packet) -> Reply:
     """Say what a job would take, by what finished ones took."""
+    if request.steps is not None and request.steps < 1:
+        raise ProtocolError("E_SCHEMA", f"expected 1 step or more, got {request.steps}", "leave it out", field="steps")
     return Reply(estimate(parts.board.jobs(), request))
 
 

@@ -136,7 +136,7 @@ class Store:
         try:
             for name in (checkpoint.file, *([checkpoint.mesh.file] if checkpoint.mesh else [])):
                 _share(self.folder(job.id) / name, target / name)
-            sync_folder(target)
+            _sync(target)
         except OSError as error:
             raise storage_error(error, target) from error
 
@@ -200,7 +200,7 @@ class Store:
             raise ProtocolError("E_WORKER_CRASH", what, f"try again: limbeck retry {job.id}")
         try:
             made.replace(target)
-            sync_folder(target.parent)
+            _sync(target.parent)
         except OSError as error:
             raise storage_error(error, target) from error
 
@@ -234,6 +234,12 @@ def _share(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
         with target.open("rb") as file:
             os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """Make a rename in a job's folder survive a power cut, and the folder itself, which may be new."""
+    sync_folder(folder)
+    sync_folder(folder.parent)
 
 
 def _children(folder: Path) -> list[Path]:

@@ -58,7 +58,10 @@ def synthetic_engine(job: JobSpec, folder: Path, controls: Controls) -> Generato
     yield EngineProgress("exporting", 0, 0)
     file = folder / "asset.glb"
     write_glb(file, Mesh(vertices, faces.astype(np.int32), colors), metadata={"prompt": job.prompt})
-    yield EngineFinished(file, {"file": str(file), "format": "glb", "faces": len(faces), "vertices": len(vertices)})
+    summary = {"file": str(file), "format": "glb", "faces": len(faces), "vertices": len(vertices), "seed": job.seed}
+    seconds = round(steps * STEP_S, 2)
+    measured = {"steps": steps, "seconds": seconds, "optimising_seconds": seconds, "peak_memory_mb": 100.0}
+    yield EngineFinished(file, {**summary, **measured, "device": "cpu"})
 
 
 def bird(rings: int, beak: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -1,8 +1,9 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""The extension's zips: what is in them, and that Blender takes them."""
+"""The extension's zips and their repository: what is in them, and that Blender takes them."""
 
 import importlib.util
+import json
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,8 @@ from types import ModuleType
 import pytest
 
 import limbeck
+from blender.conftest import BPY_PYTHON
+from blender.test_in_blender import blender_environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -142,3 +145,41 @@ def test_zip_installs_and_runs_on_its_own_wheels(zips: list[Path], tmp_path: Pat
     assert status == "No server"
     assert str(tmp_path / "home") in zmq_file
     assert str(tmp_path / "home") in protocol_file
+
+
+@pytest.fixture(scope="module")
+def repository(bpy_works: None, wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    build_extension.build_repository(folder, ("linux-x64",), wheels)
+    return folder
+
+
+def test_repository_lists_every_zip_with_its_versions_and_links_it(repository: Path) -> None:
+    entries = json.loads((repository / "index.json").read_text())["data"]
+    ranges = {(entry["blender_version_min"], entry.get("blender_version_max", "")) for entry in entries}
+    assert ranges == {(target.blender_min, target.blender_max) for target in build_extension.TARGETS}
+    page = (repository / "index.html").read_text()
+    for entry in entries:
+        assert (repository / entry["archive_url"]).stat().st_size == entry["archive_size"]
+        assert f'href="{entry["archive_url"]}?repository=' in page
+    assert "${" not in page, "a placeholder is left"
+
+
+def test_blender_installs_from_the_repository(repository: Path, tmp_path: Path) -> None:
+    script = ROOT / "tests" / "blender" / "inside" / "install_from_repository.py"
+    outcome = subprocess.run(
+        [BPY_PYTHON, str(script), (repository / "index.json").as_uri()],
+        env=blender_environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    assert outcome.stdout.endswith("No server\n")
+
+
+def test_repository_without_blenders_tool_is_a_typed_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_extension, "_blender_tool", lambda: None)
+    with pytest.raises(build_extension.BuildError, match="E_BLENDER_TOOL"):
+        build_extension.build_repository(tmp_path, ("linux-x64",), None)

@@ -48,6 +48,9 @@ class NotedScene:
         self.ended.append(keep)
         return True
 
+    def known_jobs(self) -> list[Any]:
+        return []
+
     def redraw(self) -> None:
         self.redraws += 1
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from limbeck_protocol.errors import ProtocolError
-from limbeck_protocol.ids import new_ulid
+from limbeck_protocol.ids import is_ulid, new_ulid
 from limbeck_protocol.job import JobSpec
 from limbeck_protocol.messages import Progress
 from limbeck_server.board import Board
@@ -140,6 +140,12 @@ def test_a_folder_has_one_server(tmp_path: Path) -> None:
         FolderLock(tmp_path)
     lock.release()
     FolderLock(tmp_path).release()
+
+
+@pytest.mark.parametrize("seconds", [-3_000_000_000, 0, 400_000_000_000])
+def test_job_ids_are_well_formed_whatever_the_clock_says(monkeypatch: pytest.MonkeyPatch, seconds: int) -> None:
+    monkeypatch.setattr("limbeck_protocol.ids.time.time_ns", lambda: seconds * 1_000_000_000)
+    assert is_ulid(new_ulid())
 
 
 def test_job_ids_sort_by_age() -> None:

@@ -60,6 +60,16 @@ def server_state(client: Client) -> str:
     return first(client, Status).server.state
 
 
+def test_a_disk_that_became_read_only_is_a_typed_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: Any, **_options: Any) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(ProtocolError, match="E_FILE"):
+        files.write_atomically(tmp_path / "summary.json", b"{}")
+
+
 def always(*_arguments: Any) -> bool:
     return True
 

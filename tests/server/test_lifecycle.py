@@ -122,6 +122,7 @@ def test_a_fork_goes_on_from_a_checkpoint_with_other_settings(client: Client, tm
     job = begin(client, JobSpec("trace", steps=1000, faces=500), step=6)
     client.pause(job)
     step = until(client, job, "paused").step
+    assert refusal(client, client.fork(job, {}, step=-1)) == "E_NOT_FOUND"
     key = "fork-1"
     fork = descend(client, client.fork(job, {"seed": 9, "steps": step + 4, "overrides": {"a": 1}}, key=key))
     assert fork != job

@@ -3,13 +3,19 @@
 """A server that was killed: its clients notice at once, and find the next one without waiting for a ping to fail."""
 
 import time
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from limbeck_protocol.client import Connected, Disconnected
+from limbeck_protocol.client import Client, Connected, Disconnected
 from limbeck_protocol.limits import PING_INTERVAL_S
-from server.harness import TRANSPORTS, connected, first, start_server
+from limbeck_server.key_files import new_key_pair
+from server.harness import TRANSPORTS, connected, first, running_server, start_server
+
+GONE = 2**22 + 1
+"""No Linux process can have this id; elsewhere it is unlikely."""
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)
@@ -39,3 +45,29 @@ def test_a_server_that_says_goodbye_is_heard_before_its_connection_is_missed(tmp
         server.stop()
         time.sleep(0.2)  # both have come
         assert first(client, Disconnected).reason == "the server stopped"
+
+
+def test_keys_of_a_server_that_is_gone_are_not_refused_for_good(tmp_path: Path) -> None:
+    with running_server(tmp_path, *TRANSPORTS["tcp"]) as server:
+        now, keys = server.place.endpoint, new_key_pair()
+        before = replace(now, client_public=keys.public, client_secret=keys.secret, epoch="before", pid=GONE)
+        found = [before]  # the next server listens where the last one did, and its connection file is yet to come
+        with closing(Client(before, app="test", client_id="test", find_endpoint=lambda: found[0])) as client:
+            until = time.monotonic() + 1.0
+            while time.monotonic() < until:
+                client.pump()
+                time.sleep(0.01)
+            assert client.state == "connecting"
+            found[0] = now
+            first(client, Connected)
+
+
+def test_keys_that_the_running_server_does_not_know_are_refused_for_good(tmp_path: Path) -> None:
+    with running_server(tmp_path, *TRANSPORTS["tcp"]) as server:
+        keys = new_key_pair()
+        wrong = replace(server.place.endpoint, client_public=keys.public, client_secret=keys.secret)
+        with closing(Client(wrong, app="test", client_id="test", find_endpoint=lambda: wrong)) as client:
+            first(client, Disconnected)
+            assert client.state == "refused"
+            assert client.refusal is not None
+            assert client.refusal.code == "E_AUTH"

@@ -18,6 +18,7 @@ from limbeck_protocol.envelope import SERVER_MESSAGES, read_message, write_messa
 from limbeck_protocol.frames import Header, decode_packet
 from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.job import JobSpec
+from limbeck_protocol.job_messages import JobEstimate
 from limbeck_protocol.messages import BlobRead, Failure, Hello, JobCancel, Ping, Welcome
 from server.harness import RunningServer, connected, first, pump_until, run_job, submit
 
@@ -91,7 +92,7 @@ def test_a_repeated_request_gets_the_same_answer(server: RunningServer) -> None:
     assert answers[0] == answers[1]
 
 
-@pytest.mark.parametrize(("offset", "length"), [(-1, 10), (0, 0), (0, 2**20 + 1), (10**9, 10), (19_999, 2)])
+@pytest.mark.parametrize(("offset", "length"), [(-1, 10), (0, 0), (0, 2**20 + 1), (10**9, 10), (2**62, 1), (19_999, 2)])
 def test_ranges_outside_a_file_are_refused(server: RunningServer, offset: int, length: int) -> None:
     with connected(server) as client:
         job_id, _ = run_job(client, JobSpec("a penguin", steps=1))
@@ -99,6 +100,14 @@ def test_ranges_outside_a_file_are_refused(server: RunningServer, offset: int, l
         ask(socket, write_message(Hello("test", "test"), Header("", id=new_ulid())))
         answer = ask(socket, write_message(BlobRead(job_id, "asset", offset, length), Header("", id="a")))
     assert answer.code == "E_SCHEMA"
+
+
+@pytest.mark.parametrize("steps", [0, -5, -(2**62)])
+def test_no_job_is_estimated_to_take_less_than_a_step(server: RunningServer, steps: int) -> None:
+    with zmq.Context() as context, closing(raw_socket(server, context)) as socket:
+        ask(socket, write_message(Hello("test", "test"), Header("", id=new_ulid())))
+        answer = ask(socket, write_message(JobEstimate("limbeck", steps=steps), Header("", id="a")))
+    assert (answer.code, answer.field) == ("E_SCHEMA", "steps")
 
 
 @pytest.mark.parametrize("server", ["tcp"], indirect=True)

@@ -19,7 +19,7 @@ from limbeck_protocol.messages import Progress
 from limbeck_protocol.strict_json import dump_json
 from limbeck_protocol.typed import to_plain
 from limbeck_server.board import Board
-from limbeck_server.database import FILE_NAME, MIGRATIONS
+from limbeck_server.database import FILE_NAME, MIGRATIONS, database_error
 from limbeck_server.jobs import NEXT_STATES, Artifact, Job, SavedCheckpoint, in_state, with_checkpoint
 from limbeck_server.retention import surplus
 from limbeck_server.store import Store
@@ -189,6 +189,18 @@ def test_what_is_to_be_forgotten_is_no_path(store: Store, tmp_path: Path) -> Non
     store.sweep([])
     assert (tmp_path / "x").is_dir()
     assert store._database.execute("SELECT job FROM pruned").fetchall() == []
+
+
+def test_only_a_full_disk_is_called_full() -> None:
+    def told(code: int) -> ProtocolError:
+        error = sqlite3.OperationalError("disk I/O error")
+        error.sqlite_errorcode = code
+        return database_error(error, Path("limbeck.db"))
+
+    full, broken = told(sqlite3.SQLITE_FULL), told(sqlite3.SQLITE_IOERR_FSYNC)
+    assert (full.code, broken.code) == ("E_DISK_FULL", "E_DISK_FULL"), "both are tried again"
+    assert "no space left" in full.message
+    assert "disk I/O error" in broken.message
 
 
 def test_a_newer_database_is_refused(store: Store, tmp_path: Path) -> None:

@@ -49,18 +49,38 @@ class KLAutoencoder:
 
     def encode(self, rgb: Float[Tensor, "views 3 H W"]) -> Float[Tensor, "views channels h w"]:
         """Return the posterior's mean: sampling it would only add noise to the gradient."""
-        return self.vae.encode(rgb * 2 - 1).latent_dist.mean * self.scaling_factor
+        image = (rgb * 2 - 1).to(self.vae.dtype)
+        return self.vae.encode(image).latent_dist.mean.to(rgb.dtype) * self.scaling_factor
 
     def decode(self, latents: Float[Tensor, "views channels h w"]) -> Float[Tensor, "views 3 H W"]:
         """Return images clamped to 0 to 1."""
-        return ((self.vae.decode(latents / self.scaling_factor).sample + 1) / 2).clamp(0, 1)
+        image = self.vae.decode((latents / self.scaling_factor).to(self.vae.dtype)).sample.to(latents.dtype)
+        return ((image + 1) / 2).clamp(0, 1)
 
 
-def load_autoencoder(folder: Path, device: torch.device) -> tuple[Autoencoder, int]:
+@dataclass(frozen=True)
+class PixelSpace:
+    """No autoencoder: the model works on pixels from -1 to 1 (Imagen, DeepFloyd IF)."""
+
+    @property
+    def scaling_factor(self) -> float:
+        """What the encoder's own output was multiplied by."""
+        return 1.0
+
+    def encode(self, rgb: Float[Tensor, "views 3 H W"]) -> Float[Tensor, "views 3 H W"]:
+        """Return the pixels; differentiable."""
+        return rgb * 2 - 1
+
+    def decode(self, latents: Float[Tensor, "views 3 H W"]) -> Float[Tensor, "views 3 H W"]:
+        """Return images clamped to 0 to 1."""
+        return ((latents + 1) / 2).clamp(0, 1)
+
+
+def load_autoencoder(folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> tuple[Autoencoder, int]:
     """Return the autoencoder and how many pixels per side one latent covers."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     if config["_class_name"] == "PatchAutoencoder":
         autoencoder = PatchAutoencoder.from_folder(folder, device)
         return autoencoder, autoencoder.patch
-    vae = load_module(AutoencoderKL, folder, device)
+    vae = load_module(AutoencoderKL, folder, device, dtype)
     return KLAutoencoder(vae), 2 ** (len(vae.config.block_out_channels) - 1)

@@ -58,13 +58,15 @@ def find_controlnet(folder: Path) -> Path:
     return folder / "controlnet" if (folder / "controlnet").is_dir() else folder
 
 
-def load_controlnet(folder: Path, unet: UNet2DConditionModel, device: torch.device) -> ControlNetModel:
+def load_controlnet(
+    folder: Path, unet: UNet2DConditionModel, device: torch.device, dtype: torch.dtype = torch.float32
+) -> ControlNetModel:
     """Load a ControlNet for a UNet.
 
     Raises:
         ValueError: if it was made for another UNet.
     """
-    controlnet = load_module(ControlNetModel, folder, device)
+    controlnet = load_module(ControlNetModel, folder, device, dtype)
     for name in SHARED:
         if controlnet.config[name] != unet.config[name]:
             theirs, ours = controlnet.config[name], unet.config[name]
@@ -88,7 +90,8 @@ def control_arguments(
     expected = (xt.shape[2] * factor, xt.shape[3] * factor)
     if tuple(cond.control.shape[2:]) != expected:
         raise ValueError(f"expected a control of {expected} pixels, got {tuple(cond.control.shape[2:])}")
-    down, middle = controlnet(xt, t, cond.text, cond.control, return_dict=False)
+    dtype = controlnet.dtype
+    down, middle = controlnet(xt.to(dtype), t, cond.text.to(dtype), cond.control.to(dtype), return_dict=False)
     if cond.control_scale is not None:
         gate = cond.control_scale[:, None, None, None]
         down, middle = [residual * gate for residual in down], middle * gate

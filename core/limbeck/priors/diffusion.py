@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Latent diffusion models in diffusers' layout: Stable Diffusion, MVDream and the embedded prior alike."""
+"""Diffusion models in diffusers' layout: Stable Diffusion, SDXL, IF, MVDream and the embedded prior alike."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from limbeck.priors.asking import ask
 from limbeck.priors.autoencoders import Autoencoder
 from limbeck.priors.control import control_arguments
 from limbeck.priors.image_encoder import ImageEncoder
@@ -88,7 +89,8 @@ class DiffusionPrior:
             arguments |= image_prompt_arguments(cond, xt, self.image_encoder.width)
         if self.controlnet is not None:
             arguments |= control_arguments(self.controlnet, xt, t, cond)
-        prediction = self.unet(xt, t, cond.text, class_labels=cond.camera, return_dict=False, **arguments)[0]
+        pixels = self.spec.image_size // self.unet.config["sample_size"]
+        prediction = ask(self.unet, xt, t, cond, pixels, **arguments)
         return self.schedule.eps(prediction, xt, t)
 
     def _check(self, xt: Tensor, cond: Cond) -> None:

@@ -57,17 +57,19 @@ def hushed(logger_name: str) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def load_weights(kind: Any, folder: Path, **options: Any) -> Any:
-    """Load a model of a class of diffusers or transformers in float32, complete and trainable.
+def load_weights(kind: Any, folder: Path, dtype: torch.dtype = torch.float32, **options: Any) -> Any:
+    """Load a model of a class of diffusers or transformers, complete and trainable.
+
+    Where a folder has its weights in half precision alone, those are read.
 
     Raises:
         OSError, ValueError, RuntimeError: if a file is missing or cut off, or if weights are missing or of other
             shapes, which the libraries would fill at random.
     """
     is_transformer = issubclass(kind, PreTrainedModel)
-    precision = (
-        {"dtype": torch.float32} if is_transformer else {"torch_dtype": torch.float32, "low_cpu_mem_usage": False}
-    )
+    precision = {"dtype": dtype} if is_transformer else {"torch_dtype": dtype, "low_cpu_mem_usage": False}
+    if _has_half_alone(folder):
+        options = {"variant": "fp16", **options}
     model, report = kind.from_pretrained(folder, **precision, **options, **ON_DISK_ONLY, output_loading_info=True)
     wrong = [*report["missing_keys"], *report["mismatched_keys"]]
     if wrong:
@@ -75,9 +77,14 @@ def load_weights(kind: Any, folder: Path, **options: Any) -> Any:
     return model
 
 
-def load_module(kind: Any, folder: Path, device: torch.device) -> Any:
+def _has_half_alone(folder: Path) -> bool:
+    names = [path.name for path in folder.glob("*.safetensors")]
+    return bool(names) and all(".fp16" in name for name in names)
+
+
+def load_module(kind: Any, folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> Any:
     """Load a model as ``load_weights`` does, frozen."""
-    return frozen(load_weights(kind, folder), device)
+    return frozen(load_weights(kind, folder, dtype), device)
 
 
 def frozen(module: Any, device: torch.device) -> Any:

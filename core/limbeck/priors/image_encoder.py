@@ -41,7 +41,7 @@ class ImageEncoder:
     def __call__(self, rgb: Float[Tensor, "images 3 H W"]) -> Float[Tensor, "images dim"]:
         """Return embeddings of sRGB images in 0 to 1."""
         pixels = clip_pixels(rgb, self.model.config.image_size, align_corners=self.align_corners)
-        return self.model(pixel_values=pixels).image_embeds
+        return self.model(pixel_values=pixels.to(self.model.dtype)).image_embeds.to(rgb.dtype)
 
 
 def clip_pixels(
@@ -59,10 +59,12 @@ def clip_pixels(
     return (square - mean) / std
 
 
-def load_image_encoder(folder: Path, device: torch.device, *, align_corners: bool = False) -> ImageEncoder:
+def load_image_encoder(
+    folder: Path, device: torch.device, dtype: torch.dtype = torch.float32, *, align_corners: bool = False
+) -> ImageEncoder:
     """Load ``config.json`` and ``model.safetensors`` from ``folder``.
 
     Raises:
         OSError, ValueError: if a file is missing or truncated, or lacks weights.
     """
-    return ImageEncoder(load_module(CLIPVisionModelWithProjection, folder, device), align_corners)
+    return ImageEncoder(load_module(CLIPVisionModelWithProjection, folder, device, dtype), align_corners)

@@ -12,7 +12,7 @@ from typing import Any, Literal, overload
 import torch
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
-from limbeck.priors.autoencoders import load_autoencoder
+from limbeck.priors.autoencoders import PixelSpace, load_autoencoder
 from limbeck.priors.control import find_controlnet, load_controlnet
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.files import load_module, reported_as_incomplete
@@ -22,11 +22,14 @@ from limbeck.priors.locating import prior_root, role_folder
 from limbeck.priors.multiview import join_views
 from limbeck.priors.mvdream import load_mvdream_unet
 from limbeck.priors.novel_view import NovelViewPrior, load_pose_projection
+from limbeck.priors.precision import precision_for
 from limbeck.priors.prediction import load_schedule
 from limbeck.priors.prior import AdaptedRole, PriorSpec, Role
 from limbeck.priors.text_encoder import load_text_encoder
 
 MVDREAM_VIEWS = 4
+PIXEL_CHANNELS = 3
+"""Of a UNet that works on pixels, as DeepFloyd IF's does, and needs no autoencoder."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def with_image_prompt(prior: DiffusionPrior, adapter: Path, device: torch.device
     """
     with reported_as_incomplete("image_prompt adapter", adapter, "models/ip-adapter and models/image_encoder"):
         path = find_adapter(adapter)
-        encoder = load_image_encoder(path.parent / "image_encoder", device)
+        encoder = load_image_encoder(path.parent / "image_encoder", device, prior.unet.dtype)
         state = read_adapter(path)
         if state["image_proj"]["proj.weight"].shape[1] != encoder.width:
             raise ValueError(f"its image_proj does not take the {encoder.width} numbers of its image encoder")
@@ -113,7 +116,7 @@ def with_control(prior: DiffusionPrior, adapter: Path, device: torch.device) -> 
         LimbeckError: E_MODEL_INCOMPLETE.
     """
     with reported_as_incomplete("structure adapter", adapter, "a controlnet"):
-        controlnet = load_controlnet(find_controlnet(adapter), prior.unet, device)
+        controlnet = load_controlnet(find_controlnet(adapter), prior.unet, device, prior.unet.dtype)
     return replace(prior, spec=_renamed(prior.spec, "structure"), controlnet=controlnet)
 
 
@@ -122,32 +125,37 @@ def _renamed(spec: PriorSpec, role: str) -> PriorSpec:
 
 
 def _load(source: str, root: Path | None, folder: Path, role: Role, device: torch.device) -> DiffusionPrior:
-    unet = _load_unet(folder, role, device)
+    dtype = precision_for(device, folder)
+    unet = _load_unet(folder, role, device, dtype)
     schedule = load_schedule(folder / "scheduler", device)
-    autoencoder, pixels_per_latent = load_autoencoder(folder / "vae", device)
+    is_of_pixels = unet.config.in_channels == PIXEL_CHANNELS and not (folder / "vae").exists()
+    autoencoder, pixels_per_latent = (
+        (PixelSpace(), 1) if is_of_pixels else load_autoencoder(folder / "vae", device, dtype)
+    )
     spec = _spec(source, _read_card(root), unet.config.sample_size * pixels_per_latent, role)
-    return DiffusionPrior(spec, unet, autoencoder, load_text_encoder(folder, device), schedule)
+    return DiffusionPrior(spec, unet, autoencoder, load_text_encoder(folder, device, dtype), schedule)
 
 
-def _load_unet(folder: Path, role: Role, device: torch.device) -> Any:
+def _load_unet(folder: Path, role: Role, device: torch.device, dtype: torch.dtype) -> Any:
     if role == "multi_view":
-        unet = load_mvdream_unet(folder, device)
+        unet = load_mvdream_unet(folder, device, dtype)
         join_views(unet, MVDREAM_VIEWS)
         return unet
-    unet = load_module(UNet2DConditionModel, folder / "unet", device)
+    unet = load_module(UNet2DConditionModel, folder / "unet", device, dtype)
     if unet.config.class_embed_type is not None:
         raise ValueError(f"its UNet takes a camera (class_embed_type is {unet.config.class_embed_type!r})")
     return unet
 
 
 def _load_novel_view(source: str, root: Path | None, folder: Path, device: torch.device) -> NovelViewPrior:
-    unet = load_module(UNet2DConditionModel, folder / "unet", device)
+    dtype = precision_for(device, folder)
+    unet = load_module(UNet2DConditionModel, folder / "unet", device, dtype)
     channels = (unet.config.in_channels, unet.config.out_channels)
     if channels[0] != 2 * channels[1]:
         raise ValueError(f"its UNet takes {channels[0]} channels, not twice the {channels[1]} that it gives")
     schedule = load_schedule(folder / "scheduler", device)
-    autoencoder, pixels_per_latent = load_autoencoder(folder / "vae", device)
-    encoder = load_image_encoder(folder / "image_encoder", device, align_corners=True)
+    autoencoder, pixels_per_latent = load_autoencoder(folder / "vae", device, dtype)
+    encoder = load_image_encoder(folder / "image_encoder", device, dtype, align_corners=True)
     projection = load_pose_projection(folder, unet.config.cross_attention_dim, encoder.width, device)
     spec = _spec(source, _read_card(root), unet.config.sample_size * pixels_per_latent, "novel_view")
     return NovelViewPrior(spec, unet, autoencoder, encoder, projection, schedule)

@@ -20,6 +20,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from limbeck.priors.asking import ask
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.ip_adapter import image_prompt_arguments
 from limbeck.priors.prior import Cond
@@ -51,12 +52,13 @@ class LowRankLinear(nn.Module):
         super().__init__()
         self.base = base
         drawn = torch.randn(rank, base.in_features, generator=generator) / rank
-        self.down = nn.Parameter(drawn.to(base.weight))
-        self.up = nn.Parameter(torch.zeros(base.out_features, rank).to(base.weight))
+        self.down = nn.Parameter(drawn.to(base.weight.device))
+        self.up = nn.Parameter(torch.zeros(base.out_features, rank, device=base.weight.device))
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """Return W x + B A x."""
-        return self.base(hidden) + nn.functional.linear(nn.functional.linear(hidden, self.down), self.up)
+        """Return W x + B A x; A and B stay in float32, where small steps of learning count."""
+        inner = nn.functional.linear(hidden.to(self.down.dtype), self.down)
+        return self.base(hidden) + nn.functional.linear(inner, self.up).to(hidden.dtype)
 
 
 class TrainedCopy:
@@ -154,7 +156,8 @@ class TrainedCopy:
         if self.prior.image_encoder is not None:
             bare = replace(cond, image=None, image_scale=None)
             arguments = image_prompt_arguments(bare, xt, self.prior.image_encoder.width)
-        return self.prior.unet(xt, t, cond.text, class_labels=cond.camera, return_dict=False, **arguments)[0]
+        pixels = self.prior.spec.image_size // self.prior.unet.config["sample_size"]
+        return ask(self.prior.unet, xt, t, cond, pixels, **arguments)
 
 
 def add_low_rank_layers(unet: UNet2DConditionModel, rank: int, generator: torch.Generator) -> None:
@@ -176,7 +179,7 @@ def add_low_rank_layers(unet: UNet2DConditionModel, rank: int, generator: torch.
 def add_camera(unet: UNet2DConditionModel, generator: torch.Generator) -> None:
     """Let the UNet take a camera as ``class_labels``, in place; at first it changes nothing."""
     width = unet.time_embedding.linear_2.out_features
-    embedding: Any = TimestepEmbedding(CAMERA_NUMBERS, width).to(unet.device)
+    embedding: Any = TimestepEmbedding(CAMERA_NUMBERS, width).to(unet.device, unet.dtype)
     with torch.no_grad():
         first = embedding.linear_1.weight
         first.copy_(torch.randn(first.shape, generator=generator) / CAMERA_NUMBERS**0.5)

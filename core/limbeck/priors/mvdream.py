@@ -36,35 +36,37 @@ PREFIX = "model.diffusion_model."
 StateDict = Mapping[str, Tensor]
 
 
-def load_mvdream_unet(folder: Path, device: torch.device) -> UNet2DConditionModel:
+def load_mvdream_unet(folder: Path, device: torch.device, dtype: torch.dtype = torch.float32) -> UNet2DConditionModel:
     """Load the UNet of a model folder in whichever layout it is.
 
     Args:
         folder: holds ``unet`` and, in one of the layouts, ``camera_proj``.
-        device: where it computes.
+        device, dtype: where and in which type it computes.
 
     Raises:
         OSError, ValueError, RuntimeError: if a file is missing or cut off, or weights are missing or left over.
     """
     config = json.loads((folder / "unet" / "config.json").read_text(encoding="utf-8"))
     if config.get("class_embed_type") == "projection":
-        return load_module(UNet2DConditionModel, folder / "unet", device)
+        return load_module(UNet2DConditionModel, folder / "unet", device, dtype)
     weights = _read_weights(folder / "unet")
     if ORIGINAL in weights or f"{PREFIX}{ORIGINAL}" in weights:
-        return unet_of_original(weights, stable_diffusion_2_config(config), device)
+        return unet_of_original(weights, stable_diffusion_2_config(config), device, dtype)
     if not (folder / CAMERA_FOLDER).is_dir():
         raise ValueError(f"its UNet takes no camera, and there is no {CAMERA_FOLDER} beside it")
     camera = camera_embedding(_read_weights(folder / CAMERA_FOLDER))
-    return _filled(config, {**weights, **camera}, device)
+    return _filled(config, {**weights, **camera}, device, dtype)
 
 
-def unet_of_original(weights: StateDict, config: Mapping[str, Any], device: torch.device) -> UNet2DConditionModel:
+def unet_of_original(
+    weights: StateDict, config: Mapping[str, Any], device: torch.device, dtype: torch.dtype = torch.float32
+) -> UNet2DConditionModel:
     """Return the UNet of a checkpoint with the original names.
 
     Args:
         weights: a whole checkpoint's, or those of the UNet alone.
         config: diffusers' configuration of the UNet, with or without the camera's embedding.
-        device: where it computes.
+        device, dtype: where and in which type it computes.
 
     Raises:
         ValueError, RuntimeError: if weights are missing or left over.
@@ -74,7 +76,7 @@ def unet_of_original(weights: StateDict, config: Mapping[str, Any], device: torc
     unet = unet if has_prefix else dict(weights)
     with_camera = _with_camera(config)
     renamed = {f"{PREFIX}{_as_label(name)}": value for name, value in unet.items()}
-    return _filled(config, convert_ldm_unet_checkpoint(renamed, with_camera), device)
+    return _filled(config, convert_ldm_unet_checkpoint(renamed, with_camera), device, dtype)
 
 
 def camera_embedding(weights: StateDict) -> dict[str, Tensor]:
@@ -129,11 +131,13 @@ def _with_camera(config: Mapping[str, Any]) -> dict[str, Any]:
     return own | {"class_embed_type": "projection", "projection_class_embeddings_input_dim": CAMERA_WIDTH}
 
 
-def _filled(config: Mapping[str, Any], weights: StateDict, device: torch.device) -> UNet2DConditionModel:
+def _filled(
+    config: Mapping[str, Any], weights: StateDict, device: torch.device, dtype: torch.dtype
+) -> UNet2DConditionModel:
     """Return a UNet with a camera embedding and exactly these weights."""
-    unet = UNet2DConditionModel(**_with_camera(config))
+    unet: Any = UNet2DConditionModel(**_with_camera(config))
     unet.load_state_dict({name: value.to(torch.float32) for name, value in weights.items()})
-    return frozen(unet, device)
+    return frozen(unet.to(dtype), device)
 
 
 def _as_label(name: str) -> str:

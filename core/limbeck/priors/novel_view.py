@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from limbeck.cameras import Cameras
+from limbeck.priors.asking import ask
 from limbeck.priors.autoencoders import Autoencoder
 from limbeck.priors.files import load_projection
 from limbeck.priors.image_encoder import ImageEncoder
@@ -121,7 +122,8 @@ class NovelViewPrior:
                 raise ValueError(f"expected no {name}, for {self.spec.name} takes none")
         if cond.reference is None:
             raise ValueError(f"expected reference latents for each of {len(xt)} samples, got none")
-        prediction = self.unet(torch.cat([xt, cond.reference], 1), t, cond.text, return_dict=False)[0]
+        both = torch.cat([xt, cond.reference], 1)
+        prediction = ask(self.unet, both, t, Cond(cond.text))[:, : xt.shape[1]]
         return self.schedule.eps(prediction, xt, t)
 
 

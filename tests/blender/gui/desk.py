@@ -67,13 +67,16 @@ class Desk:
         log = (self.folder / "programs.log").read_text(errors="replace")
         assert status == 0, f"{' '.join(command)} ended with {status}: {log[-3000:]}"
 
-    def picture(self, name: str, crop: str = "") -> Path:
-        """Take a picture of the screen; `crop` is ImageMagick's WIDTHxHEIGHT+X+Y."""
+    def picture(self, name: str, crop: str = "", *, is_for_docs: bool = False) -> Path:
+        """Take a picture of the screen; `crop` is ImageMagick's WIDTHxHEIGHT+X+Y.
+
+        LIMBECK_GUI_PICTURES names the folder where those for the documentation are kept.
+        """
         file = self.folder / f"{name}.png"
         area = ["-crop", crop, "+repage"] if crop else []
-        self.run("import", "-window", "root", *area, "-quality", "95", str(file))
+        self.run("import", "-window", "root", *area, "-dither", "None", "-colors", "256", "-quality", "95", str(file))
         pictures = os.environ.get("LIMBECK_GUI_PICTURES")
-        if pictures:
+        if pictures and is_for_docs:
             shutil.copy(file, Path(pictures) / file.name)
         return file
 

@@ -17,7 +17,8 @@ class RecordingLayout:
         def record(*arguments: Any, **options: Any) -> "RecordingLayout":
             if name in ITEMS:
                 positional = arguments[-1] if arguments else ""
-                self.items.append((name, positional if name in ("prop", "operator", "menu") else options.get("text", "")))
+                is_named = name in ("prop", "operator", "menu")
+                self.items.append((name, positional if is_named else options.get("text", "")))
             return self
 
         return record

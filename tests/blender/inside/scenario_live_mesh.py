@@ -121,4 +121,4 @@ def test_kept_preview_is_an_ordinary_object(addon: Any, scene: Any, job: Any) ->
 def test_live_object_of_a_loaded_file_names_its_job(addon: Any, scene: Any, job: Any) -> None:
     scene.show_preview(job, mesh(9))
     bpy.context.view_layer.update()
-    assert addon.module("blender_scene").find_resumable_jobs() == [replace(job, spec=None)]
+    assert scene.known_jobs() == [replace(job, spec=None)]

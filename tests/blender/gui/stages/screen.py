@@ -169,3 +169,24 @@ def save_automatically(folder: str, minutes: int) -> None:
     paths.temporary_directory = folder
     paths.use_auto_save_temporary_files = True
     paths.auto_save_time = minutes
+
+
+def enabled_extensions() -> list[str]:
+    return [name for name in bpy.context.preferences.addons.keys() if name.endswith(".limbeck")]
+
+
+def show_preferences(section: str, search: str = "") -> Iterator[None]:
+    """Show the preferences in place of the viewport, at a section, with one extension unfolded."""
+    area = max(bpy.context.window_manager.windows[0].screen.areas, key=lambda area: area.width * area.height)
+    area.ui_type = "PREFERENCES"
+    bpy.context.preferences.active_section = section
+    manager = bpy.context.window_manager
+    if section == "EXTENSIONS":
+        manager.extension_search = search
+    elif section == "ADDONS":
+        manager.addon_search = search
+        bpy.ops.preferences.addon_expand(module=enabled_extensions()[0])
+    end = time.monotonic() + 2.0
+    while time.monotonic() < end:
+        area.tag_redraw()
+        yield
