@@ -20,6 +20,7 @@ UPDATE = "limbeck.copy_update_command"
 LOG = "limbeck.open_log"
 RETRY = "limbeck.retry"
 GENERATE = "limbeck.generate"
+FETCH = "limbeck.fetch_asset"
 LOWER = "limbeck.lower_quality"
 SMALLER = "limbeck.smaller_asset"
 MORE_FACES = "limbeck.more_faces"
@@ -148,6 +149,7 @@ LABELS: dict[str, str] = {
     LOG: "Open Log",
     RETRY: "Try Again",
     GENERATE: "Generate Again",
+    FETCH: "Get Asset",
     LOWER: "Lower Quality",
     SMALLER: "Make It Smaller",
     MORE_FACES: "Allow More Faces",

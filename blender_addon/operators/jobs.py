@@ -72,6 +72,14 @@ class LIMBECK_OT_resume(JobOperator, bpy.types.Operator):
     act = staticmethod(partial(Session.change, what="resume"))
 
 
+class LIMBECK_OT_move_job_first(JobOperator, bpy.types.Operator):
+    bl_idname = "limbeck.move_job_first"
+    bl_label = "Next in Line"
+    bl_description = "Let this job be the next one that the server begins"
+    action = "move"
+    act = staticmethod(Session.move_first)
+
+
 class LIMBECK_OT_retry(JobOperator, bpy.types.Operator):
     bl_idname = "limbeck.retry"
     bl_label = "Retry"
@@ -143,6 +151,7 @@ CLASSES = (
     LIMBECK_OT_finish,
     LIMBECK_OT_pause,
     LIMBECK_OT_resume,
+    LIMBECK_OT_move_job_first,
     LIMBECK_OT_retry,
     LIMBECK_OT_fetch_asset,
     LIMBECK_OT_toggle_live_mesh,

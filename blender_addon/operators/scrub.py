@@ -78,6 +78,8 @@ class LIMBECK_OT_fork(bpy.types.Operator):
 
     def invoke(self, context: Any, event: Any) -> set[str]:
         job = timer.session().selected
+        if job is None:
+            return {"CANCELLED"}
         self.prompt, self.seed, self.steps = job.prompt, job.seed, job.asked_steps
         return context.window_manager.invoke_props_dialog(self, width=400)
 

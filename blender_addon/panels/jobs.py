@@ -116,6 +116,8 @@ def _draw_buttons(layout: Any, job: FollowedJob) -> None:
             grid.operator("limbeck.resume", icon="PLAY")
         else:
             grid.operator("limbeck.pause", icon="PAUSE")
+        if job.phase == "queued":
+            grid.operator("limbeck.move_job_first", icon="TRIA_UP")
         text, icon = ("Hide Live Mesh", "HIDE_ON") if job.shows_mesh else ("Show Live Mesh", "HIDE_OFF")
         grid.operator("limbeck.toggle_live_mesh", text=text, icon=icon)
     else:
