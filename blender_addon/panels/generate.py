@@ -93,7 +93,8 @@ def draw_show_colors(layout: Any, context: Any, session: Session) -> None:
     shading = getattr(context.space_data, "shading", None)
     if shading is None or shading.type != "SOLID" or shading.color_type == "VERTEX":
         return
-    is_forming = session.job is not None and live_mesh.find(session.job.id) is not None
+    job = session.job
+    is_forming = job is not None and live_mesh.find(job.id, job.title) is not None
     if is_forming or (context.object is not None and "prompt" in context.object):
         layout.operator("limbeck.show_colors", icon="COLOR")
 

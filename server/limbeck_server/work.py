@@ -27,7 +27,7 @@ from limbeck_server.life import Assignment, Loss
 from limbeck_server.lifecycle import interrupted, put_back
 from limbeck_server.member import Member
 from limbeck_server.parts import Parts
-from limbeck_server.previews import PackedMesh
+from limbeck_server.previews import REFRESH_S, REMOTE_REFRESH_S, PackedMesh
 from limbeck_server.retention import prune
 from limbeck_server.store import SUMMARY
 from limbeck_server.worker_messages import (
@@ -178,7 +178,8 @@ def _take_mesh(parts: Parts, report: Report) -> None:
     mesh = PackedMesh(*counts, joined("vertices", "colors"), triangles, *checksums, *edges)
     job_id, member = report.job.id, report.member
     parts.previews.put(job_id, mesh)
-    parts.previews.owe(job_id, lambda: member.credit(wants_edges=parts.sessions.want_edges(job_id)))
+    refresh_s = REMOTE_REFRESH_S if member.is_remote else REFRESH_S
+    parts.previews.owe(job_id, lambda: member.credit(wants_edges=parts.sessions.want_edges(job_id)), refresh_s)
 
 
 def _keep_checkpoint(parts: Parts, report: Report) -> None:

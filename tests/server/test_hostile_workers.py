@@ -181,6 +181,21 @@ def test_checkpoints_without_end_end_the_worker(server: RunningServer, client: C
     give_up(client, job)
 
 
+@pytest.mark.parametrize("seat", ["seat", "another"])
+def test_a_worker_that_joins_twice_gives_its_job_back(
+    server: RunningServer, client: Client, key: Path, seat: str
+) -> None:
+    job = submit(client, JobSpec("a"))
+    client.watch(job, previews=False)
+    with impostor(server, key) as worker:
+        worker.take_job()
+        worker.join(seat)
+        assert worker.hear(EndWorker)
+        assert until(client, job, "interrupted").error.code == "E_WORKER_LOST"
+        assert until(client, job, "queued")
+    give_up(client, job)
+
+
 def test_a_seat_is_taken_by_its_own_key_alone(server: RunningServer, client: Client, key: Path) -> None:
     with impostor(server, key) as one, impostor(server, key_file(server, "rival")) as rival:
         one.join("seat")

@@ -199,6 +199,8 @@ def show_preferences(section: str, search: str = "") -> Iterator[None]:
     bpy.context.preferences.active_section = section
     manager = bpy.context.window_manager
     if section == "EXTENSIONS":
+        for repo in bpy.context.preferences.extensions.repos:
+            repo.enabled = repo.module != "blender_org"  # no way there from here, which Blender would say
         manager.extension_search = search
     elif section == "ADDONS":
         manager.addon_search = search
