@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from limbeck_protocol import MINOR
+from limbeck_protocol import MINOR, PREVIEW_EDGES
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Frame
 from limbeck_protocol.ids import new_ulid
@@ -134,6 +134,11 @@ class Sessions:
     def find(self, peer: bytes) -> Session | None:
         """Return the session of a peer, if it has one."""
         return self._sessions.get(peer)
+
+    def want_edges(self, job_id: str) -> bool:
+        """Say whether anybody who watches a job's previews wants their edges."""
+        watches = (session.watches.get(job_id) for session in self if PREVIEW_EDGES in session.features)
+        return any(watch is not None and watch.previews for watch in watches)
 
     def drop(self, peer: bytes) -> None:
         """End a session; its jobs go on."""
