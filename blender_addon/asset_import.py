@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
+import numpy as np
 from mathutils import Matrix, Vector
 
 from .glb_check import AGAIN, AssetError, check_glb
@@ -72,6 +73,15 @@ def replace_live(asset: Any, live: Any, *, otherwise_at: Any, otherwise_in: Any)
         collection.objects.unlink(asset)
     for collection in live.users_collection if live is not None else [otherwise_in]:
         collection.objects.link(asset)
+
+
+def bounds(asset: Any) -> tuple[Any, Any]:
+    """Return the lowest and the highest corner of an object's mesh in the world."""
+    corners = np.empty(len(asset.data.vertices) * 3, np.float32)
+    asset.data.vertices.foreach_get("co", corners)
+    matrix = np.array(asset.matrix_world)
+    points = corners.reshape(-1, 3) @ matrix[:3, :3].T + matrix[:3, 3]
+    return tuple(points.min(0).tolist()), tuple(points.max(0).tolist())
 
 
 def rename(asset: Any, name: str) -> None:

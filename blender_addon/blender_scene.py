@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import live_mesh, mesh_write, provenance, whereabouts
+from . import live_mesh, mesh_write, provenance, source_object, whereabouts
 from .job import FollowedJob
 from .preferences import addon_preferences
 from .surroundings import SceneError
@@ -39,6 +39,7 @@ class BlenderScene:
             return bpy.context.mode == "OBJECT" and _import_asset(job, file)
 
     def end_preview(self, job: FollowedJob, *, keep: bool) -> bool:
+        source_object.set_hidden(job.placement.source, False)
         if keep:
             live_mesh.release(job.id)
             return True
@@ -74,7 +75,7 @@ def _redraw_sidebar(area: Any) -> None:
 
 def _import_asset(job: FollowedJob, file: Path) -> bool:
     arguments: dict[str, Any] = {"job": job.id, "title": job.title, "record": provenance.of_job(job).to_json()}
-    arguments |= {"source": job.placement.source, "use": job.placement.use}
+    arguments |= {"source": job.placement.source, "use": job.placement.use, "box": job.placement.box}
     arguments["matrix"] = [value for row in job.placement.matrix for value in row]
     try:
         bpy.ops.limbeck.import_asset("EXEC_DEFAULT", True, filepath=str(file), **arguments)

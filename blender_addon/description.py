@@ -4,24 +4,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import asking, wire
+from . import asking, from_scene, pictures, reference_images, scene_rig, wire
+from .from_scene import Start
+from .placement import Placement
+from .refusal import DescriptionError
 
 if TYPE_CHECKING:
-    from limbeck_protocol.job import JobSpec, Reference
+    from limbeck_protocol.job import Init, JobSpec, Reference
 
-
-@dataclass(eq=False)  # an exception must be hashable, and take a traceback
-class DescriptionError(Exception):
-    """Something that the panels ask for cannot be sent, and what to do about it."""
-
-    message: str
-    remedy: str
+__all__ = ["DescriptionError", "placement_of", "spec_of"]
 
 
 def spec_of(scene: Any) -> JobSpec:
@@ -31,6 +27,7 @@ def spec_of(scene: Any) -> JobSpec:
         DescriptionError: if a field is wrong or a file cannot be read.
     """
     request = scene.limbeck
+    start = from_scene.start_of(scene)
     chosen = asking.settings(request)
     try:
         return wire.job.JobSpec(
@@ -38,7 +35,10 @@ def spec_of(scene: Any) -> JobSpec:
             negative_prompt=request.negative_prompt.strip(),
             recipe=request.recipe.strip() or wire.job.JobSpec.recipe,
             overrides=wire.overrides.parse_overrides(request.overrides),
-            references=_references(request.image),
+            references=_front(request.image) + reference_images.references_of(scene, start.placement),
+            rig=scene_rig.rig_of(scene, start.placement),
+            init=_init(start),
+            lock_geometry=start.is_painted,
             prior=request.prior.strip() or wire.job.JobSpec.prior,
             seed=request.seed,
             steps=chosen.steps,
@@ -51,9 +51,27 @@ def spec_of(scene: Any) -> JobSpec:
         raise DescriptionError(f"The image cannot be read: {error.strerror}", "choose another file") from error
 
 
-def _references(image: str) -> tuple[Reference, ...]:
+def placement_of(scene: Any) -> Placement:
+    """Return where the asset of a scene's job goes, and what becomes of what it was made from.
+
+    Raises:
+        DescriptionError: if the panel Start From names an object that cannot be used.
+    """
+    return from_scene.start_of(scene).placement
+
+
+def _init(start: Start) -> Init:
+    if start.mesh is None:
+        return wire.job.Init()
+    return wire.job.Init("mesh", wire.job.blob_of(start.mesh.ply(), ".ply"))
+
+
+def _front(image: str) -> tuple[Reference, ...]:
     """Return the picture that the panel names, if it names one."""
     if not image.strip():
         return ()
     path = Path(bpy.path.abspath(image.strip()))
+    size = pictures.size_of_file(path)
+    if size is not None:
+        reference_images.require_size(size, path.name)
     return (wire.job.Reference(wire.job.blob_of(path.read_bytes(), path.suffix)),)

@@ -12,10 +12,11 @@ from typing import Any
 import bpy
 from mathutils import Matrix
 
+from . import source_object
 from .job import FollowedJob
 from .material import new_color_material
 from .mesh_write import COLORS
-from .placement import Placement
+from .placement import NO_BOX, Placement
 
 JOB_KEY = "limbeck_job"
 MATERIAL = "Limbeck Live Mesh"
@@ -42,7 +43,10 @@ def create(job: FollowedJob, collection: Any) -> Any:
     live["seed"] = job.seed if job.seed <= MAX_INT else str(job.seed)
     live["steps"], live["faces"] = job.asked_steps, job.asked_faces
     live["limbeck_source"], live["limbeck_use"] = job.placement.source, job.placement.use
+    live["limbeck_box"] = job.placement.box
     collection.objects.link(live)
+    if job.placement.use != "beside":  # or the live mesh would form inside of what it is made from
+        source_object.set_hidden(job.placement.source, True)
     return live
 
 
@@ -68,6 +72,7 @@ def job_of(live: Any) -> FollowedJob:
             tuple(tuple(row) for row in live.matrix_world),
             str(live.get("limbeck_source", "")),
             use if use in ("replace", "texture") else "beside",
+            _box_of(live),
         ),
         id=str(live[JOB_KEY]),
         asked_steps=int(live.get("steps", 0)),
@@ -96,6 +101,15 @@ def release(job_id: str) -> None:
         del live[JOB_KEY]
         if JOB_KEY in live.data and live.data.library is None:
             del live.data[JOB_KEY]
+
+
+def _box_of(live: Any) -> tuple[float, float, float]:
+    """Return the box that a job's asset is to fill; none where the artist has edited the property."""
+    try:
+        x, y, z = (float(value) for value in live["limbeck_box"])
+    except (KeyError, TypeError, ValueError):
+        return NO_BOX
+    return x, y, z
 
 
 def _is_ours(thing: Any) -> bool:

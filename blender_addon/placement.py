@@ -5,9 +5,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
+
+import numpy as np
 
 Matrix = tuple[tuple[float, ...], ...]
+Vector = tuple[float, float, float]
+NO_BOX = (0.0, 0.0, 0.0)
 BESIDE = 2.2
 """How far to the object's right the next one stands, in its own units: it is about two wide."""
 
@@ -17,21 +21,50 @@ class Placement:
     """Where a job's meshes stand.
 
     Attributes:
-        matrix: [4,4], from the core's frame (z up, the front faces -Y, about the unit ball) to Blender's world.
-        source: name of the scene's object that the job was made from, or "".
+        matrix: [4,4], from the core's frame (z up, the front faces -Y, about the unit ball) to Blender's world: a
+            rotation, one scale for all axes, and a shift.
+        source: full name of the scene's object that the job was made from, or "".
         use: what becomes of the source once the asset is there: it stays beside it, is hidden and replaced by it,
             or keeps its own geometry and gets the asset's material.
+        box: half the edges of the box round the frame's origin that the asset is to fill, in the core's frame; zeros
+            leave it in the size in which it was made.
     """
 
     matrix: Matrix
     source: str = ""
     use: Literal["beside", "replace", "texture"] = "beside"
+    box: Vector = NO_BOX
 
 
-def at(location: tuple[float, float, float]) -> Placement:
-    """Return a placement at a point of the world, upright, in the asset's own size."""
+def at(location: Vector, radius: float = 1.0) -> Placement:
+    """Return a placement at a point of the world, upright; an asset reaches about ``radius`` from there."""
     x, y, z = location
-    return Placement(((1.0, 0.0, 0.0, x), (0.0, 1.0, 0.0, y), (0.0, 0.0, 1.0, z), (0.0, 0.0, 0.0, 1.0)))
+    return Placement(
+        ((radius, 0.0, 0.0, x), (0.0, radius, 0.0, y), (0.0, 0.0, radius, z), (0.0, 0.0, 0.0, 1.0)),
+    )
+
+
+def rows(matrix: Any) -> Matrix:
+    """Return a matrix as plain numbers."""
+    return tuple(tuple(float(value) for value in row) for row in np.asarray(matrix, np.float64))
+
+
+def fill(box: Vector, low: Vector, high: Vector) -> Matrix:
+    """Return the [4,4] that makes a shape stand in a box, as large as fits; both in the core's frame.
+
+    Args:
+        box: half the edges, as ``Placement.box`` has them; zeros change nothing.
+        low, high: corners of the shape's bounding box.
+    """
+    matrix = np.eye(4)
+    sizes = np.maximum(np.subtract(high, low), 1e-9)
+    if min(box) > 0:
+        scale = float((2 * np.array(box) / sizes).min())
+        middle = np.add(low, high) / 2
+        matrix[:3, :3] *= scale
+        matrix[:3, 3] = -scale * middle
+        matrix[2, 3] = -box[2] - scale * low[2]  # it stands on the floor of the box
+    return rows(matrix)
 
 
 def beside(placement: Placement) -> Placement:

@@ -7,8 +7,31 @@ A missing wheel must not keep the extension from registering: the panel says wha
 
 PROBLEM = ""
 try:
-    from limbeck_protocol import client, connection, errors, events, ids, job, overrides, processes
+    from limbeck_protocol import (
+        client,
+        connection,
+        errors,
+        events,
+        ids,
+        job,
+        overrides,
+        processes,
+        rig,
+        transforms,
+    )
 except ImportError as error:
     PROBLEM = f"{error}. Install the extension's zip for this Blender version and platform again"
 
-__all__ = ["PROBLEM", "client", "connection", "errors", "events", "ids", "job", "overrides", "processes"]
+__all__ = [
+    "PROBLEM",
+    "client",
+    "connection",
+    "errors",
+    "events",
+    "ids",
+    "job",
+    "overrides",
+    "processes",
+    "rig",
+    "transforms",
+]

@@ -4,7 +4,7 @@
 
 import bpy
 
-from . import asset, fixes, generate, jobs, made, presets, scrub, server, viewport
+from . import asset, fixes, generate, jobs, made, presets, references, rig, scrub, server, viewport
 
 _CLASSES = (
     *asset.CLASSES,
@@ -13,6 +13,8 @@ _CLASSES = (
     *jobs.CLASSES,
     *made.CLASSES,
     *presets.CLASSES,
+    *references.CLASSES,
+    *rig.CLASSES,
     *scrub.CLASSES,
     *server.CLASSES,
     *viewport.CLASSES,

@@ -11,9 +11,11 @@ import bpy
 from bpy.props import FloatVectorProperty, StringProperty
 from mathutils import Matrix
 
-from .. import asset_import, asset_marking, live_mesh, provenance, timer, whereabouts
-from ..glb_check import AssetError
+from .. import asset_import, asset_marking, live_mesh, provenance, source_object, texture_back, timer, whereabouts
+from ..glb_check import AssetError, check_glb
+from ..placement import fill
 from ..preferences import addon_preferences
+from ..refusal import DescriptionError
 
 
 class LIMBECK_OT_import_asset(bpy.types.Operator):
@@ -29,6 +31,7 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
     matrix: FloatVectorProperty(size=16, options={"HIDDEN"})
     source: StringProperty(options={"HIDDEN"})
     use: StringProperty(options={"HIDDEN"}, default="beside")
+    box: FloatVectorProperty(size=3, options={"HIDDEN"})
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -36,11 +39,10 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         try:
-            asset, metadata = asset_import.import_glb(Path(self.filepath))
+            asset, metadata = self._painted() or self._imported(context)
         except AssetError as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
-        self._put_in_place(context, asset)
         made = provenance.completed(provenance.from_json(self.record), metadata)
         made = replace(made, server_version=made.server_version or _server_version())
         for name, value in made.properties().items():
@@ -51,16 +53,46 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
         asset_import.select_only(context, asset)
         return {"FINISHED"}
 
-    def _put_in_place(self, context: Any, asset: Any) -> None:
+    def _painted(self) -> tuple[Any, dict[str, Any]] | None:
+        """Give the texture to the object that it is for; None where there is none, or it has changed."""
+        source = source_object.find(self.source) if self.use == "texture" else None
+        if source is None:
+            return None
+        metadata = check_glb(Path(self.filepath))
+        source_object.set_hidden(self.source, False)
+        try:
+            painted = texture_back.paint(source, Path(self.filepath), self.title)
+        except DescriptionError as error:
+            self.report({"WARNING"}, f"{error.message}; {error.remedy}. The asset is beside it")
+            return None
+        live_mesh.remove(self.job)
+        if painted.note:
+            self.report({"INFO"}, painted.note)
+        return painted.thing, metadata
+
+    def _imported(self, context: Any) -> tuple[Any, dict[str, Any]]:
+        """Import the asset in the place of the live mesh, and into the box that it is to fill."""
+        asset, metadata = asset_import.import_glb(Path(self.filepath))
+        asset.matrix_world = Matrix(fill(tuple(self.box), *asset_import.bounds(asset))) @ asset.matrix_world
         live = live_mesh.find(self.job)
         target = whereabouts.target(context, addon_preferences(context).collection)
         asset_import.replace_live(asset, live, otherwise_at=_matrix(self.matrix), otherwise_in=target)
         live_mesh.remove(self.job)
         asset_import.rename(asset, self.title)
         asset[provenance.ORIGIN] = tuple(asset_import.stand_on_ground(asset))
-        source = bpy.data.objects.get(self.source) if self.source else None
-        if self.use == "replace" and source is not None:
+        self._settle_source(asset)
+        return asset, metadata
+
+    def _settle_source(self, asset: Any) -> None:
+        """Show the object that the asset was made from again, or let the asset take its place."""
+        source = source_object.find(self.source)
+        source_object.set_hidden(self.source, False)
+        if source is None or self.use != "replace":
+            return
+        if source_object.is_writable(source):
             whereabouts.take_place(asset, source)
+        else:
+            source_object.set_hidden(self.source, True)
 
 
 def _mark_if_wanted(context: Any, asset: Any, made: provenance.Provenance) -> str:

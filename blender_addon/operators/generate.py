@@ -7,13 +7,13 @@ from typing import Any
 
 import bpy
 
-from .. import description, placement, provenance, remembered, timer, wire
+from .. import description, provenance, remembered, timer, wire
 
 
 class LIMBECK_OT_generate(bpy.types.Operator):
     bl_idname = "limbeck.generate"
     bl_label = "Generate"
-    bl_description = "Turn the prompt into a mesh at the 3D cursor"
+    bl_description = "Turn the prompt into a mesh"
     bl_options = {"REGISTER"}  # noqa: RUF012 (Blender wants a plain set)
 
     @classmethod
@@ -29,11 +29,12 @@ class LIMBECK_OT_generate(bpy.types.Operator):
             request.seed = new_seed()
         try:
             spec = description.spec_of(context.scene)
+            placement = description.placement_of(context.scene)
         except description.DescriptionError as error:
             self.report({"ERROR"}, f"{error.message}; {error.remedy}")
             return {"CANCELLED"}
         remembered.note(request)
-        timer.session().submit(spec, placement.at(tuple(context.scene.cursor.location)))
+        timer.session().submit(spec, placement)
         timer.wake()
         return {"FINISHED"}
 

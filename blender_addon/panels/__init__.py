@@ -4,9 +4,17 @@
 
 import bpy
 
-from . import asset, generate, jobs, server
+from . import asset, generate, jobs, references, rig, server, source
 
-_CLASSES = (*generate.CLASSES, *jobs.CLASSES, *asset.CLASSES, *server.CLASSES)
+_CLASSES = (
+    *generate.CLASSES,
+    *references.CLASSES,
+    *rig.CLASSES,
+    *source.CLASSES,
+    *jobs.CLASSES,
+    *asset.CLASSES,
+    *server.CLASSES,
+)
 
 
 def register() -> None:

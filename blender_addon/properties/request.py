@@ -6,10 +6,13 @@
 from typing import Any
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
 
 from .. import presets, recipes, timer
 from ..provenance import MAX_SEED
+from .references import LIMBECK_PG_reference
+from .rig import LIMBECK_PG_rig
+from .source import LIMBECK_PG_source
 
 BLEND_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 """Lets a path begin with //; older versions allow it everywhere, and do not know the option."""
@@ -32,9 +35,7 @@ def _offered_recipes(self: Any, context: Any, edit_text: str) -> list[tuple[str,
     return recipes.offered(timer.session().link.recipes, edit_text)
 
 
-RECIPE_SEARCH = (
-    {"search": _offered_recipes, "search_options": {"SUGGESTION"}} if bpy.app.version >= (4, 5, 0) else {}
-)
+RECIPE_SEARCH = {"search": _offered_recipes, "search_options": {"SUGGESTION"}} if bpy.app.version >= (4, 5, 0) else {}
 """Suggests names. Blender 4.2 crashes at its exit where such a property's class was registered twice, as after a reload."""
 
 
@@ -92,6 +93,10 @@ class LIMBECK_PG_request(bpy.types.PropertyGroup):
         name="Texture", description="How large the asset's texture is", items=TEXTURE_ITEMS, default="AUTO"
     )
     history: StringProperty(name="History", description="The last prompts of this file", options={"HIDDEN"})
+    references: CollectionProperty(type=LIMBECK_PG_reference)
+    active_reference: IntProperty(name="Reference", description="The reference whose settings are shown below")
+    rig: PointerProperty(type=LIMBECK_PG_rig)
+    source: PointerProperty(type=LIMBECK_PG_source)
 
 
 CLASSES = (LIMBECK_PG_request,)

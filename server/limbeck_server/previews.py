@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from limbeck_protocol.limits import INLINE_PREVIEW_BYTES, MAX_PREVIEW_BYTES, MIB
-from limbeck_protocol.mesh_codec import packed_size_bytes
+from limbeck_protocol.mesh_codec import edges_size_bytes, packed_size_bytes, unpack_edges
 from limbeck_protocol.messages import Preview
 
 REFRESH_S = 1.0
@@ -37,6 +37,8 @@ class PackedMesh:
         triangles: faces; None if they are those of the mesh before.
         crc32: of ``points``.
         whole_crc32: with the faces between vertices and colours, if the worker has said so.
+        edges: edges and corner edges back to back; empty if they are those of the mesh before, or nobody wants them.
+        edge_count: how many of the former.
     """
 
     step: int
@@ -46,6 +48,8 @@ class PackedMesh:
     triangles: bytes | None
     crc32: int
     whole_crc32: int | None = None
+    edges: bytes = b""
+    edge_count: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,25 +64,33 @@ class StoredPreview:
     mesh: PackedMesh
     triangles: bytes
     at: float
+    edges: bytes = b""
+    edge_count: int = 0
 
     @property
     def size_bytes(self) -> int:
         """How much memory it takes."""
-        return len(self.mesh.points) + len(self.triangles)
+        return len(self.mesh.points) + len(self.triangles) + len(self.edges)
 
-    def offer(self, *, is_update: bool) -> Offer:
+    def offer(self, *, is_update: bool, wants_edges: bool = False) -> Offer:
         """Return what a client gets: everything, or vertices and colours for one that has these faces."""
-        blob = self.mesh.points if is_update else self._whole
+        has_edges = wants_edges and not is_update and self.edge_count > 0
+        blob = self.mesh.points if is_update else self._edged if has_edges else self._whole
         is_inline = len(blob) <= INLINE_PREVIEW_BYTES
-        checksum = 0 if is_inline else self.mesh.crc32 if is_update else self._crc32
+        checksum = 0 if is_inline else self.mesh.crc32 if is_update else zlib.crc32(self.edges * has_edges, self._crc32)
         counts = self.mesh.step, self.mesh.vertices, self.mesh.faces
-        announcement = Preview(*counts, is_inline, checksum, self.topology, is_update or None)
+        edges = self.edge_count if has_edges else None
+        announcement = Preview(*counts, is_inline, checksum, self.topology, is_update or None, edges)
         return Offer(self.seq, announcement, blob)
 
     @cached_property
     def _whole(self) -> bytes:
         points, vertices_end = memoryview(self.mesh.points), self.mesh.vertices * 12
         return b"".join((points[:vertices_end], self.triangles, points[vertices_end:]))
+
+    @cached_property
+    def _edged(self) -> bytes:
+        return self._whole + self.edges
 
     @cached_property
     def _crc32(self) -> int:
@@ -106,6 +118,7 @@ class Offer:
         arrays = {"vertices": np.frombuffer(self.blob, "<f4", v * 3).reshape(v, 3)}
         if not self.announcement.update:
             arrays["faces"] = np.frombuffer(self.blob, "<u4", f * 3, v * 12).reshape(f, 3)
+            arrays |= unpack_edges(f, self.announcement.edges or 0, memoryview(self.blob)[packed_size_bytes(v, f) :])
         return arrays | {"colors": np.frombuffer(self.blob, "|u1", v * 4, (v + f) * 12).reshape(v, 4)}
 
 
@@ -146,7 +159,13 @@ class Previews:
             seq, topology = before.seq, before.topology
         has_same = before is not None and has_same_counts and triangles == before.triangles
         self._resting.pop(job_id, None)
-        self._newest[job_id] = StoredPreview(seq + 1, topology + (not has_same), mesh, triangles, self._clock())
+        edges, edge_count = mesh.edges, mesh.edge_count
+        if before is not None and has_same and not edge_count:
+            edges, edge_count = before.edges, before.edge_count
+        if len(edges) != edges_size_bytes(mesh.faces, edge_count):
+            edges, edge_count = b"", 0
+        topology += not has_same
+        self._newest[job_id] = StoredPreview(seq + 1, topology, mesh, triangles, self._clock(), edges, edge_count)
 
     def owe(self, job_id: str, pay: Callable[[], None]) -> None:
         """Note that a job's worker waits for credit."""

@@ -15,8 +15,8 @@ from limbeck_protocol.errors import JobError, ProtocolError
 from limbeck_protocol.job import Blob, Reference, blob_of
 from limbeck_protocol.limits import MAX_BLOB_BYTES, MAX_REFERENCES
 from limbeck_protocol.rig import Camera
+from limbeck_protocol.transforms import camera_of
 from limbeck_protocol.typed import from_plain
-from limbeck_server.transforms import camera_of
 
 SUFFIXES = ("", ".png", ".jpg", ".jpeg", ".webp")
 """Tried on a frame's ``file_path``, which some exporters write without."""

@@ -16,6 +16,7 @@ from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Packet
 from limbeck_protocol.job import job_to_json
 from limbeck_protocol.limits import MAX_SUMMARY_BYTES
+from limbeck_protocol.mesh_codec import EDGE_ARRAYS
 from limbeck_protocol.messages import Progress
 from limbeck_protocol.strict_json import dump_json
 from limbeck_server.blobs import UNUSED_S
@@ -96,7 +97,8 @@ def _assign(parts: Parts, job: Job, member: Member) -> None:
     spec = np.frombuffer(job_to_json(job.spec), np.uint8)
     checkpoint_s, is_finishing = parts.settings.checkpoint_s, job.wish == "finish"
     milestones = parts.settings.milestones
-    order = RunJob(str(folder), str(parts.blobs.folder), resume, checkpoint_s, is_finishing, milestones)
+    has_watchers = parts.sessions.want_edges(job.id)
+    order = RunJob(str(folder), str(parts.blobs.folder), resume, checkpoint_s, is_finishing, milestones, has_watchers)
     if member.is_remote:  # it has other folders, and our paths are none of its business
         order = replace(order, folder="", blobs="", resume=tuple(replace(file, path="") for file in resume))
     member.run(Assignment(job.id, job.attempt), order, spec)
@@ -166,12 +168,17 @@ def _log(parts: Parts, report: Report) -> None:
 
 def _take_mesh(parts: Parts, report: Report) -> None:
     message, arrays = report.message, report.packet.arrays
-    points = b"".join(array.data for name, array in arrays.items() if not name.startswith("faces"))
-    triangles = b"".join(array.data for name, array in arrays.items() if name.startswith("faces"))
+
+    def joined(*names: str) -> bytes:
+        return b"".join(array.data for name, array in arrays.items() if name.partition(" ")[0] in names)
+
     counts = message.step, message.vertices, message.faces
-    mesh = PackedMesh(*counts, points, triangles if message.has_faces else None, message.crc32, message.whole_crc32)
-    parts.previews.put(report.job.id, mesh)
-    parts.previews.owe(report.job.id, report.member.credit)
+    triangles = joined("faces") if message.has_faces else None
+    checksums, edges = (message.crc32, message.whole_crc32), (joined(*EDGE_ARRAYS), message.edges)
+    mesh = PackedMesh(*counts, joined("vertices", "colors"), triangles, *checksums, *edges)
+    job_id, member = report.job.id, report.member
+    parts.previews.put(job_id, mesh)
+    parts.previews.owe(job_id, lambda: member.credit(wants_edges=parts.sessions.want_edges(job_id)))
 
 
 def _keep_checkpoint(parts: Parts, report: Report) -> None:

@@ -30,11 +30,18 @@ def test_the_whole_line_runs_with_the_real_engine(tmp_path: Path) -> None:
     run_in_blender("real_engine.py", tmp_path, timeout_s=230)
 
 
-def run_in_blender(file: str, folder: Path, timeout_s: float) -> None:
-    """Run the tests of a file of inside/ in a process of their own."""
+@pytest.mark.slow
+@pytest.mark.usefixtures("bpy_works")
+@pytest.mark.parametrize("what", ["blockout", "monkey"])
+def test_jobs_from_the_scene_run_with_the_real_engine(what: str, tmp_path: Path) -> None:
+    run_in_blender("real_engine_from_scene.py", tmp_path, timeout_s=230, only=what)
+
+
+def run_in_blender(file: str, folder: Path, timeout_s: float, only: str = "") -> None:
+    """Run the tests of a file of inside/, or those whose names match, in a process of their own."""
     command = [BPY_PYTHON, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-o", "python_files=scenario_*.py"]
     outcome = subprocess.run(
-        [*command, str(HERE / "inside" / file)],
+        [*command, "-k", only, str(HERE / "inside" / file)],
         env=blender_environment(folder),
         cwd=ROOT,
         capture_output=True,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from limbeck_protocol.errors import JobError
+from limbeck_protocol.transforms import cameras_from_transforms
 from limbeck_server.commands.job_options import choose_format
-from limbeck_server.transforms import cameras_from_transforms
 
 ORBIT = [[1, 0, 0, 0], [0, 0, -1, -3], [0, 1, 0, 0]]
 

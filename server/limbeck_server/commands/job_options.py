@@ -19,7 +19,7 @@ from limbeck_protocol.job import Init, JobSpec, Reference, blob_of
 from limbeck_protocol.limits import MAX_BLOB_BYTES
 from limbeck_protocol.overrides import parse_override
 from limbeck_protocol.rig import CameraRig
-from limbeck_server.transforms import cameras_from_transforms
+from limbeck_protocol.transforms import cameras_from_transforms
 
 FORMATS = ("glb", "obj", "ply", "splats")
 RECIPE_REMEDY = "see 'limbeck recipes show NAME --json'"

@@ -1,12 +1,12 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""Read cameras from a transforms.json: the convention of instant-ngp, nerfstudio and BlenderNeRF."""
+"""Cameras as a transforms.json: the convention of instant-ngp, nerfstudio and BlenderNeRF."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from limbeck_protocol.errors import JobError
@@ -40,6 +40,25 @@ def cameras_from_transforms(content: bytes, name: str) -> tuple[Camera, ...]:
             "export cameras with BlenderNeRF, nerfstudio or instant-ngp",
             field="cameras",
         ) from error
+
+
+def transforms_of(cameras: Sequence[Camera]) -> bytes:
+    """Return a transforms.json of the cameras, which ``cameras_from_transforms`` reads again number for number."""
+    frames = [
+        {
+            "transform_matrix": camera.c2w,
+            "fl_x": camera.K[0][0],
+            "fl_y": camera.K[1][1],
+            "cx": camera.K[0][2],
+            "cy": camera.K[1][2],
+            "w": camera.width,
+            "h": camera.height,
+            "weight": camera.weight,
+            "jitter_deg": camera.jitter_deg,
+        }
+        for camera in cameras
+    ]
+    return json.dumps({"camera_model": "OPENCV", "frames": frames}, indent=1).encode()
 
 
 def camera_of(fields: Mapping[str, Any], size: tuple[int, int] = (DEFAULT_PIXELS, DEFAULT_PIXELS)) -> Camera:
