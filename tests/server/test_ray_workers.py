@@ -35,7 +35,7 @@ ray_is_missing = subprocess.run([sys.executable, "-c", "import ray"], capture_ou
 needs_ray = pytest.mark.skipif(
     sys.platform != "linux" or ray_is_missing, reason='needs Linux and pip install "limbeck[ray]"'
 )
-STEPS, JOBS = 40, 4
+STEPS, STEP_S, JOBS = 20, 0.2, 4
 GOAL_S, GOAL_RATIO = 30.0, 1.8
 
 
@@ -43,9 +43,13 @@ GOAL_S, GOAL_RATIO = 30.0, 1.8
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """Give a server whose workers run on a cluster of two nodes, with a checkpoint every half second."""
     root = tmp_path_factory.mktemp("r")
-    with pytest.MonkeyPatch.context() as patch, cluster(root, nodes=2) as address:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LIMBECK_CHECKPOINT_S", "0.5")
-        with running_server(root / "server", "--executor", "ray", "--address", address) as running:
+        patch.setenv("SYNTHETIC_STEP_S", str(STEP_S))
+        with (
+            cluster(root, nodes=2) as address,
+            running_server(root / "server", "--executor", "ray", "--address", address) as running,
+        ):
             yield running
 
 
@@ -75,7 +79,7 @@ def test_two_nodes_do_twice_as_much_and_one_goes_on_when_the_other_is_killed(
 ) -> None:
     wait_for_workers(client, 2)
     with_two = seconds_for(client, JOBS)
-    job = begin(client, JobSpec("trace", steps=300, seed=9), step=40)
+    job = begin(client, JobSpec("trace", steps=300, seed=9), step=10)
     client.top()
     worker = next(worker for worker in first(client, Busyness).workers if worker.job == job)
     for process in node_of(worker.pid):
@@ -85,7 +89,7 @@ def test_two_nodes_do_twice_as_much_and_one_goes_on_when_the_other_is_killed(
     lost = until(client, job, "interrupted")
     assert lost.error.code == "E_WORKER_LOST"
     resumed = until(client, job, "running").step
-    assert resumed >= 20, "it goes on from a checkpoint that had been handed over"
+    assert resumed >= 5, "it goes on from a checkpoint that had been handed over"
     pump_until(client, lambda event: isinstance(event, JobProgress) and event.job == job and event.step > resumed)
     resumed_s = time.monotonic() - killed
     client.finish(job)
