@@ -65,7 +65,9 @@ def draw_request(layout: Any, request: Any) -> None:
     row.prop(request, "seed")
     row.operator("limbeck.new_seed", text="", icon="FILE_REFRESH")
     column.prop(request, "random_seed")
-    column.row().prop(request, "quality", expand=True)
+    choices = layout.row(align=True)
+    choices.use_property_split = False  # three words need the width
+    choices.prop(request, "quality", expand=True)
 
 
 def draw_estimate(layout: Any, request: Any, session: Session) -> None:

@@ -10,7 +10,7 @@ from blender.gui.desk import Blender
 @pytest.mark.parametrize(
     ("locale", "generate", "ready", "tooltip"),
     [
-        ("de_DE", "Erzeugen", "Bereit", "Nimmt einen anderen Seed, für eine andere Variante desselben Prompts"),
+        ("de_DE", "Erzeugen", "Bereit", "Nimmt einen anderen Startwert, für eine andere Variante desselben Prompts"),
         ("fr_FR", "Générer", "Prêt", "Prendre une autre graine, pour une autre variante de la même invite"),
     ],
 )
