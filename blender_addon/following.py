@@ -56,7 +56,7 @@ class Following:
         elif job.spec is not None:
             self.expect("submit", client.submit(job.spec, job.key))
         else:
-            self._fail(problems.NEVER_SENT)
+            self._fail(problems.never_sent())
             return
         self._set(phase="submitted")
 
@@ -164,7 +164,7 @@ class Following:
     def _begin(self, job_id: str, client: Client) -> None:
         """Watch the job that the server made of our submission, or cancel it if the artist did meanwhile."""
         if not wire.ids.is_ulid(job_id):
-            self._fail(problems.NO_JOB_ID)
+            self._fail(problems.no_job_id())
             return
         self._set(id=job_id)
         if self.job.goes_on:
@@ -199,7 +199,7 @@ class Following:
             case "cancelled" if job.phase == "cancelling":
                 self._end("cancelled", keep=False)
             case "cancelled":
-                self._complain(problems.CANCELLED_ELSEWHERE)
+                self._complain(problems.cancelled_elsewhere())
                 self._end("cancelled", keep=True)
             case "succeeded" if job.phase == "cancelling":
                 self._end("cancelled", keep=False)

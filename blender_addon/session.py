@@ -22,6 +22,7 @@ from .placement import Placement
 from .scrub import Scrub
 from .server_jobs import ServerJobs
 from .surroundings import Scene, SceneError, Surroundings
+from .texts import translated
 
 if TYPE_CHECKING:
     from limbeck_protocol.client import Client
@@ -140,7 +141,8 @@ class Session:
         going_on = [job for job in self.jobs if job.goes_on and job.id]
         if going_on:
             names = " ".join(job.id for job in going_on)
-            self.note = f"Jobs of the last file go on; attach them again, or fetch them with: limbeck get {names}"
+            text = translated("Jobs of the last file go on; attach them again, or fetch them with: {command}")
+            self.note = text.format(command=f"limbeck get {names}")
         for job in going_on:
             if self.link.client is not None:
                 self.link.client.unwatch(job.id)

@@ -122,7 +122,9 @@ def _changes(job: Any, asked: Any) -> dict[str, Any]:
 
 def _starting_point() -> str:
     step = timer.session().scrub.chosen
-    return f"From step {step}" if step is not None else "From the newest checkpoint"
+    if step is None:
+        return translated("From the newest checkpoint")
+    return translated("From step {step}").format(step=step)
 
 
 def _why_not_scrub(scrub: Scrub) -> str:

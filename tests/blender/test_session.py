@@ -30,7 +30,7 @@ class NotedScene:
     """A scene that takes effects only while `is_free`."""
 
     def __init__(self) -> None:
-        self.is_free = True
+        self.is_free = self.has_edges = True
         self.previews: list[int] = []
         self.assets: list[Path] = []
         self.ended: list[bool] = []
@@ -38,6 +38,7 @@ class NotedScene:
 
     def show_preview(self, job: Any, mesh: Any) -> bool:
         self.previews += [len(mesh.vertices)] if self.is_free else []
+        self.has_edges &= mesh.edges is not None
         return self.is_free
 
     def import_asset(self, job: Any, file: Path) -> bool:
@@ -93,6 +94,7 @@ def test_submission_leads_to_previews_and_then_the_asset(session: Any, scene: No
     wait_until(lambda: session.job is None, session.pump)
     assert session.problem is None
     assert len(set(scene.previews)) >= 2
+    assert scene.has_edges, "the server sends edges, which spares Blender the search for them"
     assert scene.assets[0].read_bytes()[:4] == b"glTF"
 
 

@@ -5,7 +5,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import bpy
@@ -290,13 +289,3 @@ def test_error_of_blenders_ends_no_timer(ready: Any, monkeypatch: pytest.MonkeyP
     assert "cannot be shown" in ready.session.problem.message
     ready.pump_until(lambda: ready.session.job is None)
     assert len(assets()) == 1
-
-
-def test_no_scene_writes_while_the_panel_is_drawn(ready: Any) -> None:
-    """Drawing asks nobody and makes nothing: Blender forbids it."""
-    context = SimpleNamespace(**{name: getattr(bpy.context, name) for name in ("scene", "window_manager")})
-    before = len(bpy.data.objects), len(ready.session.jobs)
-    from blender.inside.recording_layout import DrawnPanel
-
-    bpy.types.LIMBECK_PT_jobs.draw(DrawnPanel(), context)
-    assert before == (len(bpy.data.objects), len(ready.session.jobs))
