@@ -9,8 +9,9 @@ loops of every platform, because it asks the socket a hundred times a second ins
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -18,10 +19,20 @@ from typing import Any, Self, TypeVar
 from limbeck_protocol.blocking import PATIENCE_S, POLL_S, START, client_of_server
 from limbeck_protocol.client import Client
 from limbeck_protocol.errors import ProtocolError
-from limbeck_protocol.events import ClientEvent, Downloaded, JobChanged, Status, Submitted
+from limbeck_protocol.events import (
+    Checkpoints,
+    ClientEvent,
+    Downloaded,
+    Estimate,
+    JobChanged,
+    Status,
+    StepMesh,
+    Submitted,
+)
 from limbeck_protocol.headless import JobNews, answer_to, default_client_id, has_ended, news_of, raise_failure
 from limbeck_protocol.job import JobSpec
-from limbeck_protocol.messages import JobLine
+from limbeck_protocol.lines import CheckpointLine, JobLine
+from limbeck_protocol.mesh_codec import MeshData
 
 Event = TypeVar("Event", bound=ClientEvent)
 Inbox = asyncio.Queue[ClientEvent | ProtocolError]
@@ -93,6 +104,10 @@ class Server:
     async def jobs(self) -> tuple[JobLine, ...]:
         """Return the newest jobs, newest first."""
         return (await self.ask(lambda client: client.status(), Status)).jobs
+
+    async def estimate(self, recipe: str, **options: Any) -> Estimate:
+        """Return what a job would take, by finished jobs; ``options`` are those of ``Client.estimate``."""
+        return await self.ask(lambda client: client.estimate(recipe, **options), Estimate)
 
     async def ask(self, send: Callable[[Client], str], kind: type[Event]) -> Event:
         """Make a request and return its answer.
@@ -175,6 +190,21 @@ class Job:
                 raise_failure(event, request)
                 if isinstance(event, JobChanged) and event.job == self.id:
                     return
+
+    async def checkpoints(self) -> tuple[CheckpointLine, ...]:
+        """Return the steps at which the job can be looked at and forked, in their order."""
+        return (await self._server.ask(lambda client: client.checkpoints(self.id), Checkpoints)).checkpoints
+
+    async def mesh(self, step: int) -> MeshData:
+        """Return the mesh that the job had at a step; E_NOT_FOUND if that step has none."""
+        return (await self._server.ask(lambda client: client.fetch_mesh(self.id, step), StepMesh)).mesh
+
+    async def fork(
+        self, changes: Mapping[str, Any] | None = None, *, step: int | None = None, key: str | None = None
+    ) -> Job:
+        """Submit a job that goes on from a checkpoint, and return it; the arguments are those of ``Client.fork``."""
+        send = partial(Client.fork, job_id=self.id, changes=changes or {}, step=step, key=key)
+        return Job(self._server, (await self._server.ask(send, Submitted)).job)
 
     async def save(self, path: str | Path, artifact: str = "asset") -> Path:
         """Download the result; one that was interrupted goes on where it stopped."""

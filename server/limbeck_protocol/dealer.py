@@ -48,7 +48,7 @@ class Dealer:
         self.was_cut = self.was_refused = False
         self.reach: Reach = "unknown"
         self._socket = context.socket(zmq.DEALER)
-        self._monitor = self._socket.get_monitor_socket(WATCHED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+        self._monitor = self._socket.get_monitor_socket(WATCHED | int(zmq.EVENT_HANDSHAKE_FAILED_AUTH))
         try:
             for option, value in OPTIONS.items():
                 self._socket.setsockopt(option, value)
@@ -65,7 +65,7 @@ class Dealer:
     @property
     def has_messages(self) -> bool:
         """Whether one waits, or the connection has changed."""
-        return bool((self._socket.getsockopt(zmq.EVENTS) | self._monitor.getsockopt(zmq.EVENTS)) & zmq.POLLIN)
+        return any(int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN for socket in (self._socket, self._monitor))
 
     def look(self) -> None:
         """Note what has become of the connection."""

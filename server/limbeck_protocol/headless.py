@@ -6,28 +6,32 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from limbeck_protocol import blocking
 from limbeck_protocol.client import Client
 from limbeck_protocol.errors import JobError
 from limbeck_protocol.events import (
+    Checkpoints,
     ClientEvent,
     Downloaded,
+    Estimate,
     JobChanged,
     JobProgress,
     JobWarning,
     PreviewMesh,
     RequestFailed,
     Status,
+    StepMesh,
     Submitted,
 )
 from limbeck_protocol.job import TERMINAL_STATES, JobSpec
-from limbeck_protocol.messages import JobLine
+from limbeck_protocol.lines import CheckpointLine, JobLine
+from limbeck_protocol.mesh_codec import MeshData
 
 JobNews = JobChanged | JobProgress | JobWarning | PreviewMesh
 """What a job's stream yields; the last one is a JobChanged in a terminal state."""
@@ -76,7 +80,7 @@ class Server:
             ProtocolError: why the server refuses it.
         """
         request = self.client.submit(JobSpec(job) if isinstance(job, str) else job, key)
-        return Job(self, self._answer(request, Submitted).job)
+        return Job(self, self.answer(request, Submitted).job)
 
     def job(self, job_id: str) -> Job:
         """Return a job that was submitted before, by anybody."""
@@ -88,13 +92,26 @@ class Server:
         Raises:
             ProtocolError: if the server does not answer.
         """
-        return self._answer(self.client.status(), Status).jobs
+        return self.answer(self.client.status(), Status).jobs
+
+    def estimate(self, recipe: str, **options: Any) -> Estimate:
+        """Return what a job would take, by this server's finished jobs; ``options`` are those of ``Client.estimate``.
+
+        Raises:
+            ProtocolError: if the server does not answer.
+        """
+        return self.answer(self.client.estimate(recipe, **options), Estimate)
 
     def close(self) -> None:
         """Leave; jobs go on."""
         self.client.close()
 
-    def _answer(self, request: str, kind: type[Event]) -> Event:
+    def answer(self, request: str, kind: type[Event]) -> Event:
+        """Wait for the answer to a request of ``client``.
+
+        Raises:
+            ProtocolError: the server's refusal, or E_TIMEOUT.
+        """
         with closing(blocking.events(self.client, TRANSFER_TIMEOUT_S)) as happening:
             for event in happening:
                 found = answer_to(event, request, kind)
@@ -152,6 +169,31 @@ class Job:
         """
         request = self._server.client.cancel(self.id)
         self._await(lambda event: isinstance(event, JobChanged) and event.job == self.id, request)
+
+    def checkpoints(self) -> tuple[CheckpointLine, ...]:
+        """Return the steps at which the job can be looked at and forked, in their order.
+
+        Raises:
+            ProtocolError: if there is no such job.
+        """
+        return self._server.answer(self._server.client.checkpoints(self.id), Checkpoints).checkpoints
+
+    def mesh(self, step: int) -> MeshData:
+        """Return the mesh that the job had at a step.
+
+        Raises:
+            ProtocolError: E_NOT_FOUND if that step has none, E_CHECKSUM, E_MESH.
+        """
+        return self._server.answer(self._server.client.fetch_mesh(self.id, step), StepMesh).mesh
+
+    def fork(self, changes: Mapping[str, Any] | None = None, *, step: int | None = None, key: str | None = None) -> Job:
+        """Submit a job that goes on from a checkpoint, and return it; the arguments are those of ``Client.fork``.
+
+        Raises:
+            ProtocolError: why the server refuses it.
+        """
+        request = self._server.client.fork(self.id, changes or {}, step=step, key=key)
+        return Job(self._server, self._server.answer(request, Submitted).job)
 
     def save(self, path: str | Path, artifact: str = "asset") -> Path:
         """Download the result; one that was interrupted goes on where it stopped.

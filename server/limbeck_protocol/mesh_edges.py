@@ -24,10 +24,10 @@ def find_edges(faces: NDArray[np.uint32]) -> Edges | None:
         edges uint32 [E, 2], the lower vertex first, in rising order, and corner_edges uint32 [3F]: for each corner, the
         edge from its vertex to that of the face's next corner. None where a face names a vertex twice.
     """
-    lower, upper = _sides(faces)
-    if not faces.size or (lower == upper).any():
+    sides = _sides(faces)
+    if not faces.size or (sides[:, 0] == sides[:, 1]).any():
         return None
-    keys = _keys(lower, upper)
+    keys = _keys(sides)
     order = np.argsort(keys, kind="stable")
     ordered = keys[order]
     is_first = np.empty(len(ordered), bool)
@@ -49,13 +49,13 @@ def require_edges(faces: NDArray[np.uint32], edges: NDArray[np.uint32], corner_e
         raise edges_error(f"expected an edge for each of {faces.size} corners, got {len(corner_edges)}")
     if faces.size and (not len(edges) or int(corner_edges.max()) >= len(edges)):
         raise edges_error(f"expected corners to name edges below {len(edges)}, got another")
-    lower, upper = _sides(faces)
-    if not (np.array_equal(edges[:, 0][corner_edges], lower) and np.array_equal(edges[:, 1][corner_edges], upper)):
+    if not np.array_equal(_pairs(edges)[corner_edges], _pairs(_sides(faces))):
         raise edges_error("expected each corner's edge between its vertex and the next corner's, got another")
-    keys = _keys(edges[:, 0], edges[:, 1])
+    keys = _keys(edges)
     is_used = np.zeros(len(edges), bool)
     is_used[corner_edges] = True
-    if (lower == upper).any() or not (keys[1:] > keys[:-1]).all() or not is_used.all():
+    is_single = not (edges[:, 0] == edges[:, 1]).any() and bool((keys[1:] > keys[:-1]).all())
+    if not is_single or not is_used.all():
         raise edges_error("expected each edge once, in rising order, and used by a face, got others")
 
 
@@ -64,11 +64,21 @@ def edges_error(message: str) -> ProtocolError:
     return ProtocolError("E_MESH", message, "update the server; a mesh it sent is damaged", field="edges")
 
 
-def _sides(faces: NDArray[np.uint32]) -> Edges:
-    """Return the lower and the higher vertex of each corner's side."""
-    start, end = faces.reshape(-1), faces[:, [1, 2, 0]].reshape(-1)
-    return np.minimum(start, end), np.maximum(start, end)
+def _sides(faces: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    """Return the lower and the higher vertex of each corner's side, [3F, 2]."""
+    sides = np.empty((len(faces), 3, 2), "<u4")
+    for corner in range(3):
+        start, end = faces[:, corner], faces[:, (corner + 1) % 3]
+        np.minimum(start, end, out=sides[:, corner, 0])
+        np.maximum(start, end, out=sides[:, corner, 1])
+    return sides.reshape(-1, 2)
 
 
-def _keys(lower: NDArray[np.uint32], upper: NDArray[np.uint32]) -> NDArray[np.uint64]:
-    return (lower.astype(np.uint64) << HALF) | upper
+def _pairs(edges: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """Return one number for each pair, which is quicker to look up and to compare."""
+    return np.ascontiguousarray(edges, "<u4").view("<u8").reshape(-1)
+
+
+def _keys(edges: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """Return one number for each pair, in the order of the pairs."""
+    return (edges[:, 0].astype(np.uint64) << HALF) | edges[:, 1]

@@ -25,6 +25,8 @@ from limbeck_server.milestones import Milestones, write_mesh
 from limbeck_server.worker_messages import Checkpointed, MeshFile, ResumeFile
 
 SCHEMA = 1
+MAX_WAITING = 2
+"""Checkpoints that may wait for a slow disk when a milestone is due; beyond it the milestone comes some steps later."""
 LAST_STEP_WORTH_S = 5.0
 """The last step is worth a checkpoint if its predecessor is older: what follows it can fail too."""
 
@@ -135,7 +137,8 @@ class CheckpointWriter:
 
     def is_milestone(self, step: int, steps: int) -> bool:
         """Say whether the checkpoint of this step is to be kept, with its mesh."""
-        return self._milestones.at(step, steps, can_write=self._is_idle) > 0
+        can_write = step == steps or self._waiting.unfinished_tasks <= MAX_WAITING
+        return self._milestones.at(step, steps, can_write=can_write) > 0
 
     def take(self, checkpoint: EngineCheckpoint, preview: EnginePreview | None = None) -> None:
         """Write a checkpoint, soon; ``preview`` is the newest there is, which may be of an earlier step."""

@@ -27,6 +27,7 @@ from limbeck_server.commands.models import models
 from limbeck_server.commands.priors import priors
 from limbeck_server.commands.recipes import recipes
 from limbeck_server.commands.serve import serve
+from limbeck_server.commands.steps import checkpoints, estimate
 from limbeck_server.commands.top import logs, top
 from limbeck_server.commands.worker import worker
 from limbeck_server.exit_status import INTERRUPTED, exit_status
@@ -42,7 +43,23 @@ def limbeck() -> None:
     """Text to 3D by score distillation."""
 
 
-JOB_COMMANDS = (submit, status, watch, cancel, pause, resume, finish, move, retry, fork, logs, get, top)
+JOB_COMMANDS = (
+    submit,
+    status,
+    watch,
+    cancel,
+    pause,
+    resume,
+    finish,
+    move,
+    retry,
+    fork,
+    checkpoints,
+    logs,
+    get,
+    top,
+    estimate,
+)
 for command in (generate, serve, worker, *JOB_COMMANDS, recipes, priors, models, keys, config, doctor):
     limbeck.add_command(command)
 

@@ -111,7 +111,7 @@ def authorized_keys(config_folder: Path) -> list[AuthorizedKey]:
     folder = authorized_folder(config_folder)
     if not folder.is_dir():
         return []
-    keys = [_read(path, AuthorizedKey) for path in sorted(folder.glob("*.json"))]
+    keys = [key for path in sorted(folder.glob("*.json")) if (key := _read_if_there(path)) is not None]
     for key in keys:
         if NAME.match(key.name) is None or not is_key(key.public):
             raise _damaged(folder, f"it holds a damaged key {key.name[:64]!r}")
@@ -164,6 +164,16 @@ def require_name(name: str) -> None:
     if NAME.match(name) is None:
         message = f"expected a name of a-z, 0-9 and . _ -, at most 64 characters, got {name[:80]!r}"
         raise ProtocolError("E_KEY", message, "choose another name, such as alice-laptop")
+
+
+def _read_if_there(path: Path) -> AuthorizedKey | None:
+    """Return a key, or None if it was revoked while the folder was listed: that must not shut out all others."""
+    try:
+        return _read(path, AuthorizedKey)
+    except ProtocolError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
 
 
 def _read(path: Path, kind: type[Kind]) -> Kind:

@@ -139,9 +139,9 @@ class Member:
         """Ask the worker to make its asset of what there is."""
         self._order(FinishJob())
 
-    def credit(self) -> None:
-        """Let the worker send another preview."""
-        self._order(MeshCredit())
+    def credit(self, *, wants_edges: bool = False) -> None:
+        """Let the worker send another preview, with its edges if anybody wants them."""
+        self._order(MeshCredit(wants_edges))
 
     def release(self, now: float, *, has_succeeded: bool = False, is_leaving: bool = False) -> None:
         """Note that the worker has ended its assignment; one that is leaving gets no other."""

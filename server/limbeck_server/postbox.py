@@ -33,7 +33,7 @@ class Postbox:
         self.bell = Bell()
         self._mailbox = Mailbox()
         self._packer = MeshPacker()
-        self._has_credit = False
+        self._has_credit = self._wants_edges = False
         self._has_refused_preview = False
 
     def log(self, order: Order, line: str) -> None:
@@ -71,13 +71,14 @@ class Postbox:
         if self._has_credit:
             self.bell.ring()
 
-    def begin(self) -> None:
+    def begin(self, *, wants_edges: bool) -> None:
         """Note that an attempt begins, which brings credit for one mesh."""
         self._has_credit, self._has_refused_preview, self._packer = True, False, MeshPacker()
+        self._wants_edges = wants_edges
 
-    def grant(self) -> None:
+    def grant(self, *, wants_edges: bool) -> None:
         """Note that one more mesh may be sent."""
-        self._has_credit = True
+        self._has_credit, self._wants_edges = True, wants_edges
 
     def replace_all(self, message: object) -> None:
         """Send this message first, and nothing of what waited."""
@@ -115,7 +116,7 @@ class Postbox:
     def _packed(self, order: Order, preview: EnginePreview) -> list[list[Frame]]:
         """Spend the credit on a mesh; one that cannot be sent costs none."""
         try:
-            message, arrays = self._packer.pack(preview)
+            message, arrays = self._packer.pack(preview, wants_edges=self._wants_edges)
         except ProtocolError as error:
             if not self._has_refused_preview:
                 self._has_refused_preview = True

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from limbeck_protocol import PREVIEW_UPDATES
+from limbeck_protocol import PREVIEW_EDGES, PREVIEW_UPDATES
 from limbeck_protocol.envelope import write_message, write_views
 from limbeck_protocol.frames import Header
 from limbeck_protocol.limits import PROGRESS_INTERVAL_S
@@ -56,8 +56,10 @@ def _push_preview(parts: Parts, session: Session, watch: Watch, job: Job) -> Non
     if preview.seq <= watch.offered_seq:
         parts.previews.ask_newer(job.id)
         return
+    if parts.previews.is_worth_waiting(job.id):
+        return
     has_faces = PREVIEW_UPDATES in session.features and watch.topology == preview.topology
-    offer = preview.offer(is_update=has_faces)
+    offer = preview.offer(is_update=has_faces, wants_edges=PREVIEW_EDGES in session.features)
     if _fits(parts, offer):
         parts.counts["previews", "offered"] += 1
         parts.counts["previews", "skipped"] += preview.seq - watch.offered_seq - 1

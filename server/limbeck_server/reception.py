@@ -132,7 +132,7 @@ class Reception:
         if isinstance(message, Hello):
             self._welcome(received, principal, (packet, message), now)
             return
-        session = self._parts.sessions.get(received.peer)
+        session = self._parts.sessions.get(received.peer, received.key)
         session.heard_at = now
         self._serve(session, packet, message)
 

@@ -15,6 +15,8 @@ from typing import Any
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.job import spec_hash
+from limbeck_protocol.limits import MAX_SUMMARY_BYTES
+from limbeck_protocol.strict_json import dump_json, is_deeper_than
 from limbeck_server.blobs import fill_blobs
 from limbeck_server.checkpoints import CheckpointWriter, Pace, Saved, first_whole
 from limbeck_server.courier import Courier
@@ -30,6 +32,7 @@ from limbeck_server.engine import (
 )
 from limbeck_server.failures import SPENT_CODES, failure_of
 from limbeck_server.mailbox import Order
+from limbeck_server.plain_text import line_of, sendable
 from limbeck_server.remote_home import ConnectionLostError
 from limbeck_server.worker_link import WorkerLink
 from limbeck_server.worker_messages import (
@@ -45,6 +48,7 @@ from limbeck_server.worker_messages import (
 
 log = logging.getLogger("limbeck.worker")
 Ending = Finished | Failed | Stopped | Paused
+MAX_SUMMARY_DEPTH = 8
 BEFORE_STEPS = ("loading", "compiling")
 
 
@@ -97,7 +101,7 @@ def run_order(order: Order, engine: Engine, link: WorkerLink, kept: dict[str, An
 def _job_log(link: WorkerLink, order: Order) -> logging.Handler:
     """Send what is logged in this process to the job's log."""
     handler = logging.Handler(logging.INFO)
-    handler.emit = lambda record: link.log(order, f"{record.levelname.lower()} {record.getMessage()}")
+    handler.emit = lambda record: link.log(order, line_of(record))
     logging.getLogger().addHandler(handler)
     return handler
 
@@ -117,12 +121,12 @@ def _follow(
         match event:
             case EngineProgress():
                 stage = event.stage
-                link.advance(order, Advanced(stage, event.step, event.steps, event.message))
+                link.advance(order, Advanced(stage, event.step, event.steps, sendable(event.message)))
             case EnginePreview():
                 shown = event
                 link.show(order, event)
             case EngineWarning():
-                link.send(Warned(event.code, event.message), order)
+                link.send(Warned(event.code, sendable(event.message)), order)
             case EngineCheckpoint():
                 writer.take(event, shown)
             case EngineFinished():
@@ -151,11 +155,12 @@ def finish(file: Path, summary: dict[str, Any], folder: Path) -> Finished:
     """Make the asset durable and return its size and hash.
 
     Raises:
-        ProtocolError: E_ENGINE if the file is not in the job's folder.
+        ProtocolError: E_ENGINE if the file is not in the job's folder, or the summary is none that can be sent.
         OSError: if it cannot be read.
     """
     if file.resolve().parent != folder.resolve():
         raise ProtocolError("E_ENGINE", f"expected an asset in the job's folder, got {file}", "report it")
+    _require_sendable(summary)
     digest = hashlib.sha256()
     with file.open("r+b") as asset:
         while chunk := asset.read(1 << 20):
@@ -164,14 +169,26 @@ def finish(file: Path, summary: dict[str, Any], folder: Path) -> Finished:
     return Finished(file.name, file.stat().st_size, digest.hexdigest(), summary)
 
 
+def _require_sendable(summary: dict[str, Any]) -> None:
+    try:
+        is_small = len(dump_json(summary)) <= MAX_SUMMARY_BYTES and not is_deeper_than(summary, MAX_SUMMARY_DEPTH)
+    except ProtocolError as error:
+        raise ProtocolError("E_ENGINE", f"the engine's summary cannot be sent: {error.message}", "report it") from error
+    if not is_small:
+        message = f"expected a summary of at most {MAX_SUMMARY_BYTES} bytes and {MAX_SUMMARY_DEPTH} levels, got more"
+        raise ProtocolError("E_ENGINE", message, "report it")
+
+
 def failed(error: Exception) -> Failed:
     """Return how a job ends with an exception; what was not foreseen leaves its traceback in the worker's log."""
     failure = failure_of(error)
     if failure.is_typed:
         log.warning("job failed: %s", error)
-        return Failed(failure.code, failure.message, failure.remedy)
+        return Failed(failure.code, sendable(failure.message), sendable(failure.remedy))
     trace_id = new_ulid()
     log.error("job failed, trace id %s", trace_id, exc_info=error)
     is_bug = failure.code == "E_INTERNAL"
     remedy = "report it with the worker's log, which has this trace id" if is_bug else failure.remedy
-    return Failed(failure.code, failure.message, remedy, is_leaving=failure.code in SPENT_CODES, trace_id=trace_id)
+    return Failed(
+        failure.code, sendable(failure.message), remedy, is_leaving=failure.code in SPENT_CODES, trace_id=trace_id
+    )

@@ -8,7 +8,7 @@ from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from limbeck_protocol import MINOR
+from limbeck_protocol import MINOR, PREVIEW_EDGES
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Frame
 from limbeck_protocol.ids import new_ulid
@@ -114,18 +114,18 @@ class Sessions:
         before = self._sessions.get(peer)
         session = Session(peer, new_ulid(), scoped, now, principal=principal, key=key)
         self._sessions[peer] = session
-        if before is not None:  # a second hello: what it asked before is still answered
+        if before is not None and before.key == key:  # a second hello: what it asked before is still answered
             session.outbox, session.outbox_bytes = before.outbox, before.outbox_bytes
         return session
 
-    def get(self, peer: bytes) -> Session:
-        """Return the session of a peer.
+    def get(self, peer: bytes, key: str = "") -> Session:
+        """Return the session that a peer has opened with this key; a client may choose another one's routing id.
 
         Raises:
             ProtocolError: E_NO_SESSION.
         """
         session = self._sessions.get(peer)
-        if session is None:
+        if session is None or session.key != key:
             raise ProtocolError(
                 "E_NO_SESSION", "expected a hello first, got another message", "say hello", retryable=True
             )
@@ -134,6 +134,11 @@ class Sessions:
     def find(self, peer: bytes) -> Session | None:
         """Return the session of a peer, if it has one."""
         return self._sessions.get(peer)
+
+    def want_edges(self, job_id: str) -> bool:
+        """Say whether anybody who watches a job's previews wants their edges."""
+        watches = (session.watches.get(job_id) for session in self if PREVIEW_EDGES in session.features)
+        return any(watch is not None and watch.previews for watch in watches)
 
     def drop(self, peer: bytes) -> None:
         """End a session; its jobs go on."""

@@ -203,7 +203,7 @@ class WorkerLink:
                 order = read_order(packet, message, self._orders.folder)
                 self._wishes = Wishes(finish=order.key if message.finish else None)
                 self._received.put(order)
-                self._postbox.begin()
+                self._postbox.begin(wants_edges=message.edges)
             elif isinstance(message, CancelJob):
                 self._wishes.cancel = attempt_of(packet)
             elif isinstance(message, PauseJob):
@@ -211,7 +211,7 @@ class WorkerLink:
             elif isinstance(message, FinishJob):
                 self._wishes.finish = attempt_of(packet)
             elif isinstance(message, MeshCredit):
-                self._postbox.grant()
+                self._postbox.grant(wants_edges=message.edges)
         except ProtocolError as error:
             log.warning("message dropped: %s", error)
 

@@ -73,7 +73,7 @@ class Logged:
 
 @dataclass(frozen=True)
 class Meshed:
-    """The newest preview, in buffers of at most 1 MiB: vertices, colours and, if the server lacks them, faces.
+    """The newest preview, in buffers of at most 1 MiB: vertices, colours and what the server lacks of faces and edges.
 
     It uses up the credit.
 
@@ -81,6 +81,7 @@ class Meshed:
         has_faces: whether the faces are others than those of the attempt's mesh before, and therefore come too.
         crc32: of vertices and colours back to back.
         whole_crc32: of vertices, faces and colours, if there are faces.
+        edges: how many come with it, 0 if none do.
     """
 
     step: int
@@ -89,6 +90,7 @@ class Meshed:
     has_faces: bool
     crc32: int
     whole_crc32: int | None = None
+    edges: int = 0
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,7 @@ class RunJob:
         checkpoint_s: how often to write another, in seconds.
         finish: stop optimising at once, and keep what there is.
         milestones: how many checkpoints to keep with their meshes, evenly spread over all steps.
+        edges: whether anybody wants the first preview's edges.
     """
 
     folder: str
@@ -197,6 +200,7 @@ class RunJob:
     checkpoint_s: float = 60.0
     finish: bool = False
     milestones: int = 0
+    edges: bool = False
 
 
 @dataclass(frozen=True)
@@ -216,7 +220,9 @@ class FinishJob:
 
 @dataclass(frozen=True)
 class MeshCredit:
-    """One more preview may be sent."""
+    """One more preview may be sent, with its edges if anybody wants them."""
+
+    edges: bool = False
 
 
 FROM_WORKER: dict[str, type] = {

@@ -16,6 +16,7 @@ from limbeck_server.commands.doctor import doctor
 from limbeck_server.commands.job_control import cancel, finish, fork, move, pause, resume, retry
 from limbeck_server.commands.jobs import get, status, submit, watch
 from limbeck_server.commands.serve import serve
+from limbeck_server.commands.steps import checkpoints, estimate
 from limbeck_server.commands.top import echo_new, logs, top
 from limbeck_server.exit_status import exit_status
 from limbeck_server.failures import FailedJobError, keep_traceback
@@ -74,6 +75,40 @@ def test_submit_returns_at_once_and_get_fetches_the_asset(at_server: RunningServ
     assert file.read_bytes() == asset_content(JobSpec("a penguin", seed=4))
 
 
+def test_the_steps_of_a_job_are_listed_downloaded_and_forked_from(at_server: RunningServer, tmp_path: Path) -> None:
+    job = succeed(submit, "trace", "--steps", "16", "--recipe", "csd", "--wait")["job"]
+    found = succeed(checkpoints, job)
+    assert found["job"] == job
+    assert [line["step"] for line in found["checkpoints"]] == list(range(2, 17, 2))
+    assert all(line["has_mesh"] and line["is_milestone"] for line in found["checkpoints"])
+    assert len(run(checkpoints, job).stdout.splitlines()) == 8
+    for suffix, magic in ((".glb", b"glTF"), (".ply", b"ply")):
+        file = tmp_path / f"step{suffix}"
+        assert succeed(get, job, "--step", "4", "-o", str(file))["file"] == str(file)
+        assert file.read_bytes().startswith(magic)
+    assert fail(get, job, "--step", "5", "-o", str(tmp_path / "none.glb")) == ("E_NOT_FOUND", 2)
+    assert fail(get, job, "--step", "4", "-o", str(tmp_path / "none.obj")) == ("E_FORMAT", 2)
+    assert not list(tmp_path.glob("none*"))
+    assert fail(checkpoints, "0" * 26) == ("E_NOT_FOUND", 2)
+    fork_id = succeed(fork, job, "--step", "6", "--wait", "-o", str(tmp_path / "fork.glb"))["job"]
+    assert (tmp_path / "fork.glb").read_bytes() == trace(0, 16)
+    line = succeed(status, fork_id)["jobs"][0]
+    assert (line["parent"], line["mine"], line["error"]) == (job, True, None)
+    assert 0 < line["created"] <= line["ended"]
+
+
+def test_an_estimate_is_by_finished_jobs(at_server: RunningServer) -> None:
+    unknown = succeed(estimate, "--recipe", "sjc", "--steps", "5")
+    assert (unknown["seconds"], unknown["memory_mb"], unknown["from_jobs"]) == (None, None, 0)
+    assert "nothing is known yet" in run(estimate, "--recipe", "sjc").stdout
+    succeed(submit, "a fox", "--recipe", "sjc", "--steps", "5", "--faces", "700", "--wait")
+    known = succeed(estimate, "--recipe", "sjc", "--steps", "5", "--faces", "700")
+    assert (known["memory_mb"], known["from_jobs"], known["device"], known["is_exact"]) == (100, 1, "synthetic", True)
+    assert known["seconds"] > 0
+    assert succeed(estimate, "--recipe", "sjc", "--steps", "50")["seconds"] > known["seconds"]
+    assert "by 1 finished job" in run(estimate, "--recipe", "sjc", "--steps", "5").stdout
+
+
 def test_submit_and_wait_ends_with_the_job(at_server: RunningServer, tmp_path: Path) -> None:
     result = run(submit, "a warn penguin", "--steps", "20", "--wait", "-o", str(tmp_path / "a.obj"))
     assert result.exception is None
@@ -86,12 +121,15 @@ def test_submit_with_a_key_is_one_job(at_server: RunningServer) -> None:
     assert succeed(submit, "a penguin", "--key", "k1") == succeed(submit, "a penguin", "--key", "k1")
 
 
+LINE = ("job", "state", "step", "steps", "prompt", "recipe", "position", "created", "ended", "error", "mine", "parent")
+
+
 def test_status_has_the_contracts_fields(at_server: RunningServer) -> None:
     job = succeed(submit, "a penguin", "--recipe", "dreamfusion")["job"]
     answer = succeed(status)
     assert set(answer) == {"server", "jobs"}
     assert set(answer["server"]) == {"state", "epoch", "version"}
-    assert set(answer["jobs"][0]) == {"job", "state", "step", "steps", "prompt", "recipe", "position"}
+    assert set(answer["jobs"][0]) == set(LINE)
     assert (answer["jobs"][0]["job"], answer["jobs"][0]["recipe"]) == (job, "dreamfusion")
     assert job in run(status).stdout
     assert [line["job"] for line in succeed(status, job)["jobs"]] == [job]

@@ -16,7 +16,8 @@ from limbeck.errors import LimbeckError
 from limbeck_protocol.job import JobSpec
 from limbeck_server.checkpoints import first_whole, write_checkpoint
 from limbeck_server.core_engine import core_engine
-from limbeck_server.engine import Controls, EngineCheckpoint, EngineFinished, EngineProgress
+from limbeck_server.engine import Controls, EngineCheckpoint, EngineFinished, EnginePreview, EngineProgress
+from limbeck_server.plan import plan
 from limbeck_server.worker_messages import ResumeFile
 
 JOB = JobSpec(
@@ -93,6 +94,34 @@ def test_a_resumed_job_ends_with_the_same_losses_and_bytes_as_an_uninterrupted_o
     assert [line.split()[0] for line in losses(resumed, after=0)] == ["2", "3", "4"]
     assert asset(resumed) == asset(whole)
     assert loads == [], "the models of the job before are warm, and it is all the same to the result"
+
+
+def test_milestones_with_their_meshes_change_no_byte_of_the_result(
+    whole: list[Any], kept: dict[str, Any], tmp_path: Path
+) -> None:
+    wanted = Controls(kept=kept, wants_checkpoint=lambda _a, _b: True, wants_preview=lambda step, _steps: step > 1)
+    events = run(tmp_path / "a", wanted)
+    assert asset(events) == asset(whole)
+    kinds = [type(event).__name__ for event in events if isinstance(event, (EnginePreview, EngineCheckpoint))]
+    assert kinds[-2:] == ["EnginePreview", "EngineCheckpoint"], "the mesh of a step comes before its checkpoint"
+    checkpoints = [event.step for event in events if isinstance(event, EngineCheckpoint)]
+    assert checkpoints == [1, 2, 3, 4]
+    assert {2, 3, 4} <= {event.step for event in events if isinstance(event, EnginePreview)}
+    summary = events[-1].summary
+    assert 0 < summary["optimising_seconds"] < summary["seconds"]
+    assert summary["device"] == "cpu"
+
+
+def test_a_preview_that_is_wanted_comes_where_none_was_due(
+    kept: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limbeck_server.core_engine.plan", lambda job: replace(plan(job), previews=0))
+    folder = tmp_path / "a"
+    folder.mkdir()
+    controls = Controls(kept=kept, wants_preview=lambda step, _steps: step == 3)
+    with closing(core_engine(JOB, folder, controls)) as events:
+        shown = next(event for event in events if isinstance(event, EnginePreview))
+    assert shown.step == 3
 
 
 def test_a_job_that_is_finished_early_has_an_asset_that_says_so(tmp_path: Path, loads: list[str]) -> None:

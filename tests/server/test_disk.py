@@ -157,7 +157,7 @@ def test_too_little_room_holds_the_queue_and_not_the_server(tmp_path: Path, monk
 def test_an_engine_that_finds_the_disk_full_is_tried_again_and_fails_after_three(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with connected(tmp_path, monkeypatch, checkpoint_s=60.0) as client:
+    with connected(tmp_path, monkeypatch, checkpoint_s=60.0, milestones=0) as client:
         _, events = run_job(client, JobSpec("full"))
         states = [event.state for event in kinds(events, JobChanged)]
         assert states.count("interrupted") == 3

@@ -16,7 +16,7 @@ from limbeck_protocol.client import JobChanged, JobProgress, PreviewMesh
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import JobSpec
 from server.harness import RunningServer
-from server.synthetic_engine import DEFAULT_STEPS, asset_content
+from server.synthetic_engine import DEFAULT_STEPS, asset_content, trace
 from server.test_commands import use
 
 PAGE = Path(__file__).parents[2] / "docs" / "headless.md"
@@ -39,7 +39,7 @@ def test_the_code_of_the_page_runs(here: Path, server: RunningServer, number: in
     assert done.stdout
     assert (
         sorted(path.name for path in here.iterdir())
-        == ([["penguin.glb"], ["a_fox.glb", "a_penguin.glb"], ["blue.ply"]][number])
+        == ([["penguin.glb"], ["a_fox.glb", "a_penguin.glb"], ["blue.ply"], ["fork.glb"]][number])
     )
 
 
@@ -57,6 +57,38 @@ def test_a_stream_ends_with_the_job(here: Path) -> None:
         saved = server.job(job.id).save(here / "a.glb")
         assert saved.read_bytes() == asset_content(JobSpec("a penguin", seed=3))
         assert list(here.iterdir()) == [saved]
+
+
+def test_the_steps_of_a_job_are_seen_and_forked_from(here: Path) -> None:
+    with headless.connect("steps") as server:
+        job = server.submit(JobSpec("trace", recipe="gsd", steps=16))
+        job.wait()
+        lines = job.checkpoints()
+        assert [line.step for line in lines] == list(range(2, 17, 2))
+        assert len(job.mesh(4).faces) == lines[1].faces > 0
+        with pytest.raises(ProtocolError, match="E_NOT_FOUND"):
+            job.mesh(9)
+        fork = job.fork({"steps": 20}, step=6)
+        fork.wait()
+        assert fork.save(here / "fork.glb").read_bytes() == trace(0, 20)
+        assert server.estimate("gsd", steps=16).from_jobs == 1
+
+
+def test_the_same_with_asyncio(here: Path) -> None:
+    async def look() -> None:
+        async with aio.connect("steps-aio") as server:
+            job = await server.submit(JobSpec("trace", recipe="modedreamer", steps=16))
+            await job.wait()
+            assert [line.step for line in await job.checkpoints()] == list(range(2, 17, 2))
+            assert (await job.mesh(8)).edges is not None
+            with pytest.raises(ProtocolError, match="E_NOT_FOUND"):
+                await job.mesh(9)
+            fork = await job.fork(step=6)
+            await fork.wait()
+            assert (await fork.save(here / "fork.glb")).read_bytes() == trace(0, 16)
+            assert (await server.estimate("modedreamer", steps=16)).from_jobs == 1
+
+    asyncio.run(look())
 
 
 @pytest.mark.parametrize(("prompt", "code"), [("please fail", "E_DIVERGED"), ("a bug", "E_INTERNAL")])

@@ -80,6 +80,13 @@ def test_a_damaged_key_file_lets_nobody_in_from_elsewhere(config: Path, damage: 
         has_remote_keys(config)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="makes a link that leads nowhere; run on Linux or macOS")
+def test_a_key_that_vanishes_while_it_is_looked_for_shuts_out_nobody_else(config: Path) -> None:
+    authorize(config, "alice", new_key_pair().public, "submit")
+    (authorized_folder(config) / "gone.json").symlink_to(config / "nowhere")
+    assert [key.name for key in authorized_keys(config)] == ["alice"]
+
+
 @given(name=st.text(max_size=80).filter(lambda text: NAME.match(text) is None))
 def test_only_a_plain_name_becomes_a_file(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.getbasetemp() / "names"

@@ -152,13 +152,14 @@ def test_requests_that_do_not_fit_a_jobs_state_are_refused(client: Client) -> No
     done, _ = run_job(client, JobSpec("a penguin", steps=1))
     for ask in (client.pause, client.resume, client.finish, client.retry, client.move):
         assert refusal(client, ask(done)) == "E_BAD_STATE"
-    assert refusal(client, client.fork(done, {})) == "E_NOT_FOUND", "it has no checkpoint"
+    assert refusal(client, client.fork(done, {}, step=7)) == "E_NOT_FOUND"
     running = begin(client, JobSpec("trace", steps=1000), step=8)
     assert refusal(client, client.fork(running, {"references": []})) == "E_SCHEMA"
     assert refusal(client, client.fork(running, {"faces": 1})) == "E_SCHEMA"
     assert refusal(client, client.fork(running, {}, step=12345)) == "E_NOT_FOUND"
     assert refusal(client, client.cancel(running, attempt=7)) == "E_BAD_STATE"
     waiting = submit(client, JobSpec("another"))
+    assert refusal(client, client.fork(waiting, {})) == "E_NOT_FOUND", "it has no checkpoint"
     assert refusal(client, client.finish(waiting)) == "E_BAD_STATE"
     assert refusal(client, client.move(waiting, to="nowhere")) == "E_SCHEMA"
     client.cancel(running, attempt=1)

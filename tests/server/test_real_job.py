@@ -10,7 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from limbeck_protocol.client import Client, Connected, Downloaded, JobChanged, JobProgress
+from limbeck_protocol.client import (
+    Checkpoints,
+    Client,
+    Connected,
+    Downloaded,
+    Estimate,
+    JobChanged,
+    JobProgress,
+    StepMesh,
+    Submitted,
+)
 from limbeck_protocol.job import JobSpec
 from limbeck_server.core_engine import core_engine
 from limbeck_server.engine import Controls
@@ -59,7 +69,21 @@ def test_a_real_job_whose_server_is_killed_ends_in_the_same_bytes(tmp_path: Path
             assert next(e.step for e in kinds(events, JobChanged) if e.state == "running") > 0, "from a checkpoint"
             assert events[-1].state == "succeeded"
             client.fetch(job, tmp_path / "resumed.glb")
-            assert first(client, Downloaded).path.read_bytes() == whole
+            assert first(client, Downloaded).path.read_bytes() == whole, "milestones and kills change no byte"
+            client.checkpoints(job)
+            lines = first(client, Checkpoints).checkpoints
+            assert [line.step for line in lines if line.is_milestone] == [5, 10, 15, 20, 25, 30, 35, 40]
+            meshes = [line.step for line in lines if line.has_mesh]
+            assert meshes, "there was something to see"
+            client.fetch_mesh(job, meshes[-1])
+            found = first(client, StepMesh)
+            assert len(found.mesh.faces) == next(line.faces for line in lines if line.step == meshes[-1]) > 0
+            client.estimate("limbeck", steps=40)
+            assert first(client, Estimate).from_jobs == 0, "it did not run in one piece"
+            client.fork(job, {"seed": 1, "steps": 32}, step=30)
+            fork = first(client, Submitted).job
+            client.watch(fork, previews=False)
+            assert pump_until(client, lambda e: has_ended(e, fork), 240.0)[-1].state == "succeeded"
     finally:
         server.terminate()
         server.wait()

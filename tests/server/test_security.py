@@ -9,15 +9,16 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zmq
 
 from limbeck_protocol.client import Client, Connected, Disconnected, JobChanged, RequestFailed, Submitted
 from limbeck_protocol.connection import Endpoint
-from limbeck_protocol.envelope import write_message
-from limbeck_protocol.frames import Header
-from limbeck_protocol.job import JobSpec, Reference, blob_of
-from limbeck_protocol.messages import Hello
+from limbeck_protocol.envelope import SERVER_MESSAGES, read_message, write_message
+from limbeck_protocol.frames import Header, decode_packet
+from limbeck_protocol.job import JobSpec, Reference, blob_of, job_to_json
+from limbeck_protocol.messages import Hello, JobSubmit, Welcome
 from limbeck_server.key_files import Role, authorize, new_key_pair, revoke
 from server.harness import (
     Place,
@@ -111,6 +112,28 @@ def test_a_revoked_keys_session_ends_while_it_runs(guarded: RunningServer) -> No
         assert again.state == "refused"
     assert is_logged(guarded, "revoked key dropped", client="mallory:test")
     assert wait_until(lambda: is_logged(guarded, "key refused", key=endpoint.client_public or ""))
+
+
+def test_a_session_is_nobodys_but_the_keys_that_opened_it(guarded: RunningServer) -> None:
+    submit_spec = {"spec": np.frombuffer(job_to_json(SLOW), np.uint8)}
+    requests = {
+        "frank": write_message(Hello("test", "test"), Header("", id="a")),
+        "gina": write_message(JobSubmit("k"), Header("", id="b"), submit_spec),
+    }
+    answers = {}
+    for (name, frames), role in zip(requests.items(), ("submit", "read"), strict=True):
+        endpoint = let_in(guarded, name, role)
+        with zmq.Context() as context, closing(context.socket(zmq.DEALER)) as socket:
+            socket.linger, socket.routing_id = 0, b"chosen by both"
+            socket.curve_serverkey = (endpoint.server_key or "").encode()
+            socket.curve_publickey = (endpoint.client_public or "").encode()
+            socket.curve_secretkey = (endpoint.client_secret or "").encode()
+            socket.connect(endpoint.address)
+            socket.send_multipart(frames)
+            assert socket.poll(5000)
+            answers[name] = read_message(decode_packet(socket.recv_multipart()), SERVER_MESSAGES)
+    assert isinstance(answers["frank"], Welcome)
+    assert (answers["gina"].code, len(answers)) == ("E_NO_SESSION", 2)
 
 
 def test_strangers_are_heard_by_nobody_but_the_log(guarded: RunningServer) -> None:

@@ -20,12 +20,15 @@ from limbeck_protocol.strict_json import dump_json
 from limbeck_protocol.typed import to_plain
 from limbeck_server.board import Board
 from limbeck_server.database import FILE_NAME, MIGRATIONS, database_error
-from limbeck_server.jobs import NEXT_STATES, Artifact, Job, SavedCheckpoint, in_state, with_checkpoint
+from limbeck_server.jobs import NEXT_STATES, Job, in_state, with_checkpoint
+from limbeck_server.kept_files import Artifact, SavedCheckpoint, SavedMesh
 from limbeck_server.retention import surplus
 from limbeck_server.store import Store
 
 SPEC = JobSpec("a penguin")
 CHECKPOINTS = tuple(SavedCheckpoint(f"checkpoint-1-{step}.safetensors", 10, "a" * 64, step) for step in (10, 20, 30))
+MESH = SavedMesh("mesh-1-10.mesh", 60, "c" * 64, 3, 1)
+MILESTONE = replace(CHECKPOINTS[0], attempt=1, seconds=2.5, milestone=1, mesh=MESH)
 
 
 @pytest.fixture
@@ -63,13 +66,15 @@ def test_everything_about_a_job_is_read_back(board: Board, tmp_path: Path) -> No
     board.change(job.id, "running")
     board.warn(job.id, "W_WORDS", "careful")
     board.advance(job.id, Progress("optimising", 30, 40))
-    for checkpoint in CHECKPOINTS:
+    for checkpoint in (MILESTONE, *CHECKPOINTS[1:]):
         board.happen(job.id, lambda job, c=checkpoint: with_checkpoint(job, c))
     asset = Artifact("asset.glb", 5, "b" * 64, ".glb")
     board.change(job.id, "succeeded", summary={"faces": 7}, asset=asset)
     found = reopened(tmp_path).get(job.id)
     assert found == board.get(job.id)
-    assert [c.step for c in found.checkpoints] == [30, 20]
+    assert [c.step for c in found.checkpoints] == [30, 20, 10]
+    assert found.checkpoints[2] == MILESTONE
+    assert found.ended_at is not None
     assert (found.step, found.steps, found.priority) == (30, 40, 3)
 
 
@@ -226,6 +231,33 @@ def test_an_older_database_is_backed_up_and_migrated(
         assert backup.execute("SELECT count(*) FROM jobs").fetchone() == (1,)
 
 
+def test_a_database_from_before_milestones_is_brought_up_to_date(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("limbeck_server.database.MIGRATIONS", MIGRATIONS[:1])
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as old:
+        for statement in filter(str.strip, MIGRATIONS[0].split(";")):
+            old.execute(statement)
+        job, spec = new_ulid(), dump_json(to_plain(SPEC)).decode()
+        for key, state in ((job, "succeeded"), (new_ulid(), "queued")):
+            values = (key, "me", key, "0", spec, 5.0, state, 1, 1, 0, 0, 0, 5.0, "", "", 9, 9)
+            old.execute(
+                "INSERT INTO jobs (id, client, key, spec_hash, spec, created_at, state, rev, attempt, worker_losses, "
+                f"interruptions, priority, place, wish, stage, step, steps) VALUES ({', '.join('?' * len(values))})",
+                values,
+            )
+            old.execute("INSERT INTO events VALUES (?, 1, 7.5, ?)", (key, '{"kind":"state","state":"queued"}'))
+        old.execute("INSERT INTO artifacts VALUES (?, 'c.safetensors', 'checkpoint', 5, 'a', NULL, 9, 0)", (job,))
+        old.execute("PRAGMA user_version = 1")
+        old.commit()
+    monkeypatch.undo()
+    with closing(Store(tmp_path)) as store:
+        found = {one.id: one for one in store.load_all()}
+        assert [one.ended_at for one in found.values() if one.id != job] == [None]
+        assert found[job].ended_at == 7.5
+        assert found[job].checkpoints == (SavedCheckpoint("c.safetensors", 5, "a", 9),)
+
+
 def test_job_folders_from_before_the_database_are_adopted(tmp_path: Path) -> None:
     old = Job(new_ulid(), "me", "key", "0" * 64, SPEC, 5.0, state="succeeded", asset=Artifact("a.glb", 1, "0", ".glb"))
     for name, content in {old.id: dump_json(to_plain(old)), "0" * 26: b"\xff", "1" * 26: b'{"id":"../x"}'}.items():
@@ -241,12 +273,19 @@ def test_job_folders_from_before_the_database_are_adopted(tmp_path: Path) -> Non
 def test_files_that_no_row_names_are_swept(board: Board, store: Store, tmp_path: Path) -> None:
     job = board.submit("me", "a", SPEC)[0]
     board.change(job.id, "starting", attempt=1)
-    board.happen(job.id, lambda job: with_checkpoint(job, CHECKPOINTS[0]))
+    board.happen(job.id, lambda job: with_checkpoint(job, MILESTONE))
     board.happen(job.id, lambda job: in_state(in_state(job, "interrupted"), "queued"))
     folder = store.folder(job.id)
     (folder / "attempt-1").mkdir()
-    kept = ["checkpoint-1-10.safetensors", "checkpoint-1-10.json", "log.txt"]
-    for name in [*kept, "attempt-1/asset.glb", "checkpoint-1-20.safetensors", "asset.glb", ".log.part"]:
+    kept = ["checkpoint-1-10.safetensors", "checkpoint-1-10.json", MESH.file, "log.txt"]
+    for name in [
+        *kept,
+        "attempt-1/asset.glb",
+        "checkpoint-1-20.safetensors",
+        "mesh-1-20.mesh",
+        "asset.glb",
+        ".log.part",
+    ]:
         (folder / name).write_bytes(b"x")
     (store.jobs_folder / new_ulid()).mkdir()
     store.sweep(board.jobs())

@@ -77,7 +77,7 @@ def packed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     steps: list[int] = []
     pack = MeshPacker.pack
 
-    def counted(packer: MeshPacker, mesh: EnginePreview) -> Any:
+    def counted(packer: MeshPacker, mesh: EnginePreview, **options: Any) -> Any:
         steps.append(mesh.step)
         return pack(packer, mesh)
 

@@ -90,7 +90,7 @@ def retry(job: str, from_start: bool, output: Path | None, wait: bool, key: str 
 
 @click.command()
 @job_argument
-@click.option("--at", "step", type=int, help="The step of the checkpoint; default: the newest.")
+@click.option("--at", "--step", "step", type=int, help="The step of the checkpoint; default: the newest.")
 @click.option("--prompt", help="Another prompt.")
 @click.option("--negative", help="Another negative prompt.")
 @click.option("--format", "file_format", type=click.Choice(FORMATS), help="Another format; also by the suffix of -o.")

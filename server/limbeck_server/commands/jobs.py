@@ -93,17 +93,15 @@ def watch(job: str, as_json: bool) -> None:
 @click.command()
 @job_argument
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The asset's file.")
+@click.option("--step", type=int, help="Not the asset but the mesh that the job had then (.glb, .ply).")
 @json_option
-def get(job: str, output: Path, as_json: bool) -> None:
-    """Download a finished job's asset."""
+def get(job: str, output: Path, step: int | None, as_json: bool) -> None:
+    """Download a finished job's asset, or the mesh of any job at a step that 'limbeck checkpoints' shows."""
+    from limbeck_server.commands.steps import save_step_mesh  # noqa: PLC0415 - it imports this module
+
     require_writable(output)
     with connected() as client:
-        try:
-            file = download(client, job, output)
-        except ProtocolError as error:
-            if error.code == "E_NOT_FOUND":
-                require_success(client, job)
-            raise
+        file = download_asset(client, job, output) if step is None else save_step_mesh(client, job, step, output)
     say({"job": job, "file": str(file), "size_bytes": file.stat().st_size}, as_json, str(file))
 
 
@@ -191,6 +189,20 @@ def require_success(client: Client, job: str) -> None:
         succeeded(change)
 
 
+def download_asset(client: Client, job: str, output: Path) -> Path:
+    """Fetch a job's asset, or say why there is none.
+
+    Raises:
+        ProtocolError: as ``download`` and ``require_success`` do.
+    """
+    try:
+        return download(client, job, output)
+    except ProtocolError as error:
+        if error.code == "E_NOT_FOUND":
+            require_success(client, job)
+        raise
+
+
 def download(client: Client, job: str, output: Path) -> Path:
     """Fetch a job's asset; an OBJ's companions come to lie beside it.
 
@@ -205,7 +217,8 @@ def download(client: Client, job: str, output: Path) -> Path:
 
 def vars_of(line: JobLine) -> dict[str, Any]:
     """Return a job's line as the JSON object of docs/commands.md."""
-    return {name: getattr(line, name) for name in ("job", "state", "step", "steps", "prompt", "recipe", "position")}
+    names = ("job", "state", "step", "steps", "prompt", "recipe", "position")
+    return {name: getattr(line, name) for name in (*names, "created", "ended", "error", "mine", "parent")}
 
 
 def line_text(line: JobLine) -> str:

@@ -19,6 +19,8 @@ HERE = Path(__file__).resolve().parent
 WIDTH, HEIGHT = 1280, 900
 BLENDER_TIMEOUT_S = float(os.environ.get("LIMBECK_GUI_TIMEOUT_S", "240"))
 CALL_TIMEOUT_S = 60.0
+VIEWPORT = "1050x788+0+28"
+"""The crop of a picture that shows the viewport with its sidebar."""
 SCROLLS = 8
 """How often the sidebar is scrolled in search of a button."""
 
@@ -74,7 +76,7 @@ class Desk:
         """
         file = self.folder / f"{name}.png"
         area = ["-crop", crop, "+repage"] if crop else []
-        self.run("import", "-window", "root", *area, "-dither", "None", "-colors", "256", "-quality", "95", str(file))
+        self.run("import", "-window", "root", *area, "-quality", "95", str(file))
         pictures = os.environ.get("LIMBECK_GUI_PICTURES")
         if pictures and is_for_docs:
             shutil.copy(file, Path(pictures) / file.name)
@@ -161,15 +163,15 @@ class Blender:
             time.sleep(0.05)
         return state
 
-    def press(self, what: str) -> None:
-        """Click on the button of the sidebar whose command or data path holds a text, wherever it is."""
-        self.desk.click(*self.find(what))
+    def press(self, what: str, column: str = "middle") -> None:
+        """Click on the button of the sidebar whose command or data path holds a text, wherever it is in a column."""
+        self.desk.click(*self.find(what, column))
 
-    def find(self, what: str) -> tuple[int, int]:
+    def find(self, what: str, column: str = "middle") -> tuple[int, int]:
         """Return where a button is on the screen; scroll the sidebar down to it."""
         self.call("screen.scroll_to_top")
         for _ in range(SCROLLS):
-            found = self.call("screen.find_button", what=what)
+            found = self.call("screen.find_button", what=what, column=column)
             if found is not None:
                 return tuple(found)
             self.desk.scroll(*self.call("screen.sidebar_middle"), 6)

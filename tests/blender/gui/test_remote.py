@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from blender.gui.conftest import Server
-from blender.gui.desk import Blender
+from blender.gui.desk import VIEWPORT, Blender
 from blender.gui.steps import assert_one_asset, generate, is_over
 from blender.synthetic_engine import SERVE
 
@@ -55,8 +55,8 @@ def test_unknown_key_is_refused_with_a_message(start_blender: Callable[..., Blen
     subprocess.run([*command, "--address", endpoint["address"]], check=True, timeout=60)
     blender = start_with(start_blender, "--offline-mode", other)
     refused = blender.watch(lambda state: state["status"] not in ("Connecting", "No server"))
-    assert refused["status"] == "The server refused the connection"
-    blender.desk.picture("blender-refused", is_for_docs=True)
+    assert refused["status"] == "The server does not accept this key"
+    blender.desk.picture("blender-refused", VIEWPORT, is_for_docs=True)
     blender.quit()
 
 

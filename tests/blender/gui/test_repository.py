@@ -42,9 +42,8 @@ def test_blender_installs_from_the_repository_and_shows_the_tab(desk: Desk, addr
     blender = Blender(desk, home, "--online-mode")
     blender.call("screen.open_sidebar")
     assert blender.call("screen.enabled_extensions") == ["bl_ext.limbeck_site.limbeck"]
-    desk.picture("blender-installed", is_for_docs=True)
     blender.call("screen.show_preferences", section="EXTENSIONS", search="Limbeck")
-    desk.picture("blender-extensions", is_for_docs=True)
+    desk.picture("blender-extensions", "1050x330+0+28", is_for_docs=True)
     blender.call("screen.show_preferences", section="ADDONS", search="Limbeck")
-    desk.picture("blender-preferences", is_for_docs=True)
+    desk.picture("blender-preferences", "866x490+177+284", is_for_docs=True)
     blender.quit()

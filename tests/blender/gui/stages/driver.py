@@ -42,7 +42,7 @@ class Driver:
                 faulthandler.dump_traceback()
                 raise TimeoutError(f"Blender has run for {TIMEOUT_S} s")
             self._step()
-        except BaseException:
+        except BaseException:  # noqa: BLE001 (whatever it is, the test outside must see it)
             traceback.print_exc()
             sys.stderr.flush()
             os._exit(70)
@@ -53,7 +53,7 @@ class Driver:
             value = self._next_value()
         except StopIteration as end:
             self._answer({"value": end.value})
-        except Exception:
+        except Exception:  # noqa: BLE001 (the same)
             self._answer({"error": traceback.format_exc()})
         else:
             if value is not None:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Inside a windowed Blender: how long frames take, and what of the main thread the extension takes."""
 
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ def measure(seconds: float) -> Iterator[None]:
     finally:
         session.pump = pump
         bpy.types.SpaceView3D.draw_handler_remove(handler, "WINDOW")
-    intervals = [1000 * (after - before) for before, after in zip(drawn, drawn[1:], strict=False)]
+    intervals = [1000 * (after - before) for before, after in itertools.pairwise(drawn)]
     updates = sorted(pumped)[-max(1, int(seconds)) :]
     return {
         "frame_ms": _summary(intervals),

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Inside a windowed Blender: the sidebar, and where its buttons are.
 
-Blender tells no position of a button. The pointer goes down the sidebar instead, and Blender's own "Copy Python Command"
-and "Copy Data Path" say what it is over.
+Blender tells no position of a button. The pointer goes down the sidebar instead, and Blender's own "Copy Python
+Command" and "Copy Data Path" say what it is over.
 """
 
 import time
@@ -13,9 +13,9 @@ from typing import Any
 import bpy
 from mathutils import Euler
 
-STEP_PX = 9
+STEP_PX = 13
 QUICK_S, SURE_S = 0.0, 0.4
-COLUMNS = (0.62, 0.2, 0.88)
+COLUMNS = {"middle": 0.62, "left": 0.2, "right": 0.88}
 """Where in the sidebar's width to look: a property's field, the left one of two buttons, the right one."""
 
 
@@ -34,13 +34,30 @@ def open_sidebar(tab: str = "Limbeck") -> Iterator[None]:
 
 def empty_scene(distance: float = 3.2) -> None:
     """Remove all objects, look from the front and a little from the left, show colours."""
-    for thing in list(bpy.data.objects):
-        bpy.data.objects.remove(thing)
+    remove_objects()
     space = viewport().spaces.active
     space.shading.color_type = "VERTEX"
+    space.overlay.show_floor = False  # its many lines are most of a picture's bytes
     space.region_3d.view_rotation = Euler((1.25, 0.0, 0.45)).to_quaternion()
     space.region_3d.view_distance = distance
     in_viewport(bpy.ops.ed.undo_push, message="Start of the test")
+
+
+def remove_objects() -> None:
+    for thing in list(bpy.data.objects):
+        bpy.data.objects.remove(thing)
+
+
+def look_from(distance: float) -> Iterator[None]:
+    """Look from another distance; wait until it is drawn."""
+    viewport().spaces.active.region_3d.view_distance = distance
+    yield from pause(1.0)
+
+
+def show_material() -> Iterator[None]:
+    """Show textures in Solid shading."""
+    viewport().spaces.active.shading.color_type = "TEXTURE"
+    yield from pause(2.0)
 
 
 def open_panels(names: list[str]) -> Iterator[None]:
@@ -48,26 +65,25 @@ def open_panels(names: list[str]) -> Iterator[None]:
 
     Whether a panel is open is nothing that Python can change, except before its first drawing.
     """
-    found = [
-        part for part in bpy.types.Panel.__subclasses__() if getattr(part, "bl_parent_id", "") == "LIMBECK_PT_main"
-    ]
-    for part in found:
+    parts = [part for part in bpy.types.Panel.__subclasses__() if part.__name__.startswith("LIMBECK_PT_")]
+    parts = [part for part in parts if getattr(part, "bl_parent_id", "")]
+    for part in parts:
         bpy.utils.unregister_class(part)
         options = set(getattr(part, "bl_options", set())) - {"DEFAULT_CLOSED"}
         part.bl_options = options if part.__name__ in names else options | {"DEFAULT_CLOSED"}
+    for part in sorted(parts, key=lambda part: part.bl_parent_id != "LIMBECK_PT_main"):
         bpy.utils.register_class(part)
     yield from pause(0.3)
 
 
-def find_button(what: str) -> Iterator[None]:
+def find_button(what: str, column: str) -> Iterator[None]:
     """Return [x, y] from the screen's top left of a button whose command or data path holds a text, or None."""
     region = sidebar()
-    for column in COLUMNS:
-        x = region.x + int(region.width * column) - 10
-        for y in range(region.y + region.height - STEP_PX, region.y, -STEP_PX):
-            if (yield from _is_over(what, x, y, QUICK_S)) and (yield from _is_over(what, x, y, SURE_S)):
-                is_further = yield from _is_over(what, x, y - STEP_PX, SURE_S)
-                return [x, screen_height() - y + (STEP_PX // 2 if is_further else 0)]
+    x = region.x + int(region.width * COLUMNS[column]) - 10
+    for y in range(region.y + region.height - STEP_PX, region.y, -STEP_PX):
+        if (yield from _is_over(what, x, y, QUICK_S)) and (yield from _is_over(what, x, y, SURE_S)):
+            is_further = yield from _is_over(what, x, y - STEP_PX // 2, SURE_S)
+            return [x, screen_height() - y + (STEP_PX // 2 if is_further else 0)]
     return None
 
 
@@ -172,7 +188,8 @@ def save_automatically(folder: str, minutes: int) -> None:
 
 
 def enabled_extensions() -> list[str]:
-    return [name for name in bpy.context.preferences.addons.keys() if name.endswith(".limbeck")]
+    modules = (addon.module for addon in bpy.context.preferences.addons)
+    return [module for module in modules if module.endswith(".limbeck")]
 
 
 def show_preferences(section: str, search: str = "") -> Iterator[None]:
@@ -182,6 +199,8 @@ def show_preferences(section: str, search: str = "") -> Iterator[None]:
     bpy.context.preferences.active_section = section
     manager = bpy.context.window_manager
     if section == "EXTENSIONS":
+        for repo in bpy.context.preferences.extensions.repos:
+            repo.enabled = repo.module != "blender_org"  # no way there from here, which Blender would say
         manager.extension_search = search
     elif section == "ADDONS":
         manager.addon_search = search
