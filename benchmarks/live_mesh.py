@@ -29,10 +29,10 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "core"), str(ROOT / "server"), str(ROOT / "tests")]
-from blender.synthetic_engine import SERVE, bird  # noqa: E402 (the path is set above)
-from limbeck_protocol.mesh_codec import MeshData, mesh_from_arrays  # noqa: E402
+from limbeck_protocol.mesh_codec import MeshData, mesh_from_arrays  # noqa: E402 (the path is set above)
 from limbeck_protocol.mesh_edges import find_edges  # noqa: E402
 
+engine = importlib.import_module("blender.synthetic_engine")  # of the tests
 MODULE = "bl_ext.user_default.limbeck"
 TRIANGLES = (10_000, 50_000, 100_000, 200_000)
 WARM_UP = 3
@@ -66,7 +66,7 @@ def enable_extension(folder: Path) -> Callable[[str], Any]:
 
 def measure(extension: Callable[[str], Any], triangles: int, updates: int) -> dict[str, Any]:
     """Return the figures of one size."""
-    vertices, faces, colors = bird(round((triangles / 4) ** 0.5), 1.0)
+    vertices, faces, colors = engine.bird(round((triangles / 4) ** 0.5), 1.0)
     other = np.roll(faces, 1, axis=0)
     bare = [MeshData(vertices, each, colors) for each in (faces, other)]
     with_edges = [MeshData(vertices, each, colors, *(find_edges(each) or ())) for each in (faces, other)]
@@ -93,7 +93,7 @@ def new_job(extension: Callable[[str], Any], job_id: str) -> Any:
 def measure_idle(extension: Callable[[str], Any], ticks: int) -> dict[str, float]:
     """Return the figures of a tick, connected to a server, without a job, as often as the timer would call."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path[:3])}
-    server = subprocess.Popen(SERVE, env=environment, stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(engine.SERVE, env=environment, stderr=subprocess.DEVNULL)
     session = extension("timer").session()
     try:
         deadline = time.monotonic() + 30

@@ -38,9 +38,9 @@ from limbeck_server.mesh_packer import MeshPacker  # noqa: E402
 from limbeck_server.remote_messages import FetchPart, PartRefused, PartStored, PutPart, Welcomed  # noqa: E402
 from limbeck_server.store import Store  # noqa: E402
 from limbeck_server.worker_messages import Advanced, Beat, Checkpointed, RunJob, Started, WorkerReady  # noqa: E402
-from server.elsewhere import STATIC, Impostor, impostor, key_file  # noqa: E402
-from server.harness import RunningServer, connected, running_server, submit  # noqa: E402
-from server.synthetic_engine import grid  # noqa: E402
+from server.elsewhere import STATIC, Impostor, impostor, key_file  # noqa: E402  # pyright: ignore[reportMissingImports]
+from server.harness import RunningServer, connected, running_server, submit  # noqa: E402  # pyright: ignore[reportMissingImports]
+from server.synthetic_engine import grid  # noqa: E402  # pyright: ignore[reportMissingImports]
 
 PART = 1 << 20
 WINDOW = 4

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Limbeck's Blender extension: a sidebar that turns a prompt into a mesh while you watch."""
 
-from . import operators, panels, preferences, properties, rig_overlay, timer
+from . import languages, operators, panels, preferences, properties, rig_overlay, timer
 
-_PARTS = (preferences, properties, operators, panels, rig_overlay, timer)
+_PARTS = (languages, preferences, properties, operators, panels, rig_overlay, timer)
 
 
 def register() -> None:

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from .job import ENDED, PHASES, FollowedJob
+from .job import ENDED, FollowedJob
+from .texts import translated
 
-Action = Literal["cancel", "finish", "pause", "resume", "retry", "fork", "fetch", "show_mesh", "scrub", "dismiss"]
+Action = Literal["cancel", "finish", "pause", "resume", "move", "retry", "fork", "fetch", "show_mesh", "dismiss"]
 NO_JOB = "Select a job first"
 NO_SERVER = "The server cannot be reached just now"
 NOT_SENT = "The server does not have the job yet"
@@ -19,10 +20,10 @@ _ALLOWED: dict[Action, tuple[tuple[str, ...], str]] = {
     "finish": (("running", "pausing", "paused"), "There is nothing to keep yet, or the asset is already being made"),
     "pause": (("queued", "starting", "running"), "Only a job that waits or runs can be paused"),
     "resume": (("paused",), "The job is not paused"),
+    "move": (("queued", "interrupted"), "Only a job that waits in line has a place there"),
     "retry": (("failed", "cancelled"), "Only a job that failed or was cancelled can be tried again"),
     "fork": ((*_BEGUN, *ENDED), "The job has not begun yet, so there is nothing to go on from"),
     "fetch": (("done", "undelivered"), "The asset is not made yet"),
-    "scrub": ((*_BEGUN, *ENDED), "The job has no earlier steps now"),
     "show_mesh": (_AT_WORK, "The job has no live mesh any more"),
 }
 
@@ -43,5 +44,5 @@ def why_not(action: Action, job: FollowedJob | None, *, is_ready: bool) -> str:
 
 def _why_not_end(action: Action, job: FollowedJob) -> str:
     if action == "cancel":
-        return "" if job.goes_on else f"The job has ended: {PHASES[job.phase]}"
+        return "" if job.goes_on else translated("The job has ended: {phase}").format(phase=job.phase_text)
     return "The job goes on; cancel it first" if job.goes_on else ""

@@ -26,7 +26,7 @@ class BlenderScene:
         if is_rendering():
             return False
         with _in_window():
-            live = live_mesh.find(job.id)
+            live = live_mesh.find(job.id, job.title)
             if live is not None:
                 return _can_change(live) and _show(live, job, mesh)
             return not _is_transforming() and _show(live_mesh.create(job, _collection()), job, mesh)
@@ -43,7 +43,7 @@ class BlenderScene:
         if keep:
             live_mesh.release(job.id)
             return True
-        live = live_mesh.find(job.id)
+        live = live_mesh.find(job.id, job.title)
         if is_rendering() or _is_transforming() or (live is not None and not _can_change(live)):
             return False
         live_mesh.remove(job.id)

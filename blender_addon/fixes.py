@@ -18,7 +18,9 @@ PREFERENCES = "limbeck.open_preferences"
 ONLINE = "limbeck.open_online_access"
 UPDATE = "limbeck.copy_update_command"
 LOG = "limbeck.open_log"
-RETRY = "limbeck.generate"
+RETRY = "limbeck.retry"
+GENERATE = "limbeck.generate"
+FETCH = "limbeck.fetch_asset"
 LOWER = "limbeck.lower_quality"
 SMALLER = "limbeck.smaller_asset"
 MORE_FACES = "limbeck.more_faces"
@@ -42,8 +44,8 @@ _CHECK_FIELDS = Fix("Change what the message names and generate again")
 _PICTURE = Fix("Choose another picture: a PNG, JPEG or WEBP of one object on a plain or transparent background")
 _SERVER_SETTINGS = Fix("Read the server's log, mend its settings, then start it again", LOG)
 _LOG = Fix("Read the server's log; it says more", LOG)
-_AGAIN = Fix("Generate again", RETRY)
-_BUSY = Fix("Wait for other jobs to end, or cancel some, then generate again", RETRY)
+_AGAIN = Fix("Try it again", RETRY)
+_BUSY = Fix("Wait for other jobs to end, or cancel some, then try it again", RETRY)
 
 FIXES: dict[str, Fix] = {
     "E_VERSION": _OTHER_RELEASE,
@@ -64,7 +66,7 @@ FIXES: dict[str, Fix] = {
     "E_KEY_CONFLICT": _AGAIN,
     "E_BLOB_MISSING": _AGAIN,
     "E_CHECKSUM": _AGAIN,
-    "E_NOT_FOUND": Fix("The server does not keep it any more: generate again", RETRY),
+    "E_NOT_FOUND": Fix("The server does not keep it any more: generate again", GENERATE),
     "E_BAD_STATE": Fix("Wait until the job has gone on, then try again"),
     "E_DRAINING": Fix("Wait until the server has stopped, then start it again", START),
     "E_QUEUE_FULL": _BUSY,
@@ -145,7 +147,9 @@ LABELS: dict[str, str] = {
     ONLINE: "Open Network Preferences",
     UPDATE: "Copy Update Command",
     LOG: "Open Log",
-    RETRY: "Generate Again",
+    RETRY: "Try Again",
+    GENERATE: "Generate Again",
+    FETCH: "Get Asset",
     LOWER: "Lower Quality",
     SMALLER: "Make It Smaller",
     MORE_FACES: "Allow More Faces",

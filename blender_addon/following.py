@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import wire
+from . import fixes, problems, wire
 from .job import FollowedJob, Problem
 from .pace import PreviewPace, StepPace
 from .surroundings import SceneError, Surroundings
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 TRY_AGAIN_S = 5.0
 _CANCELLABLE = ("submitted", "queued", "starting", "running", "finalizing", "pausing", "paused", "interrupted")
-_IN_SERVERS_HANDS = (*_CANCELLABLE, "waiting")
 
 
 class Following:
@@ -56,6 +55,9 @@ class Following:
             self.expect("watch", client.watch(job.id, previews=job.shows_mesh))
         elif job.spec is not None:
             self.expect("submit", client.submit(job.spec, job.key))
+        else:
+            self._fail(problems.NEVER_SENT)
+            return
         self._set(phase="submitted")
 
     def expect(self, what: str, request: str) -> None:
@@ -65,7 +67,7 @@ class Following:
     def detach(self) -> None:
         """Wait for another connection, because the one that the job was followed through is no more."""
         self._requests.clear()
-        if self.job.phase in _IN_SERVERS_HANDS or self.job.phase in ("downloading", "cancelling"):
+        if self.job.goes_on and self.job.phase != "importing":
             self._set(phase="waiting")
 
     def stall(self, problem: Problem) -> None:
@@ -162,7 +164,7 @@ class Following:
     def _begin(self, job_id: str, client: Client) -> None:
         """Watch the job that the server made of our submission, or cancel it if the artist did meanwhile."""
         if not wire.ids.is_ulid(job_id):
-            self._fail(Problem("The server sent a job id that is none", "Update the server"))
+            self._fail(problems.NO_JOB_ID)
             return
         self._set(id=job_id)
         if self.job.goes_on:
@@ -171,9 +173,9 @@ class Following:
             client.cancel(job_id)
 
     def _be_refused(self, what: str, error: ProtocolError) -> None:
-        problem = Problem(error.message, error.remedy, error.code)
+        problem = problems.refused(error)
         if what == "fetch":
-            self._keep_on_server(problem)
+            self._keep_on_server(problems.undelivered(problem))
         elif what == "change":
             self._complain(problem)
             if self.job.phase == "cancelling":
@@ -181,7 +183,7 @@ class Following:
         elif what == "watch" and error.retryable:
             self._attach_at = self._around.clock() + TRY_AGAIN_S
             self._set(phase="waiting")
-        elif what == "watch" and error.code == "E_NOT_FOUND":  # another server may have it: its live mesh keeps its name
+        elif what == "watch" and error.code == "E_NOT_FOUND":  # another server may have it: keep its name
             self._complain(problem)
             self._set(phase="failed")
         elif self.job.goes_on:
@@ -193,12 +195,11 @@ class Following:
             case _ if not job.goes_on or job.phase in ("downloading", "importing"):
                 return
             case "failed":
-                error = event.error
-                self._fail(Problem(error.message, error.remedy, error.code) if error else Problem("The job failed"))
+                self._fail(problems.refused(event.error))
             case "cancelled" if job.phase == "cancelling":
                 self._end("cancelled", keep=False)
             case "cancelled":
-                self._complain(Problem("The job was cancelled elsewhere", "Retry goes on from where it was"))
+                self._complain(problems.CANCELLED_ELSEWHERE)
                 self._end("cancelled", keep=True)
             case "succeeded" if job.phase == "cancelling":
                 self._end("cancelled", keep=False)
@@ -215,9 +216,7 @@ class Following:
         if form == "glb":
             self.fetch(client)
         else:
-            self._keep_on_server(
-                Problem(f"The asset is a file of {form}, not GLB", f"Fetch it with: limbeck get {self.job.id}")
-            )
+            self._keep_on_server(problems.not_a_glb(form, self.job.id))
 
     def _advance(self, event: JobProgress) -> None:
         now_s, eta_s = self._around.clock(), None
@@ -228,16 +227,17 @@ class Following:
 
     def _warn(self, code: str, message: str) -> None:
         if code.startswith("E_"):
-            self._complain(Problem(message, "The job goes on; later meshes may be good", code))
+            self._complain(problems.damaged(code, message))
         else:
             self._around.note(message)
 
     def _take_preview(self, mesh: MeshData) -> None:
         most = self._around.most_triangles()
         if len(mesh.faces) > most:
-            message = f"The mesh has {len(mesh.faces):,} triangles; the preferences allow {most:,} to be shown live"
-            self._complain(Problem(message, "Raise Live Triangles in the preferences, or wait for the asset"))
+            self._complain(problems.too_large(len(mesh.faces), most))
             return
+        if self.job.problem is not None and self.job.problem.fix == fixes.PREFERENCES:
+            self._set(problem=None)
         self._newest = mesh
         if self.job.held_step is None and self.job.shows_mesh:
             self._mesh = mesh
@@ -248,7 +248,7 @@ class Following:
             is_shown = self._around.scene.show_preview(self.job, mesh)
         except SceneError as error:
             self._mesh = None
-            self._complain(Problem(f"The live mesh cannot be shown: {error}", "The job goes on; its asset will come"))
+            self._complain(problems.not_shown(str(error)))
             return
         if is_shown:
             self._mesh = None
@@ -264,7 +264,7 @@ class Following:
         try:
             is_imported = self._around.scene.import_asset(self.job, file)
         except SceneError as error:
-            self._keep_on_server(Problem(str(error), f"The asset is kept: {file}"))
+            self._keep_on_server(problems.undelivered(problems.not_imported(str(error), file)))
             return
         if is_imported:
             self._forget_meshes()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .pace import PreviewFigures, about
 from .placement import Placement
+from .texts import translated
 
 if TYPE_CHECKING:
     from limbeck_protocol.job import JobSpec
@@ -129,13 +130,20 @@ class FollowedJob:
     @property
     def progress_text(self) -> str:
         if self.phase == "queued" and self.position is not None:
-            return f"{PHASES['queued']}, number {self.position} in line"
+            return translated("Queued, number {position} in line").format(position=self.position)
         if self.phase != "running":
-            return PHASES[self.phase]
-        text = STAGES.get(self.stage, PHASES["running"])
-        return f"{text}, step {self.step} of {self.steps}" if self.steps and self.stage == "optimising" else text
+            return self.phase_text
+        if self.steps and self.stage == "optimising":
+            return translated("Forming, step {step} of {steps}").format(step=self.step, steps=self.steps)
+        return translated(STAGES.get(self.stage, PHASES["running"]))
+
+    @property
+    def phase_text(self) -> str:
+        return translated(PHASES[self.phase])
 
     @property
     def eta_text(self) -> str:
         """Return about how long the steps still take, or ""."""
-        return f"about {about(self.eta_s)} left" if self.eta_s is not None and self.phase == "running" else ""
+        if self.eta_s is None or self.phase != "running":
+            return ""
+        return translated("about {time} left").format(time=about(self.eta_s))

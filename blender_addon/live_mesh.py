@@ -29,8 +29,11 @@ def all_live() -> Iterator[Any]:
     return (thing for thing in bpy.data.objects if JOB_KEY in thing and _is_ours(thing))
 
 
-def find(job_id: str) -> Any | None:
-    """Return the live object of a job, or None."""
+def find(job_id: str, likely_name: str = "") -> Any | None:
+    """Return the live object of a job, or None; at once where it has the likely name, such as its job's title."""
+    likely = bpy.data.objects.get(likely_name) if likely_name else None
+    if likely is not None and likely.get(JOB_KEY) == job_id and _is_ours(likely):
+        return likely
     return next((live for live in all_live() if live[JOB_KEY] == job_id), None)
 
 

@@ -69,12 +69,12 @@ def _set_topology(mesh: Any, source: MeshData, corners: npt.NDArray[np.int32]) -
         return
     mesh.attributes[".corner_vert"].data.foreach_set("value", corners)
     mesh.polygons.foreach_set("loop_start", np.arange(0, len(corners), 3, dtype=np.int32))
-    has_edges = source.edges is not None and source.corner_edges is not None
-    if has_edges:
-        mesh.edges.add(len(source.edges))
-        mesh.attributes[".edge_verts"].data.foreach_set("value", _int32(source.edges))
-        mesh.attributes[".corner_edge"].data.foreach_set("value", _int32(source.corner_edges))
-    mesh.update(calc_edges=not has_edges)
+    if source.edges is None or source.corner_edges is None:
+        mesh.update(calc_edges=True)
+        return
+    mesh.edges.add(len(source.edges))
+    mesh.attributes[".edge_verts"].data.foreach_set("value", _int32(source.edges))
+    mesh.attributes[".corner_edge"].data.foreach_set("value", _int32(source.corner_edges))
 
 
 def _int32(indices: npt.NDArray[np.uint32]) -> npt.NDArray[np.int32]:

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
+from .texts import translated
+
 WINDOW_S = 30.0
 MAX_SAMPLES = 64
 
@@ -21,7 +23,9 @@ class PreviewFigures:
 
     @property
     def text(self) -> str:
-        return f"{self.rate_hz:.1f} Hz, {self.triangles:,} triangles, {self.megabytes:.1f} MB"
+        text = translated("{rate} Hz, {triangles} triangles, {megabytes} MB")
+        rate, megabytes = f"{self.rate_hz:.1f}", f"{self.megabytes:.1f}"
+        return text.format(rate=rate, triangles=f"{self.triangles:,}", megabytes=megabytes)
 
 
 @dataclass
@@ -71,7 +75,7 @@ class PreviewPace:
 def about(seconds: float) -> str:
     """Return a duration as people say it."""
     if seconds < 90:
-        return f"{max(round(seconds), 1)} s"
+        return translated("{count} s").format(count=max(round(seconds), 1))
     if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
+        return translated("{count} min").format(count=round(seconds / 60))
+    return translated("{count} h").format(count=f"{seconds / 3600:.1f}")

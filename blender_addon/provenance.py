@@ -11,7 +11,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from . import wire
+
 if TYPE_CHECKING:
+    from limbeck_protocol.job import JobSpec, Reference
+
     from .job import FollowedJob
 
 MARK = "prompt"
@@ -63,6 +67,7 @@ class Provenance:
             "prompt": self.prompt,
             "seed": self.seed,
             "recipe": self.recipe,
+            "quality": "NORMAL",  # which leaves the recipe its own steps where there are none here
             "negative_prompt": self.negative_prompt,
             "steps": self.steps,
             "faces": self.faces,
@@ -111,6 +116,26 @@ def completed(known: Provenance, metadata: Mapping[str, Any]) -> Provenance:
         del said["prior"]  # the file keeps only the last part of a folder
     present = {name: value for name, value in said.items() if type(value) is type(getattr(known, name))}
     return replace(known, **{name: value for name, value in present.items() if value != ""})
+
+
+def spec_of(made: Provenance, references: tuple[Reference, ...] = ()) -> JobSpec:
+    """Return the job that makes an asset again, as far as its object tells.
+
+    Raises:
+        JobError: if a custom property was edited to what no job may have.
+    """
+    return wire.job.JobSpec(
+        prompt=made.prompt,
+        negative_prompt=made.negative_prompt,
+        recipe=made.recipe,
+        overrides=wire.overrides.parse_overrides(made.overrides),
+        references=references,
+        prior=made.prior,
+        seed=made.seed,
+        steps=made.steps or None,
+        faces=made.faces,
+        texture_size=made.texture_size,
+    )
 
 
 def from_json(text: str) -> Provenance:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from . import wire
+from .pace import about
 from .texts import translated
 
 if TYPE_CHECKING:
@@ -123,13 +124,4 @@ def estimate_text(seconds: float, memory_mb: float | None, from_jobs: int) -> st
     text = translated("About {time}{memory}, by {jobs} jobs of this server")
     if from_jobs == 1:
         text = translated("About {time}{memory}, by one job of this server")
-    return text.format(time=duration_text(seconds), memory=memory, jobs=from_jobs)
-
-
-def duration_text(seconds: float) -> str:
-    """Return a duration as people say it."""
-    if seconds < 90:
-        return translated("{count} s").format(count=max(round(seconds), 1))
-    if seconds < 90 * 60:
-        return translated("{count} min").format(count=round(seconds / 60))
-    return translated("{count} h").format(count=f"{seconds / 3600:.1f}")
+    return text.format(time=about(seconds), memory=memory, jobs=from_jobs)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from . import asking, presets, timer
@@ -28,9 +29,12 @@ def history_of(request: Any) -> tuple[dict[str, Any], ...]:
     return presets.merged(presets.entries_from_text(request.history), open_history().entries)
 
 
-def note(request: Any) -> None:
-    """Put the request first in both histories. A folder that cannot be written must not keep anyone from generating."""
-    entry = asking.fields_of(request, FIELDS)
+def note(request: Any, fields: Mapping[str, Any] | None = None) -> None:
+    """Put the request, or other fields, first in both histories.
+
+    A folder that cannot be written must not keep anyone from generating.
+    """
+    entry = asking.fields_of(request, FIELDS) if fields is None else fields
     request.history = presets.text_from_entries(presets.with_entry(presets.entries_from_text(request.history), entry))
     with contextlib.suppress(OSError):
         open_history().add(entry)

@@ -157,6 +157,11 @@ class Session:
             request = getattr(self.link.client, what)(self._selected.job.id)
             self._selected.expect("change", request)
 
+    def move_first(self) -> None:
+        """Let the selected job, which waits, be the next of its priority."""
+        if self._selected is not None and self.link.client is not None:
+            self._selected.expect("change", self.link.client.move(self._selected.job.id, to="first"))
+
     def retry(self) -> None:
         """Make a new job of one that failed or was cancelled, from its newest checkpoint if it has one."""
         job, client = self.selected, self.link.client

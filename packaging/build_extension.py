@@ -220,7 +220,8 @@ def _build_target(target: Target, out: Path, platforms: tuple[str, ...], wheels:
         template = (ADDON / "blender_manifest.toml").read_text(encoding="utf-8")
         manifest = manifest_text(template, target, platforms, [path.name for path in found])
         contents = {"blender_manifest.toml": manifest.encode(), "LICENSE": LICENSE.read_bytes()}
-        contents |= {path.relative_to(ADDON).as_posix(): path.read_bytes() for path in sorted(ADDON.rglob("*.py"))}
+        sources = sorted(path for path in ADDON.rglob("*") if path.suffix in (".py", ".json"))
+        contents |= {path.relative_to(ADDON).as_posix(): path.read_bytes() for path in sources}
         contents |= {f"wheels/{path.name}": path.read_bytes() for path in found}
     archive = out / f"limbeck-{limbeck_version()}-blender-{target.blender_min.removesuffix('.0')}.zip"
     _write_zip(archive, contents)

@@ -7,6 +7,7 @@ from typing import Any
 import bpy
 
 from .. import asking, preferences, presets, quality, timer
+from ..texts import translated
 
 LEAST_FACES, MOST_FACES = 100, 2_000_000
 TEXTURES = ("0", "512", "1024", "2048", "4096")
@@ -32,7 +33,7 @@ class LIMBECK_OT_open_online_access(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         if bpy.app.online_access_override:
-            cls.poll_message_set("Blender's command line decides on online access")
+            cls.poll_message_set(translated("Blender's command line decides on online access"))
             return False
         return True
 
@@ -125,7 +126,7 @@ class LIMBECK_OT_pause_others(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         if not _others():
-            cls.poll_message_set("No other job of this Blender is running")
+            cls.poll_message_set(translated("No other job of this Blender is running"))
             return False
         return True
 

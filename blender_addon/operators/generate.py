@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from .. import description, provenance, remembered, timer, wire
+from ..texts import translated
 
 
 class LIMBECK_OT_generate(bpy.types.Operator):
@@ -20,7 +21,7 @@ class LIMBECK_OT_generate(bpy.types.Operator):
     def poll(cls, context: Any) -> bool:
         reason = why_not_generate(context)
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(translated(reason))
         return not reason
 
     def execute(self, context: Any) -> set[str]:

@@ -14,6 +14,7 @@ from .. import placement, timer
 from ..actions import Action, why_not
 from ..job import FollowedJob
 from ..session import Session
+from ..texts import translated
 
 
 class JobOperator:
@@ -28,7 +29,7 @@ class JobOperator:
         session = timer.session()
         reason = why_not(cls.action, session.selected, is_ready=session.link.is_ready)
         if reason:
-            cls.poll_message_set(reason)  # pyright: ignore[reportAttributeAccessIssue] (bpy.types.Operator's)
+            cls.poll_message_set(translated(reason))  # pyright: ignore[reportAttributeAccessIssue] (bpy.types.Operator's)
         return not reason
 
     def execute(self, context: Any) -> set[str]:
@@ -69,6 +70,14 @@ class LIMBECK_OT_resume(JobOperator, bpy.types.Operator):
     bl_description = "Let the paused job go on from where it was"
     action = "resume"
     act = staticmethod(partial(Session.change, what="resume"))
+
+
+class LIMBECK_OT_move_job_first(JobOperator, bpy.types.Operator):
+    bl_idname = "limbeck.move_job_first"
+    bl_label = "Next in Line"
+    bl_description = "Let this job be the next one that the server begins"
+    action = "move"
+    act = staticmethod(Session.move_first)
 
 
 class LIMBECK_OT_retry(JobOperator, bpy.types.Operator):
@@ -142,6 +151,7 @@ CLASSES = (
     LIMBECK_OT_finish,
     LIMBECK_OT_pause,
     LIMBECK_OT_resume,
+    LIMBECK_OT_move_job_first,
     LIMBECK_OT_retry,
     LIMBECK_OT_fetch_asset,
     LIMBECK_OT_toggle_live_mesh,

@@ -3,6 +3,7 @@
 """What can be made of the active asset: the same again, a variation, a file, an entry of the Asset Browser."""
 
 # pyright: reportInvalidTypeForm=false
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from bpy.props import StringProperty
 
 from .. import asking, asset_marking, description, placement, provenance, remembered, timer, whereabouts, wire
 from ..preferences import addon_preferences
+from ..texts import translated
 from .generate import new_seed
 
 GAP = 1.25
@@ -141,7 +143,7 @@ class LIMBECK_OT_save_to_library(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         if asset_marking.library_of(addon_preferences(context)) is None:
-            cls.poll_message_set("Choose an asset library in Limbeck's preferences first")
+            cls.poll_message_set(translated("Choose an asset library in Limbeck's preferences first"))
             return False
         return _is_asset(cls, context)
 
@@ -169,7 +171,7 @@ class LIMBECK_OT_reveal_file(bpy.types.Operator):
         if not _is_asset(cls, context):
             return False
         if not downloaded_file(context.object).is_file():
-            cls.poll_message_set("Its file is not on this computer any more; Export GLB makes another")
+            cls.poll_message_set(translated("Its file is not on this computer any more; Export GLB makes another"))
             return False
         return True
 
@@ -186,22 +188,18 @@ def downloaded_file(thing: Any) -> Path:
 
 
 def _generate_like(operator: Any, context: Any, changes: dict[str, Any]) -> set[str]:
-    """Generate from the asset's settings, in which some are changed, without touching the panel's."""
-    request, asset = context.scene.limbeck, context.object
-    made = provenance.from_properties(asset)
-    names = {**remembered.FIELDS, "quality": str}
-    before = asking.fields_of(request, names)
+    """Generate from the asset's own settings, in which some are changed; those of the panel stay as they are."""
+    asset = context.object
+    made = provenance.from_properties(asset) or provenance.Provenance("")
     try:
-        asking.fill_in(request, {**(made.settings() if made is not None else {}), **changes})
-        spec = description.spec_of(context.scene)
-        remembered.note(request)
-    except description.DescriptionError as error:
+        pictures = description.spec_of(context.scene).references if made.references else ()
+        spec = provenance.spec_of(replace(made, **changes), pictures)
+    except (description.DescriptionError, wire.errors.JobError) as error:
         operator.report({"ERROR"}, f"{error.message}; {error.remedy}")
         return {"CANCELLED"}
-    finally:
-        asking.fill_in(request, before)
-    if made is not None and made.references > len(spec.references):
+    if made.references > len(pictures):
         operator.report({"WARNING"}, "It was made with pictures, which are not kept: choose them again")
+    remembered.note(context.scene.limbeck, {**made.settings(), **changes})
     timer.session().submit(spec, beside(asset))
     timer.wake()
     return {"FINISHED"}
@@ -216,7 +214,7 @@ def beside(asset: Any) -> placement.Placement:
 
 def _is_asset(operator: Any, context: Any) -> bool:
     if context.object is None or not provenance.is_made_here(context.object):
-        operator.poll_message_set("Select an object that Limbeck has made")
+        operator.poll_message_set(translated("Select an object that Limbeck has made"))
         return False
     return True
 
@@ -226,7 +224,7 @@ def _can_generate(operator: Any, context: Any) -> bool:
         return False
     reason = wire.PROBLEM or timer.session().link.why_no_server
     if reason:
-        operator.poll_message_set(reason)
+        operator.poll_message_set(translated(reason))
     return not reason
 
 

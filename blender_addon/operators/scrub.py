@@ -11,12 +11,13 @@ from bpy.props import IntProperty, StringProperty
 from .. import timer, wire
 from ..actions import why_not
 from ..scrub import Scrub
+from ..texts import translated
 
 
 def _can(cls: Any, reason: str) -> bool:
     """Say in the tooltip why an operator is off, if it is."""
     if reason:
-        cls.poll_message_set(reason)
+        cls.poll_message_set(translated(reason))
     return not reason
 
 
@@ -77,6 +78,8 @@ class LIMBECK_OT_fork(bpy.types.Operator):
 
     def invoke(self, context: Any, event: Any) -> set[str]:
         job = timer.session().selected
+        if job is None:
+            return {"CANCELLED"}
         self.prompt, self.seed, self.steps = job.prompt, job.seed, job.asked_steps
         return context.window_manager.invoke_props_dialog(self, width=400)
 

@@ -7,6 +7,7 @@ from typing import Any
 import bpy
 
 from .. import connections, preferences, reporting, server_process, timer, wire
+from ..texts import translated
 
 UPDATE_COMMAND = "python -m pip install --upgrade ."
 """Run in a clone of Limbeck's repository, after git pull."""
@@ -22,7 +23,7 @@ class LIMBECK_OT_start_server(bpy.types.Operator):
     def poll(cls, context: Any) -> bool:
         reason = timer.session().link.why_not_start
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(translated(reason))
         return not reason
 
     def execute(self, context: Any) -> set[str]:
@@ -146,7 +147,7 @@ class LIMBECK_OT_open_log(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         if not timer.session().link.process.log_file.is_file():
-            cls.poll_message_set("Limbeck has not started a server yet, so that there is no log here")
+            cls.poll_message_set(translated("Limbeck has not started a server yet, so that there is no log here"))
             return False
         return True
 
@@ -180,7 +181,8 @@ class LIMBECK_OT_copy_diagnostics(bpy.types.Operator):
 
 def _has_own_server(operator: Any) -> bool:
     if not timer.session().link.process.is_running:
-        operator.poll_message_set("Limbeck has not started a server that runs; it never stops those of others")
+        text = translated("Limbeck has not started a server that runs; it never stops those of others")
+        operator.poll_message_set(text)
         return False
     return True
 

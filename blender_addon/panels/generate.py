@@ -65,7 +65,9 @@ def draw_request(layout: Any, request: Any) -> None:
     row.prop(request, "seed")
     row.operator("limbeck.new_seed", text="", icon="FILE_REFRESH")
     column.prop(request, "random_seed")
-    column.row().prop(request, "quality", expand=True)
+    choices = layout.row(align=True)
+    choices.use_property_split = False  # three words need the width
+    choices.prop(request, "quality", expand=True)
 
 
 def draw_estimate(layout: Any, request: Any, session: Session) -> None:
@@ -93,7 +95,8 @@ def draw_show_colors(layout: Any, context: Any, session: Session) -> None:
     shading = getattr(context.space_data, "shading", None)
     if shading is None or shading.type != "SOLID" or shading.color_type == "VERTEX":
         return
-    is_forming = session.job is not None and live_mesh.find(session.job.id) is not None
+    job = session.job
+    is_forming = job is not None and live_mesh.find(job.id, job.title) is not None
     if is_forming or (context.object is not None and "prompt" in context.object):
         layout.operator("limbeck.show_colors", icon="COLOR")
 

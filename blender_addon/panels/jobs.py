@@ -10,6 +10,7 @@ from .. import timer
 from ..job import PHASES, FollowedJob, Phase
 from ..scrub import Scrub
 from ..session import Session
+from ..texts import translated
 from .layout import SidebarPanel
 from .problem import draw_problem
 
@@ -27,6 +28,7 @@ ICONS: dict[Phase, str] = {
     "cancelled": "X",
 }
 OTHER_ICON = "SORTTIME"
+_ENDS = {**PHASES, "succeeded": PHASES["done"]}
 
 
 class LIMBECK_PT_jobs(SidebarPanel, bpy.types.Panel):
@@ -66,8 +68,8 @@ def draw_line(layout: Any, job: FollowedJob, *, is_selected: bool) -> None:
     row = layout.row(align=True)
     split = row.split(factor=0.6, align=True)
     icon = ICONS.get(job.phase, OTHER_ICON)
-    split.operator("limbeck.select_job", text=job.title, icon=icon, depress=is_selected).key = job.key
-    text = f"{job.progress:.0%}" if job.goes_on and job.steps else PHASES[job.phase]
+    split.operator("limbeck.select_job", text=job.title, translate=False, icon=icon, depress=is_selected).key = job.key
+    text = f"{job.progress:.0%}" if job.goes_on and job.steps else job.phase_text
     split.progress(factor=job.progress, text=text, type="BAR")
 
 
@@ -90,7 +92,8 @@ def draw_steps(layout: Any, context: Any, scrub: Scrub) -> None:
     if scrub.steps:
         row = layout.row(align=True)
         row.operator("limbeck.step_checkpoint", text="", icon="TRIA_LEFT").places = -1
-        text = "Live" if scrub.chosen is None else f"Step {scrub.chosen}" + (", loading" if scrub.is_loading else "")
+        text = translated("Step {step}, loading") if scrub.is_loading else translated("Step {step}")
+        text = translated("Live") if scrub.chosen is None else text.format(step=scrub.chosen)
         row.prop(context.window_manager, "limbeck_step", text=text, slider=True)
         row.operator("limbeck.step_checkpoint", text="", icon="TRIA_RIGHT").places = 1
     row = layout.row(align=True)
@@ -113,6 +116,8 @@ def _draw_buttons(layout: Any, job: FollowedJob) -> None:
             grid.operator("limbeck.resume", icon="PLAY")
         else:
             grid.operator("limbeck.pause", icon="PAUSE")
+        if job.phase == "queued":
+            grid.operator("limbeck.move_job_first", icon="TRIA_UP")
         text, icon = ("Hide Live Mesh", "HIDE_ON") if job.shows_mesh else ("Show Live Mesh", "HIDE_OFF")
         grid.operator("limbeck.toggle_live_mesh", text=text, icon=icon)
     else:
@@ -123,9 +128,12 @@ def _draw_buttons(layout: Any, job: FollowedJob) -> None:
 
 def _draw_other_job(layout: Any, line: "JobLine") -> None:
     row = layout.row(align=True)
-    row.label(text=line.prompt.strip()[:60] or "Limbeck")
+    row.label(text=line.prompt.strip()[:60] or "Limbeck", translate=False)
     has_ended = line.state in ("failed", "cancelled", "succeeded")
-    row.label(text=line.state.capitalize() if has_ended or not line.steps else f"Step {line.step} of {line.steps}")
+    text = translated(_ENDS.get(line.state, line.state.capitalize()))
+    if line.steps and not has_ended:
+        text = translated("Step {step} of {steps}").format(step=line.step, steps=line.steps)
+    row.label(text=text, translate=False)
     text = "Import" if line.state == "succeeded" else "Attach"
     row.operator("limbeck.attach_job", text=text).job = line.job
 

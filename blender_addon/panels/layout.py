@@ -7,7 +7,7 @@ from typing import Any
 
 from ..texts import translated
 
-WRAP_CHARACTERS = 38
+WRAP_CHARACTERS = 34
 
 
 class SidebarPanel:

@@ -36,7 +36,7 @@ def _offered_recipes(self: Any, context: Any, edit_text: str) -> list[tuple[str,
 
 
 RECIPE_SEARCH = {"search": _offered_recipes, "search_options": {"SUGGESTION"}} if bpy.app.version >= (4, 5, 0) else {}
-"""Suggests names. Blender 4.2 crashes at its exit where such a property's class was registered twice, as after a reload."""
+"""Suggests names. Blender 4.2 crashes at its exit where such a property's class was registered twice, as on reload."""
 
 
 class LIMBECK_PG_request(bpy.types.PropertyGroup):

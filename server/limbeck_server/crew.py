@@ -34,14 +34,18 @@ class Crew:
         )
         self._remote: dict[bytes, Member] = {}
         self._seats: dict[str, bytes] = {}
+        self._given_up: list[Member] = []
 
     @property
     def members(self) -> tuple[Member, ...]:
         """All of them."""
-        return (*self._own, *self._remote.values())
+        return (*self._own, *self._remote.values(), *self._given_up)
 
     def enrol(self, seat: str, peer: bytes, member: Member) -> None:
-        """Add a worker that has dialled in from elsewhere; whoever had its seat should be condemned before."""
+        """Add a worker that has dialled in from elsewhere; whoever had its seat or spoke from there is condemned."""
+        before = self._remote.get(peer)
+        if before is not None:  # ``tick`` has yet to say what that costs
+            self._given_up.append(before)
         self._remote[peer], self._seats[seat] = member, peer
 
     def in_seat(self, seat: str) -> Member | None:
@@ -121,6 +125,7 @@ class Crew:
             member.stop()
 
     def _forget_the_gone(self) -> None:
+        self._given_up = [member for member in self._given_up if member.has_process]
         gone = [peer for peer, member in self._remote.items() if not member.has_process]
         for peer in gone:
             del self._remote[peer]

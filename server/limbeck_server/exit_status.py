@@ -19,6 +19,7 @@ STATUSES = {
         "E_NO_ANSWER",
         "E_TIMEOUT",
         "E_CONNECTION_FILE",
+        "E_RAY",
         "E_NO_SESSION",
         "E_QUOTA",
         "E_QUEUE_FULL",

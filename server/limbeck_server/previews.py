@@ -18,6 +18,8 @@ from limbeck_protocol.mesh_codec import edges_size_bytes, packed_size_bytes, unp
 from limbeck_protocol.messages import Preview
 
 REFRESH_S = 1.0
+REMOTE_REFRESH_S = 10.0
+"""The same for workers on other machines, of which there may be a thousand; a watcher gets newer ones at once."""
 STALE_S = 0.1
 """A preview that is older is not offered before its worker has been asked for a newer one."""
 PATIENCE_S = 0.25
@@ -128,6 +130,7 @@ class Debt:
 
     pay: Callable[[], None]
     since: float
+    refresh_s: float = REFRESH_S
 
 
 class Previews:
@@ -167,9 +170,9 @@ class Previews:
         topology += not has_same
         self._newest[job_id] = StoredPreview(seq + 1, topology, mesh, triangles, self._clock(), edges, edge_count)
 
-    def owe(self, job_id: str, pay: Callable[[], None]) -> None:
-        """Note that a job's worker waits for credit."""
-        self._debts[job_id] = Debt(pay, self._clock())
+    def owe(self, job_id: str, pay: Callable[[], None], refresh_s: float = REFRESH_S) -> None:
+        """Note that a job's worker waits for credit, ``refresh_s`` at most."""
+        self._debts[job_id] = Debt(pay, self._clock(), refresh_s)
 
     def ask_newer(self, job_id: str) -> None:
         """Let a job's worker show its newest mesh, if it waits for that."""
@@ -192,7 +195,7 @@ class Previews:
     def refresh(self) -> None:
         """Let the workers go on that have waited for long."""
         now = self._clock()
-        for job_id in [job_id for job_id, debt in self._debts.items() if now - debt.since >= REFRESH_S]:
+        for job_id in [job_id for job_id, debt in self._debts.items() if now - debt.since >= debt.refresh_s]:
             self.ask_newer(job_id)
 
     def newest(self, job_id: str) -> StoredPreview | None:

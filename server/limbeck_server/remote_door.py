@@ -146,6 +146,10 @@ class RemoteDoor:
             return
         seat = f"{owner.name}:{message.seat}"
         self._clear_seat(seat, message)
+        speaker = self._parts.crew.speaking_from(peer)
+        if speaker is not None:
+            speaker.condemn("joined twice")
+            return
         device = Device(_label(f"{message.host} {message.device}"))
         member = Member(self._parts.settings, device, self._post)
         process = RemoteWorker(message.pid, lambda: self._post(peer, EndWorker()))
@@ -170,7 +174,7 @@ class RemoteDoor:
     def _clear_seat(self, seat: str, message: WorkerJoin) -> None:
         """End the time of whoever had the seat; the same process coming again has only lost its connection."""
         member = self._parts.crew.in_seat(seat)
-        if member is None:
+        if member is None or member.has_died:
             return
         known = next((guest for guest in self._guests.values() if guest.member is member), None)
         if known is not None and known.life == message.life:

@@ -6,11 +6,14 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-TABLES = {"PHASES", "STAGES", "LABELS", "SUMMARIES", "QUALITIES", "_LINES", "_DOING"}
+TABLES = {"PHASES", "STAGES", "LABELS", "SUMMARIES", "QUALITIES", "_LINES", "_DOING", "_ALLOWED"}
 """Module-level dictionaries whose values are shown, or tuples of which the text comes first and the remedy last."""
+CONSTANTS = {"LOCKED", "NO_JOB", "NO_SERVER", "NOT_SENT"}
 KEYED = {"BUILT_IN"}
 """Module-level dictionaries whose keys are shown."""
 DRAWN = {"label", "operator", "prop", "menu", "progress", "popover", "panel", "template_list"}
+REASONS = ("why_no_server", "why_not")
+"""Functions that return a reason which is shown."""
 FIRST = {"translated", "Fix"}
 """Calls whose first argument is a text that is shown."""
 NOT_WORDS = {"", "Limbeck", "px", "GLB"}
@@ -35,7 +38,7 @@ def _texts(tree: ast.Module) -> Iterator[tuple[str, int]]:
             yield from _of_class(node)
         elif isinstance(node, ast.Call):
             yield from _of_call(node)
-        elif isinstance(node, ast.FunctionDef) and "why" in node.name:
+        elif isinstance(node, ast.FunctionDef) and node.name.lstrip("_").startswith(REASONS):
             for inner in ast.walk(node):
                 if isinstance(inner, ast.Return) and inner.value is not None:
                     yield from _strings(inner.value)
@@ -75,19 +78,27 @@ def _of_table(node: ast.stmt) -> Iterator[tuple[str, int]]:
     elif isinstance(value, ast.Dict) and name in KEYED:
         for key in value.keys:
             yield from _strings(key)
-    elif name.endswith("ITEMS"):
+    elif _are_items(value):
         yield from _of_items(value)
-    elif isinstance(value, ast.Constant) and name in ("LOCKED",):
+    elif isinstance(value, ast.Constant) and name in CONSTANTS:
         yield from _strings(value)
 
 
 def _of_entry(entry: ast.expr) -> Iterator[tuple[str, int]]:
-    """Iterate over the texts of a table's value: itself, or the first and last of a tuple, between which icons stand."""
+    """Iterate over the texts of a table's value: itself, or the first and last of a tuple, with an icon between."""
     if isinstance(entry, ast.Tuple):
         yield from _strings(entry.elts[0])
-        yield from _strings(entry.elts[-1]) if len(entry.elts) > 2 else ()
+        yield from _strings(entry.elts[-1])
     else:
         yield from _strings(entry)
+
+
+def _are_items(value: ast.expr | None) -> bool:
+    """Return whether an expression looks like the items of an enumeration: identifiers in capitals, with two texts."""
+    items = value.elts if isinstance(value, ast.Tuple | ast.List) else []
+    firsts = [item.elts[0] for item in items if isinstance(item, ast.Tuple) and len(item.elts) >= 3]
+    names = [first.value for first in firsts if isinstance(first, ast.Constant) and isinstance(first.value, str)]
+    return bool(names) and len(names) == len(items) and all(name.upper() == name for name in names)
 
 
 def _of_items(value: ast.expr | None) -> Iterator[tuple[str, int]]:

@@ -16,6 +16,7 @@ from limbeck_protocol.job import JobSpec
 recipes = module("recipes")
 quality = module("quality")
 questions = module("questions")
+pace = module("pace")
 
 
 def test_recipes_and_their_steps_are_the_cores() -> None:
@@ -171,7 +172,7 @@ def test_left_server_is_forgotten(desk: Desk) -> None:
     ("seconds", "says"), [(0.2, "1 s"), (89, "89 s"), (150, "2 min"), (3600, "60 min"), (9000, "2.5 h")]
 )
 def test_durations_are_said_as_people_do(seconds: float, says: str) -> None:
-    assert questions.duration_text(seconds) == says
+    assert pace.about(seconds) == says
 
 
 def test_estimate_says_what_it_is_by() -> None:

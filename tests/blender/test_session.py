@@ -148,6 +148,91 @@ def test_pumping_stays_within_its_budget(session: Any) -> None:
     assert longest_s < 0.05, "of this thread's own time; 4 ms are asked for, one message may exceed it"
 
 
+@pytest.fixture
+def second(tmp_path: Path) -> Iterator[Any]:
+    """Yield another Blender's session, with a scene of its own."""
+    process = server_process.ServerProcess(tmp_path / "second-log")
+    (tmp_path / "second").mkdir()
+    opened = session_module.Session(NotedScene(), link.Link(link.Settings, process), tmp_path / "second")
+    yield opened
+    opened.close()
+
+
+@pytest.mark.usefixtures("server")
+def test_two_blenders_show_the_same_job_and_both_get_its_asset(session: Any, scene: NotedScene, second: Any) -> None:
+    session.submit(JobSpec("a bird", steps=24), ORIGIN)
+
+    def pump_both() -> None:
+        session.pump()
+        second.pump()
+
+    wait_until(lambda: bool(second.other_jobs), pump_both)
+    (line,) = second.other_jobs
+    second.follow(job_module.FollowedJob(line.prompt, 0, line.recipe, ORIGIN, id=line.job))
+    wait_until(lambda: second.selected.phase == session.selected.phase == "running", pump_both)
+    wait_until(lambda: session.job is None and second.job is None, pump_both)
+    assert scene.previews
+    assert second._scene.previews
+    assert len(scene.assets) == len(second._scene.assets) == 1
+
+
+@pytest.mark.usefixtures("server")
+def test_previews_come_no_faster_than_wanted(session: Any, scene: NotedScene) -> None:
+    session.link._settings = lambda: link.Settings(live_rate_hz=1.0)
+    session.submit(JobSpec("a bird", steps=20), ORIGIN)
+    start = time.monotonic()
+    wait_until(lambda: session.job is None, session.pump)
+    assert 1 <= len(scene.previews) <= time.monotonic() - start + 1
+
+
+@pytest.mark.usefixtures("server")
+def test_slow_scene_gets_fewer_previews(session: Any, scene: NotedScene, monkeypatch: pytest.MonkeyPatch) -> None:
+    show = scene.show_preview
+
+    def show_slowly(job: Any, mesh: Any) -> bool:
+        time.sleep(0.1)
+        return show(job, mesh)
+
+    monkeypatch.setattr(scene, "show_preview", show_slowly)
+    session.submit(JobSpec("a bird", steps=24), ORIGIN)
+    start = time.monotonic()
+    wait_until(lambda: session.job is None, session.pump)
+    share = 0.1 * len(scene.previews) / (time.monotonic() - start)
+    assert share < 0.2, "a tenth is wanted; the first two come before anything is known"
+
+
+@pytest.mark.usefixtures("server")
+def test_job_that_could_not_be_sent_is_tried_again_as_it_was(session: Any) -> None:
+    session.submit(JobSpec("a bird", recipe="no-such-recipe"), ORIGIN)
+    wait_until(lambda: session.selected.phase == "failed", session.pump)
+    session.retry()
+    assert len(session.jobs) == 2
+    assert session.selected.spec == session.jobs[1].spec
+    assert session.selected.key != session.jobs[1].key
+
+
+@pytest.mark.usefixtures("server")
+def test_job_goes_on_over_another_connection(session: Any, scene: NotedScene) -> None:
+    session.submit(JobSpec("a bird", steps=24), ORIGIN)
+    wait_until(lambda: session.job.step > 2, session.pump)
+    session.link.reconnect()
+    session.pump()
+    wait_until(lambda: session.job is None, session.pump)
+    assert session.problem is None
+    assert len(scene.assets) == 1
+
+
+@pytest.mark.usefixtures("server")
+def test_retry_whose_connection_was_closed_before_an_answer_says_so(session: Any) -> None:
+    session.submit(JobSpec("fail", steps=2), ORIGIN)
+    wait_until(lambda: session.selected.phase == "failed", session.pump)
+    session.retry()
+    session.link.reconnect()
+    wait_until(lambda: session.selected.phase == "failed", session.pump)
+    assert "connection was lost" in session.selected.problem.message
+    assert session.selected.problem.remedy
+
+
 @pytest.mark.parametrize("job_id", ["../../escape", "", "a" * 26, "/tmp/x"])
 def test_job_id_of_a_file_that_is_none_is_not_followed(session: Any, job_id: str) -> None:
     session.follow(job_module.FollowedJob("a bird", 0, "limbeck", ORIGIN, id=job_id))

@@ -104,13 +104,20 @@ def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     notify("READY=1")  # nobody listens: no error
 
 
-def test_the_unit_starts_a_command_that_exists() -> None:
+@pytest.mark.parametrize(
+    ("file", "command", "flags", "kind"),
+    [("limbeck", "serve", [], "notify"), ("limbeck-worker", "worker", ["--key"], "exec")],
+)
+def test_the_units_start_commands_that_exist(file: str, command: str, flags: list[str], kind: str) -> None:
     unit = configparser.ConfigParser(interpolation=None, strict=False)
     unit.optionxform = str  # pyright: ignore[reportAttributeAccessIssue]
-    unit.read(ROOT / "packaging" / "limbeck.service")
-    program, command, *flags = unit["Service"]["ExecStart"].split()
-    assert (Path(program).name, command in command_line.commands, flags) == ("limbeck", True, [])
-    assert unit["Service"]["Type"] == "notify"
+    unit.read(ROOT / "packaging" / f"{file}.service")
+    program, *words = unit["Service"]["ExecStart"].split()
+    options = {option for parameter in command_line.commands[command].params for option in parameter.opts}
+    assert (Path(program).name, words[0]) == ("limbeck", command)
+    assert [word for word in words[1:] if word.startswith("-")] == flags
+    assert set(flags) <= options
+    assert unit["Service"]["Type"] == kind
 
 
 def test_the_image_starts_a_command_that_exists_and_copies_what_is_there() -> None:

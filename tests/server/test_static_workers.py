@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from limbeck_protocol.client import Client, Downloaded, JobChanged
+from limbeck_protocol.events import Checkpoints, StepMesh
 from limbeck_protocol.job import JobSpec, Reference, blob_of
 from server.elsewhere import STATIC, WORK, key_file, machine, wait_for_workers, worker_states
 from server.following import begin, end_of, reach, until
@@ -59,7 +60,10 @@ def test_a_job_runs_elsewhere_with_its_pictures_and_ends_here(
         content = asset_of(client, job, tmp_path)
         assert content.startswith(picture), "the worker had the picture"
         assert len(content) == 5_000_000
-        client.log(job)
+        client.checkpoints(job)
+        step = first(client, Checkpoints).checkpoints[-1].step
+        client.fetch_mesh(job, step)
+        assert first(client, StepMesh).step == step, "milestones and their meshes are here as well"
         paused = begin(client, JobSpec("trace", steps=1000), step=3)
         client.pause(paused)
         assert until(client, paused, "paused").step >= 3

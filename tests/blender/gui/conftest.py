@@ -82,6 +82,21 @@ def blender(start_blender: Callable[..., Blender], server: "Server") -> Blender:
 
 
 @pytest.fixture
+def open_blender(start_blender: Callable[..., Blender]) -> Callable[..., Blender]:
+    """Return a function that starts a Blender with the tab and some of its panels open, in an empty scene."""
+
+    def start(*panels: str) -> Blender:
+        blender = start_blender()
+        blender.call("screen.empty_scene")
+        blender.call("screen.open_panels", names=list(panels))
+        blender.call("screen.open_sidebar")
+        blender.until("job.is_ready")
+        return blender
+
+    return start
+
+
+@pytest.fixture
 def server(environment: dict[str, str]) -> Iterator["Server"]:
     running = Server(environment)
     running.start()

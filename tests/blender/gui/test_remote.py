@@ -55,7 +55,7 @@ def test_unknown_key_is_refused_with_a_message(start_blender: Callable[..., Blen
     subprocess.run([*command, "--address", endpoint["address"]], check=True, timeout=60)
     blender = start_with(start_blender, "--offline-mode", other)
     refused = blender.watch(lambda state: state["status"] not in ("Connecting", "No server"))
-    assert refused["status"] == "The server refused the connection"
+    assert refused["status"] == "The server does not accept this key"
     blender.desk.picture("blender-refused", VIEWPORT, is_for_docs=True)
     blender.quit()
 

@@ -190,7 +190,8 @@ def test_panel_tells_the_asset_and_offers_what_can_be_made_of_it(made: Any) -> N
     text = " ".join(layout.texts("label"))
     for part in ("a blue bird", "Without: a fish", "Recipe limbeck, seed 7", "Made 20"):
         assert part in text
-    names = "regenerate vary fill_in copy_prompt mark_asset save_to_library export_glb reveal_file".split()
+    names = ["regenerate", "vary", "fill_in", "copy_prompt"]
+    names += ["mark_asset", "save_to_library", "export_glb", "reveal_file"]
     assert layout.texts("operator") == [f"limbeck.{name}" for name in names]
 
 

@@ -132,6 +132,7 @@ def test_a_million_triangles_are_a_message_with_a_remedy_or_are_shown(running: A
     pump(running, server, lambda: running.session.link.settings.live_triangles == 2_000_000)
     server.large_preview(counts["vertices"], counts["faces"], blob)
     pump(running, server, lambda: running.live() is not None and len(running.live().data.polygons) == len(mesh.faces))
+    assert running.session.job.problem is None, "what was the problem is mended"
     assert_good_mesh_is_shown(running, server)
 
 

@@ -85,6 +85,19 @@ def test_pause_gives_the_turn_to_the_next_job_and_resume_goes_on(ready: Any) -> 
     assert len(assets()) == 2
 
 
+def test_job_that_waits_can_be_the_next_in_line(ready: Any) -> None:
+    first, second, third = start(ready, "first", "second", "third")
+    ready.pump_until(lambda: job_of(ready, third).position == 2)
+    assert "limbeck.move_job_first" in drawn().texts("operator")
+    assert bpy.ops.limbeck.move_job_first() == {"FINISHED"}
+    ready.pump_until(lambda: job_of(ready, third).position == 1 and job_of(ready, second).position == 2)
+    bpy.ops.limbeck.select_job(key=first)
+    ready.pump_until(lambda: job_of(ready, first).phase == "running")
+    with pytest.raises(RuntimeError, match="waits in line"):
+        bpy.ops.limbeck.move_job_first()
+    end_all(ready)
+
+
 def test_stop_and_keep_makes_the_asset_of_what_there_is(ready: Any) -> None:
     (key,) = start(ready, "a bird")
     ready.pump_until(lambda: live_of(ready, key) is not None)

@@ -174,7 +174,7 @@ def test_pasted_connection_is_private_and_in_no_blend(addon: Any, tmp_path: Path
 
 
 @pytest.fixture
-def command(addon: Any, tmp_path: Path) -> Path:
+def command(own_folder: None, addon: Any, tmp_path: Path) -> Path:
     """Return a limbeck command that serves with the synthetic engine, which the preferences name."""
     file = tmp_path / "limbeck"
     file.write_text(f"#!/bin/sh\nexec {' '.join(SERVE)}\n")

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Inside a windowed Blender: how the extension's jobs stand, and what of them is in the scene."""
 
+import hashlib
+import struct
 import sys
 from typing import Any
 
@@ -51,3 +53,22 @@ def is_asset(thing: Any) -> bool:
 
 def set_preference(name: str, value: Any) -> None:
     setattr(bpy.context.preferences.addons[MODULE].preferences, name, value)
+
+
+def sent() -> dict[str, Any]:
+    """Return what the followed job was asked for, as far as the scenarios look at it."""
+    spec = session().job.spec
+    return {
+        "references": [{"is_posed": reference.camera is not None} for reference in spec.references],
+        "cameras": len(spec.rig.cameras) if spec.rig is not None else 0,
+    }
+
+
+def vertices_of_active() -> str:
+    """Return a digest of the active object's vertex positions, bit for bit."""
+    mesh = bpy.context.view_layer.objects.active.data
+    return hashlib.sha256(b"".join(struct.pack("<3f", *vertex.co) for vertex in mesh.vertices)).hexdigest()
+
+
+def prompt_of_active() -> str:
+    return bpy.context.view_layer.objects.active["prompt"]

@@ -34,14 +34,30 @@ def open_sidebar(tab: str = "Limbeck") -> Iterator[None]:
 
 def empty_scene(distance: float = 3.2) -> None:
     """Remove all objects, look from the front and a little from the left, show colours."""
-    for thing in list(bpy.data.objects):
-        bpy.data.objects.remove(thing)
+    remove_objects()
     space = viewport().spaces.active
     space.shading.color_type = "VERTEX"
     space.overlay.show_floor = False  # its many lines are most of a picture's bytes
     space.region_3d.view_rotation = Euler((1.25, 0.0, 0.45)).to_quaternion()
     space.region_3d.view_distance = distance
     in_viewport(bpy.ops.ed.undo_push, message="Start of the test")
+
+
+def remove_objects() -> None:
+    for thing in list(bpy.data.objects):
+        bpy.data.objects.remove(thing)
+
+
+def look_from(distance: float) -> Iterator[None]:
+    """Look from another distance; wait until it is drawn."""
+    viewport().spaces.active.region_3d.view_distance = distance
+    yield from pause(1.0)
+
+
+def show_material() -> Iterator[None]:
+    """Show textures in Solid shading."""
+    viewport().spaces.active.shading.color_type = "TEXTURE"
+    yield from pause(2.0)
 
 
 def open_panels(names: list[str]) -> Iterator[None]:
@@ -183,6 +199,8 @@ def show_preferences(section: str, search: str = "") -> Iterator[None]:
     bpy.context.preferences.active_section = section
     manager = bpy.context.window_manager
     if section == "EXTENSIONS":
+        for repo in bpy.context.preferences.extensions.repos:
+            repo.enabled = repo.module != "blender_org"  # no way there from here, which Blender would say
         manager.extension_search = search
     elif section == "ADDONS":
         manager.addon_search = search
