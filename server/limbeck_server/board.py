@@ -42,6 +42,7 @@ class Board:
         self._store = store
         self._max_queued = max_queued
         self._jobs = {job.id: job for job in store.load_all()}
+        self._queue: list[Job] | None = None
         self._unsaved: dict[str, Job] = {}
         self._try_at = 0.0
         self._keys = {(job.client, job.key): job.id for job in self._jobs.values()}
@@ -114,7 +115,7 @@ class Board:
         known = self.find(client, key, digest)
         if known is not None:
             return known, True
-        if sum(job.state == "queued" for job in self._jobs.values()) >= self._max_queued:
+        if len(self.queue()) >= self._max_queued:
             message = f"{self._max_queued} jobs are waiting already"
             raise ProtocolError("E_QUEUE_FULL", message, "wait, or cancel some", retryable=True, retry_after_ms=60_000)
         now = time.time()
@@ -122,12 +123,16 @@ class Board:
         job = with_event(job, JobEvent("state", "queued", message=f"from job {job.parent}" if job.parent else ""))
         self._store.save(None, job)
         self._jobs[job.id], self._keys[client, key] = job, job.id
+        self._queue = None
         log.info("job queued", extra={"job": job.id, "client": client, "recipe": spec.recipe_name})
         return job, False
 
     def queue(self) -> list[Job]:
         """Return the jobs that wait, the next one first."""
-        return sorted((job for job in self._jobs.values() if job.state == "queued"), key=lambda job: job.turn)
+        if self._queue is None:  # the loop asks at every turn, and hundreds may wait
+            waiting = (job for job in self._jobs.values() if job.state == "queued")
+            self._queue = sorted(waiting, key=lambda job: job.turn)
+        return list(self._queue)
 
     def positions(self) -> dict[str, int]:
         """Return where each job that waits is in the queue, from 1 on."""
@@ -135,8 +140,7 @@ class Board:
 
     def next_queued(self) -> Job | None:
         """Return the job whose turn it is."""
-        waiting = (job for job in self._jobs.values() if job.state == "queued")
-        return min(waiting, key=lambda job: job.turn, default=None)
+        return next(iter(self.queue()), None)
 
     def request(self, job_id: str, change: Callable[[Job], Job]) -> Job:
         """Change a job as a client wants it, or not at all.
@@ -183,6 +187,7 @@ class Board:
         """
         self._store.forget(job)
         del self._jobs[job.id], self._keys[job.client, job.key]
+        self._queue = None
 
     def warn(self, job_id: str, code: str, message: str) -> None:
         """Add a warning to a job."""
@@ -235,6 +240,7 @@ class Board:
     def _put(self, job: Job) -> None:
         passed = job.events[len(self._jobs[job.id].events) :]
         self._jobs[job.id] = job
+        self._queue = None
         add_lines(self._store.folder(job.id), [_line(event, job.attempt) for event in passed])
         if not job.is_at_work:
             self.progress.pop(job.id, None)
