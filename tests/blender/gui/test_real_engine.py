@@ -31,6 +31,7 @@ def real_server(environment: dict[str, str]) -> Iterator[Server]:
 def test_penguin_forms_and_becomes_an_asset(real_server: Server, open_blender: Callable[..., Blender]) -> None:
     blender = open_blender("LIMBECK_PT_jobs")
     ask(blender, steps=STEPS, prompt=PROMPT)
+    blender.call("screen.pause", seconds=1.0)
     blender.desk.picture("blender-ready", VIEWPORT, is_for_docs=True)
     blender.press("limbeck.generate")
     forming = blender.watch(lambda state: state["shapes"] >= 3 and is_half_done(state), timeout_s=ENGINE_S)

@@ -115,6 +115,7 @@ def set_value(path: str, value: Any) -> None:
     """Set a value that a path from bpy.context leads to, such as scene.limbeck.prompt."""
     owner, _, name = path.rpartition(".")
     setattr(bpy.context.path_resolve(owner), name, value)
+    sidebar().tag_redraw()
 
 
 def show_mouse_away() -> None:
@@ -152,6 +153,7 @@ def pause(seconds: float) -> Iterator[None]:
     end = time.monotonic() + seconds
     viewport().tag_redraw()
     while time.monotonic() < end:
+        sidebar().tag_redraw()  # again and again: its panels glide to their places
         yield
 
 
