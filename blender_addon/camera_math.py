@@ -139,7 +139,7 @@ def out_of_frame(c2w: Array, frame: Any) -> Array:
     return outside
 
 
-def why_blind(c2w: Array, K: Array, width: int, height: int) -> str:
+def blindness(c2w: Array, K: Array, width: int, height: int) -> str:
     """Return why a camera cannot see the asset, which lies in the unit ball round the origin, or nothing."""
     if np.linalg.norm(c2w[:3, 3]) < 1.0:
         return "is inside of where the asset will be"
@@ -152,7 +152,7 @@ def why_blind(c2w: Array, K: Array, width: int, height: int) -> str:
     return "does not see where the asset will be" if (inward @ centre).min() < -1.0 else ""
 
 
-def why_no_target(c2w: Array, K: Array, width: int, height: int) -> str:
+def misfit(c2w: Array, K: Array, width: int, height: int) -> str:
     """Return why the render cannot be held to a picture that this camera saw, or nothing; as the server decides."""
     centre = c2w[:3, :3].T @ -c2w[:3, 3] * (1.0, -1.0, -1.0)
     if centre[2] <= 0:

@@ -143,7 +143,7 @@ def camera_of(item: Any, placement: Placement) -> Camera:
     world = camera_math.rigid_c2w(np.reshape(item.c2w, (4, 4)), item.name)
     c2w = camera_math.into_frame(world, placement.matrix)
     K = np.array([(item.focal[0], 0.0, item.centre[0]), (0.0, item.focal[1], item.centre[1]), (0.0, 0.0, 1.0)])
-    reason = camera_math.why_no_target(c2w, K, *item.size)
+    reason = camera_math.misfit(c2w, K, *item.size)
     if reason:
         raise DescriptionError(
             f'The camera of the reference "{item.name}" {reason}',

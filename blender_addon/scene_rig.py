@@ -113,7 +113,7 @@ def _orbit(rig: Any) -> Any:
 def _converted(thing: Any, frame: camera_math.Frame, placement: Placement) -> Camera:
     found = blender_camera.world_camera(thing, frame)
     c2w = camera_math.into_frame(found.c2w, placement.matrix)
-    reason = camera_math.why_blind(c2w, found.K, found.width, found.height)
+    reason = camera_math.blindness(c2w, found.K, found.width, found.height)
     if reason:
         raise DescriptionError(
             f'The camera "{thing.name}" {reason}', "move the camera, or the place of the asset (Start From)"

@@ -9,6 +9,9 @@ import logging
 MAX_LINE_BYTES = 500
 """Of one line of a job's log, as JSON: a hundred of them have to fit into one header."""
 MAX_TEXT_BYTES = 4000
+"""Of a message: what a worker may send fills a header, and clients are told more in theirs."""
+MAX_NAME_BYTES = 64
+"""Of a code or a stage."""
 
 
 def sendable(text: str, max_bytes: int = MAX_TEXT_BYTES) -> str:

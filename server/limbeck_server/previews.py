@@ -20,6 +20,10 @@ from limbeck_protocol.messages import Preview
 REFRESH_S = 1.0
 REMOTE_REFRESH_S = 10.0
 """The same for workers on other machines, of which there may be a thousand; a watcher gets newer ones at once."""
+STALE_S = 0.1
+"""A preview that is older is not offered before its worker has been asked for a newer one."""
+PATIENCE_S = 0.25
+"""So long that one may take; the worker has perhaps none."""
 RESTING_BYTES = 256 * MIB
 """What previews of jobs that wait may take together."""
 BUDGET_BYTES = 512 * MIB
@@ -52,12 +56,16 @@ class PackedMesh:
 
 @dataclass(frozen=True)
 class StoredPreview:
-    """A packed mesh; ``seq`` grows within a job, and ``topology`` whenever the faces are others than before."""
+    """A packed mesh that came at ``at``, in monotonic seconds.
+
+    ``seq`` grows within a job, and ``topology`` whenever the faces are others than before.
+    """
 
     seq: int
     topology: int
     mesh: PackedMesh
     triangles: bytes
+    at: float
     edges: bytes = b""
     edge_count: int = 0
 
@@ -135,6 +143,7 @@ class Previews:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._debts: dict[str, Debt] = {}
+        self._asked_at: dict[str, float] = {}
         self._newest: dict[str, StoredPreview] = {}
         self._numbers: dict[str, tuple[int, int]] = {}
         self._resting: dict[str, None] = {}
@@ -158,7 +167,8 @@ class Previews:
             edges, edge_count = before.edges, before.edge_count
         if len(edges) != edges_size_bytes(mesh.faces, edge_count):
             edges, edge_count = b"", 0
-        self._newest[job_id] = StoredPreview(seq + 1, topology + (not has_same), mesh, triangles, edges, edge_count)
+        topology += not has_same
+        self._newest[job_id] = StoredPreview(seq + 1, topology, mesh, triangles, self._clock(), edges, edge_count)
 
     def owe(self, job_id: str, pay: Callable[[], None], refresh_s: float = REFRESH_S) -> None:
         """Note that a job's worker waits for credit, ``refresh_s`` at most."""
@@ -168,7 +178,19 @@ class Previews:
         """Let a job's worker show its newest mesh, if it waits for that."""
         debt = self._debts.pop(job_id, None)
         if debt is not None:
+            self._asked_at[job_id] = self._clock()
             debt.pay()
+
+    def is_worth_waiting(self, job_id: str) -> bool:
+        """Say whether the newest preview is old and a newer one may be here in a moment; ask for that if need be.
+
+        A client that is slow looks at what it is offered only later: by then it would be older still.
+        """
+        now, newest = self._clock(), self._newest.get(job_id)
+        if newest is None or now - newest.at <= STALE_S:
+            return False
+        self.ask_newer(job_id)
+        return now - self._asked_at.get(job_id, float("-inf")) < PATIENCE_S
 
     def refresh(self) -> None:
         """Let the workers go on that have waited for long."""
@@ -182,7 +204,7 @@ class Previews:
 
     def drop(self, job_id: str) -> None:
         """Forget a job that has ended."""
-        for known in (self._debts, self._newest, self._numbers, self._resting):
+        for known in (self._debts, self._asked_at, self._newest, self._numbers, self._resting):
             known.pop(job_id, None)
 
     def rest(self, job_id: str) -> None:

@@ -56,6 +56,8 @@ def _push_preview(parts: Parts, session: Session, watch: Watch, job: Job) -> Non
     if preview.seq <= watch.offered_seq:
         parts.previews.ask_newer(job.id)
         return
+    if parts.previews.is_worth_waiting(job.id):
+        return
     has_faces = PREVIEW_UPDATES in session.features and watch.topology == preview.topology
     offer = preview.offer(is_update=has_faces, wants_edges=PREVIEW_EDGES in session.features)
     if _fits(parts, offer):

@@ -27,6 +27,7 @@ from limbeck_server.life import Assignment, Loss
 from limbeck_server.lifecycle import interrupted, put_back
 from limbeck_server.member import Member
 from limbeck_server.parts import Parts
+from limbeck_server.plain_text import MAX_NAME_BYTES, sendable
 from limbeck_server.previews import REFRESH_S, REMOTE_REFRESH_S, PackedMesh
 from limbeck_server.retention import prune
 from limbeck_server.store import SUMMARY
@@ -150,9 +151,10 @@ def _start(parts: Parts, report: Report) -> None:
 def _advance(parts: Parts, report: Report) -> None:
     message, job = report.message, report.job
     before = parts.board.progress.get(job.id)
-    parts.board.advance(job.id, Progress(message.stage, message.step, message.steps, message.message))
-    if before is None or before.stage != message.stage:
-        add_lines(parts.store.folder(job.id), [f"info stage {message.stage}"])
+    stage = sendable(message.stage, MAX_NAME_BYTES)
+    parts.board.advance(job.id, Progress(stage, message.step, message.steps, sendable(message.message)))
+    if before is None or before.stage != stage:
+        add_lines(parts.store.folder(job.id), [f"info stage {stage}"])
     if message.stage in FINAL_STAGES and job.state in ("running", "pausing"):
         parts.board.change(job.id, "finalizing")
 
@@ -242,7 +244,9 @@ def _finish(parts: Parts, report: Report) -> None:
 def _take_failure(parts: Parts, report: Report) -> None:
     message = report.message
     report.member.release(report.now, is_leaving=message.is_leaving)
-    error = ProtocolError(message.code, message.message, message.remedy, trace_id=message.trace_id)
+    trace_id = None if message.trace_id is None else sendable(message.trace_id, MAX_NAME_BYTES)
+    code, text, remedy = sendable(message.code, MAX_NAME_BYTES), sendable(message.message), sendable(message.remedy)
+    error = ProtocolError(code, text, remedy, trace_id=trace_id)
     _fail(parts, report.job.id, error)
 
 

@@ -128,7 +128,7 @@ def test_moved_lines_follow_the_placement() -> None:
     ],
 )
 def test_cameras_that_cannot_see_the_asset_are_told_apart(c2w: np.ndarray, word: str) -> None:
-    reason = camera_math.why_blind(c2w, rig_shapes.square_K(40.0), 512, 512)
+    reason = camera_math.blindness(c2w, rig_shapes.square_K(40.0), 512, 512)
     assert (word in reason) if word else not reason
 
 
@@ -137,7 +137,7 @@ def test_pictures_are_refused_where_the_server_would(azimuth: float, distance: f
     c2w = similarity(0.0, 1.0, (0.0, 0.0, aside)) @ rig_shapes.look_at_c2w(5.0, azimuth, distance)
     K = rig_shapes.square_K(fov)
     camera = Camera(placement.rows(c2w), tuple(map(tuple, K.tolist())), 512, 512)
-    mine = camera_math.why_no_target(c2w, K, 512, 512)
+    mine = camera_math.misfit(c2w, K, 512, 512)
     with pytest.raises(LimbeckError) if mine else nullcontext():
         Reference(np.full((64, 64, 4), 255, np.uint8), camera_in_run(camera, Placement()))
 

@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from blender.addon import module
+from blender.huge_picture import huge_png
 
 pictures = module("pictures")
 
@@ -54,12 +55,6 @@ def test_hundred_megapixels_are_known_from_the_head_alone(tmp_path: Path) -> Non
     file.write_bytes(huge_png(10_000, 10_000))
     assert file.stat().st_size < 100
     assert pictures.size_of_file(file) == (10_000, 10_000)
-
-
-def huge_png(width: int, height: int) -> bytes:
-    """Return the head of a PNG that nobody could hold."""
-    small = pictures.encode_png(np.zeros((1, 1, 4), np.uint8))
-    return small[:16] + width.to_bytes(4, "big") + height.to_bytes(4, "big") + small[24:60]
 
 
 @given(st.integers(1, 90), st.integers(1, 90))

@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from limbeck_protocol.client import Client, Connected, Disconnected, JobChanged
+from limbeck_protocol.client import Client, Connected, Disconnected, JobChanged, JobProgress
 from limbeck_protocol.connection import read_connection_file
 from limbeck_protocol.frames import Header
 from limbeck_protocol.ids import new_ulid
 from limbeck_protocol.job import JobSpec, Reference, blob_of
+from limbeck_protocol.limits import MAX_HEADER_BYTES
 from limbeck_server.remote_messages import (
     EndWorker,
     FetchPart,
@@ -28,7 +29,7 @@ from limbeck_server.remote_messages import (
     Welcomed,
     WorkerJoin,
 )
-from limbeck_server.worker_messages import Advanced, Beat, Checkpointed, Finished, Meshed, Started
+from limbeck_server.worker_messages import Advanced, Beat, Checkpointed, Failed, Finished, Meshed, Started
 from server.elsewhere import STATIC, impostor, key_file
 from server.following import until
 from server.harness import RunningServer, connected, pump_until, running_server, submit
@@ -167,6 +168,23 @@ def test_nonsense_about_an_attempt_costs_that_attempt_alone(server: RunningServe
         worker.say(Beat(0, 0, 0))
         assert worker.hear(Unknown)
     give_up(client, job, other)
+
+
+@pytest.mark.parametrize("over", [300, 600])
+def test_no_length_of_text_ends_the_server(server: RunningServer, client: Client, key: Path, over: int) -> None:
+    long = "x" * (MAX_HEADER_BYTES - 1000 + over)  # fits into a worker's message, and not into what clients are told
+    job = submit(client, JobSpec("a"))
+    client.watch(job)
+    with impostor(server, key) as worker:
+        about = worker.take_job()
+        worker.say(Started(0), about)
+        until(client, job, "running")
+        worker.say(Advanced("optimising", 1, 10, long), about)
+        pump_until(client, lambda event: isinstance(event, JobProgress))
+        worker.say(Advanced(long, 2, 10), about)
+        worker.say(Failed("E_X", long, "none"), about)
+        end = until(client, job, "failed")
+    assert end.error.code == "E_X"
 
 
 def test_checkpoints_without_end_end_the_worker(server: RunningServer, client: Client, key: Path) -> None:

@@ -16,7 +16,7 @@ from limbeck_protocol import PREVIEW_UPDATES
 from limbeck_protocol.client import PreviewMesh
 from limbeck_protocol.job import JobSpec
 from limbeck_protocol.mesh_codec import MeshData, mesh_from_arrays, pack_mesh, unpack_mesh, unpack_update
-from limbeck_server.previews import REFRESH_S, PackedMesh, Previews
+from limbeck_server.previews import PATIENCE_S, REFRESH_S, STALE_S, PackedMesh, Previews
 from server.harness import RunningServer, connected, has_ended, kinds, pump_until, submit
 from server.strategies import meshes
 from server.synthetic_engine import grid
@@ -143,6 +143,23 @@ def test_workers_wait_until_somebody_wants_more_but_not_for_long() -> None:
     previews.refresh()
     previews.refresh()
     assert paid == ["job", "other"]
+
+
+def test_an_old_preview_waits_a_moment_for_a_newer_one_that_may_come() -> None:
+    now, paid, mesh = [0.0], [], MeshData(*grid(5, 1.0))
+    previews = Previews(lambda: now[0])
+    assert not previews.is_worth_waiting("job")
+    put(previews, mesh)
+    previews.owe("job", lambda: paid.append(now[0]))
+    now[0] = STALE_S
+    assert not previews.is_worth_waiting("job")
+    now[0] = 0.5
+    assert previews.is_worth_waiting("job")
+    assert paid == [0.5]
+    now[0] += PATIENCE_S
+    assert not previews.is_worth_waiting("job"), "its worker has none"
+    put(previews, mesh)
+    assert not previews.is_worth_waiting("job"), "it has come"
 
 
 def test_a_real_server_leaves_out_faces_that_the_client_has(server: RunningServer) -> None:

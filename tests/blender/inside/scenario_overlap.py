@@ -8,13 +8,15 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
-import torch
 from mathutils import Euler
 
 from blender.inside.scenario_rig import add_camera, described, ply_of
-from limbeck.representations.meshes.rasterize import project, rasterize
-from limbeck.rigs import Placement
-from limbeck_server.plan_references import camera_in_run
+
+torch = pytest.importorskip("torch", reason="the core's renderer needs torch; python -m pip install torch")
+
+from limbeck.representations.meshes.rasterize import project, rasterize  # noqa: E402
+from limbeck.rigs import Placement  # noqa: E402
+from limbeck_server.plan_references import camera_in_run  # noqa: E402
 
 WIDTH, HEIGHT = 128, 96
 

@@ -13,9 +13,9 @@ import pytest
 from mathutils import Matrix
 from PIL import Image
 
+from blender.huge_picture import huge_png
 from blender.inside.recording_layout import DrawnPanel
 from blender.inside.scenario_rig import add_camera, by_blender, described, projected, refused
-from blender.test_pictures import huge_png
 
 
 def picture(size: tuple[int, int] = (32, 24)) -> np.ndarray:
