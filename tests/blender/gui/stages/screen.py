@@ -54,12 +54,6 @@ def look_from(distance: float) -> Iterator[None]:
     yield from pause(1.0)
 
 
-def show_material() -> Iterator[None]:
-    """Show textures in Solid shading."""
-    viewport().spaces.active.shading.color_type = "TEXTURE"
-    yield from pause(2.0)
-
-
 def open_panels(names: list[str]) -> Iterator[None]:
     """Show sub-panels open from the start, those of the names, and the others closed.
 
@@ -116,10 +110,6 @@ def set_value(path: str, value: Any) -> None:
     owner, _, name = path.rpartition(".")
     setattr(bpy.context.path_resolve(owner), name, value)
     sidebar().tag_redraw()
-
-
-def show_mouse_away() -> None:
-    bpy.context.window_manager.windows[0].cursor_warp(300, 60)
 
 
 def in_viewport(operator: Any, **arguments: Any) -> Any:
