@@ -6,6 +6,8 @@ from typing import Any
 
 import bpy
 
+from .. import live_mesh, timer
+
 
 class LIMBECK_OT_show_colors(bpy.types.Operator):
     bl_idname = "limbeck.show_colors"
@@ -18,8 +20,27 @@ class LIMBECK_OT_show_colors(bpy.types.Operator):
         return getattr(context.space_data, "type", "") == "VIEW_3D"
 
     def execute(self, context: Any) -> set[str]:
-        context.space_data.shading.color_type = "VERTEX"
+        context.space_data.shading.color_type = wanted_color_type(context) or "VERTEX"
         return {"FINISHED"}
+
+
+def wanted_color_type(context: Any) -> str:
+    """Return the kind of Solid shading that shows the colours of what is looked at, or "" where nothing is of ours.
+
+    A mesh that forms has colours at its vertices, an asset often a texture; each is white in the other's shading.
+    """
+    job, thing = timer.session().job, context.object
+    if job is not None and live_mesh.find(job.id, job.title) is not None:
+        return "VERTEX"
+    if thing is None or "prompt" not in thing:
+        return ""
+    return "TEXTURE" if _has_texture(thing) else "VERTEX"
+
+
+def _has_texture(thing: Any) -> bool:
+    trees = [slot.material.node_tree for slot in thing.material_slots if slot.material is not None]
+    nodes = [node for tree in trees if tree is not None for node in tree.nodes]
+    return any(node.type == "TEX_IMAGE" and node.image is not None for node in nodes)
 
 
 CLASSES = (LIMBECK_OT_show_colors,)

@@ -6,9 +6,10 @@ from typing import Any
 
 import bpy
 
-from .. import asking, live_mesh, quality, recipes, timer
+from .. import asking, quality, recipes, timer
 from ..job import FollowedJob
 from ..operators.generate import why_not_generate
+from ..operators.viewport import wanted_color_type
 from ..session import Session
 from .layout import SidebarPanel, draw_wrapped
 from .problem import draw_problem
@@ -34,7 +35,7 @@ class LIMBECK_PT_main(SidebarPanel, bpy.types.Panel):
         draw_generate(layout, context)
         if session.job is not None:
             draw_job(layout, session.job)
-        draw_show_colors(layout, context, session)
+        draw_show_colors(layout, context)
         draw_outcome(layout, session)
 
 
@@ -90,14 +91,10 @@ def draw_job(layout: Any, job: FollowedJob) -> None:
     layout.operator("limbeck.cancel", icon="X")
 
 
-def draw_show_colors(layout: Any, context: Any, session: Session) -> None:
-    """Offer vertex colours where a mesh of ours is looked at and Solid shading hides its colours."""
+def draw_show_colors(layout: Any, context: Any) -> None:
+    """Offer to show the colours where a mesh of ours is looked at and Solid shading hides them."""
     shading = getattr(context.space_data, "shading", None)
-    if shading is None or shading.type != "SOLID" or shading.color_type == "VERTEX":
-        return
-    job = session.job
-    is_forming = job is not None and live_mesh.find(job.id, job.title) is not None
-    if is_forming or (context.object is not None and "prompt" in context.object):
+    if shading is not None and shading.type == "SOLID" and wanted_color_type(context) not in ("", shading.color_type):
         layout.operator("limbeck.show_colors", icon="COLOR")
 
 

@@ -177,6 +177,11 @@ class Blender:
             self.desk.scroll(*self.call("screen.sidebar_middle"), 6)
         raise AssertionError(f"the sidebar has no button for {what}; see {self.desk.picture('no-button')}")
 
+    def picture(self, name: str, crop: str = "", *, is_for_docs: bool = False) -> Path:
+        """Take a picture of the screen once Blender has come to rest."""
+        self.call("screen.pause", seconds=1.5)
+        return self.desk.picture(name, crop, is_for_docs=is_for_docs)
+
     def quit(self) -> None:
         """Close Blender as a user does; it must neither hang nor crash."""
         number = next(self._numbers)

@@ -19,8 +19,7 @@ def test_viewport_goes_with_the_job_as_a_posed_reference(server: Server, open_bl
     ask(blender, steps=30, prompt="a red box")
     blender.call("references.show_a_cube", scale=[0.4, 0.6, 0.8], location=[0.0, 0.0, 0.0])
     assert blender.call("screen.call_operator", name="limbeck.add_reference_viewport") == ["FINISHED"]
-    blender.call("screen.pause", seconds=2.0)
-    blender.desk.picture("blender-reference", VIEWPORT, is_for_docs=True)
+    blender.picture("blender-reference", VIEWPORT, is_for_docs=True)
     blender.call("screen.remove_objects")
     generate(blender, steps=30, prompt="a red box")
     sent = blender.call("job.sent")
@@ -36,7 +35,7 @@ def test_cameras_of_the_rig_become_the_jobs_views(server: Server, open_blender: 
     blender.call("screen.set_value", path="scene.limbeck.rig.jitter", value=0.0)
     ask(blender, steps=30)
     blender.call("screen.look_from", distance=9.0)
-    blender.desk.picture("blender-rig", VIEWPORT, is_for_docs=True)
+    blender.picture("blender-rig", VIEWPORT, is_for_docs=True)
     blender.press("limbeck.generate")
     blender.watch(lambda state: state["live"])
     assert blender.call("job.sent")["cameras"] == VIEWS

@@ -12,14 +12,14 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(0)]
 
 def test_click_on_generate_forms_a_mesh_and_leaves_one_undo_step(blender: Blender) -> None:
     ask(blender, steps=60)
-    blender.desk.picture("blender-ready")
+    blender.picture("blender-ready")
     blender.press("limbeck.generate")
     forming = blender.watch(lambda state: state["shapes"] >= 3 and is_half_done(state))
     assert blender.call("screen.count_threads_and_modal_operators") == [0, 0]
     assert forming["live"] == [PROMPT]
-    blender.desk.picture("blender-forming")
+    blender.picture("blender-forming")
     assert_one_asset(blender.watch(is_over))
-    blender.desk.picture("blender-done")
+    blender.picture("blender-done")
     for keys, assets in (("ctrl+z", []), ("ctrl+shift+z", [PROMPT])):
         blender.desk.key(keys)
         blender.watch(lambda state, assets=assets: state["assets"] == assets)

@@ -31,14 +31,14 @@ def real_server(environment: dict[str, str]) -> Iterator[Server]:
 def test_penguin_forms_and_becomes_an_asset(real_server: Server, open_blender: Callable[..., Blender]) -> None:
     blender = open_blender("LIMBECK_PT_jobs")
     ask(blender, steps=STEPS, prompt=PROMPT)
-    blender.desk.picture("blender-ready", VIEWPORT, is_for_docs=True)
+    blender.picture("blender-ready", VIEWPORT, is_for_docs=True)
     blender.press("limbeck.generate")
     forming = blender.watch(lambda state: state["shapes"] >= 3 and is_half_done(state), timeout_s=ENGINE_S)
     assert forming["live"] == [PROMPT]
-    blender.desk.picture("blender-forming", VIEWPORT, is_for_docs=True)
+    blender.picture("blender-forming", VIEWPORT, is_for_docs=True)
     assert_one_asset(blender.watch(is_over, timeout_s=ENGINE_S), PROMPT)
-    blender.call("screen.show_material")
-    blender.desk.picture("blender-done", VIEWPORT, is_for_docs=True)
+    blender.press("limbeck.show_colors")
+    blender.picture("blender-done", VIEWPORT, is_for_docs=True)
     blender.quit()
 
 
@@ -55,7 +55,8 @@ def test_selected_mesh_is_textured_by_the_real_engine(
     done = blender.watch(is_over, timeout_s=ENGINE_S)
     assert done["problem"] is None
     assert blender.call("job.vertices_of_active") == before, "bit for bit"
-    blender.call("screen.show_material")
-    blender.desk.picture("blender-texture", VIEWPORT, is_for_docs=True)
+    blender.call("screen.look_from", distance=5.0)
+    blender.press("limbeck.show_colors")
+    blender.picture("blender-texture", VIEWPORT, is_for_docs=True)
     assert blender.call("job.prompt_of_active") == PROMPT
     blender.quit()

@@ -17,7 +17,7 @@ def test_job_goes_on_after_its_server_was_killed_and_started_again(blender: Blen
     generate(blender, steps=100)
     server.kill()
     blender.watch(lambda state: state["status"] == "Reconnecting")
-    blender.desk.picture("blender-reconnecting", VIEWPORT)
+    blender.picture("blender-reconnecting", VIEWPORT)
     server.start()
     blender.watch(is_forming)
     assert_one_asset(blender.watch(is_over))

@@ -56,7 +56,7 @@ def test_unknown_key_is_refused_with_a_message(start_blender: Callable[..., Blen
     blender = start_with(start_blender, "--offline-mode", other)
     refused = blender.watch(lambda state: state["status"] not in ("Connecting", "No server"))
     assert refused["status"] == "The server does not accept this key"
-    blender.desk.picture("blender-refused", VIEWPORT, is_for_docs=True)
+    blender.picture("blender-refused", VIEWPORT, is_for_docs=True)
     blender.quit()
 
 
@@ -69,7 +69,7 @@ def test_server_elsewhere_is_used_only_with_online_access(
     for access, status in (("--offline-mode", "Blender's online access is off"), ("--online-mode", "Connecting")):
         blender = start_with(start_blender, access, elsewhere)
         blender.watch(lambda state, status=status: state["status"] == status)
-        blender.desk.picture(f"blender-elsewhere{access}")
+        blender.picture(f"blender-elsewhere{access}")
         blender.quit()
 
 

@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(0)]
 def test_stop_and_keep_makes_an_asset_of_the_mesh_as_it_is(blender: Blender) -> None:
     generate(blender, steps=2000)
     blender.press("limbeck.finish", "right")
-    blender.desk.picture("blender-stop-and-keep", VIEWPORT)
+    blender.picture("blender-stop-and-keep", VIEWPORT)
     assert_one_asset(blender.watch(is_over))
     blender.quit()
 

@@ -119,6 +119,17 @@ def test_texture_is_packed_and_has_its_coordinates(addon: Any, tmp_path: Path) -
     assert asset.data.materials[0].name == "a blue bird"
 
 
+def test_solid_shading_is_offered_that_shows_the_texture(addon: Any, tmp_path: Path) -> None:
+    """Vertex colours, which a forming mesh needs, show a textured asset white."""
+    import_asset(addon, textured_glb(tmp_path / "cube.glb"))
+    area = next(area for area in bpy.context.screen.areas if area.type == "VIEW_3D")
+    shading = area.spaces.active.shading
+    shading.color_type = "VERTEX"
+    with bpy.context.temp_override(area=area):
+        assert bpy.ops.limbeck.show_colors() == {"FINISHED"}
+    assert shading.color_type == "TEXTURE"
+
+
 @pytest.mark.parametrize("content", [None, b"", b"<html>not found</html> and so on", "cut"])
 def test_missing_or_damaged_file_leaves_the_scene_as_it_was(addon: Any, tmp_path: Path, content: Any) -> None:
     file = tmp_path / "cube.glb"

@@ -54,12 +54,6 @@ def look_from(distance: float) -> Iterator[None]:
     yield from pause(1.0)
 
 
-def show_material() -> Iterator[None]:
-    """Show textures in Solid shading."""
-    viewport().spaces.active.shading.color_type = "TEXTURE"
-    yield from pause(2.0)
-
-
 def open_panels(names: list[str]) -> Iterator[None]:
     """Show sub-panels open from the start, those of the names, and the others closed.
 
@@ -115,10 +109,7 @@ def set_value(path: str, value: Any) -> None:
     """Set a value that a path from bpy.context leads to, such as scene.limbeck.prompt."""
     owner, _, name = path.rpartition(".")
     setattr(bpy.context.path_resolve(owner), name, value)
-
-
-def show_mouse_away() -> None:
-    bpy.context.window_manager.windows[0].cursor_warp(300, 60)
+    sidebar().tag_redraw()
 
 
 def in_viewport(operator: Any, **arguments: Any) -> Any:
@@ -152,6 +143,7 @@ def pause(seconds: float) -> Iterator[None]:
     end = time.monotonic() + seconds
     viewport().tag_redraw()
     while time.monotonic() < end:
+        sidebar().tag_redraw()  # again and again: its panels glide to their places
         yield
 
 
