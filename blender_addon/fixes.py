@@ -91,6 +91,10 @@ FIXES: dict[str, Fix] = {
         ("E_ADDRESS", "E_INSECURE_BIND", "E_INSECURE_FOLDER", "E_NO_CURVE", "E_CONFIG", "E_KEY_FILE", "E_KEY"),
         _SERVER_SETTINGS,
     ),
+    **dict.fromkeys(
+        ("E_RAY", "E_RAY_INSECURE", "E_RAY_MISSING"),
+        _SERVER_SETTINGS,
+    ),
     "E_STORE_DAMAGED": _SERVER_SETTINGS,
     "E_STORE_NEWER": Fix("Update the server: its jobs were made by a newer release", UPDATE),
     "E_CANCELLED": _AGAIN,
