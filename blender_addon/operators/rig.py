@@ -12,6 +12,7 @@ from bpy.props import StringProperty
 
 from .. import blender_camera, camera_math, description, scene_rig, wire
 from ..refusal import DescriptionError
+from ..texts import translated
 from .references import refuse
 
 COLLECTION = "Limbeck Cameras"
@@ -27,7 +28,7 @@ class LIMBECK_OT_create_cameras(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         if context.scene.limbeck.rig.source != "PRESET":
-            cls.poll_message_set("Choose Preset as the views first")
+            cls.poll_message_set(translated("Choose Preset as the views first"))
             return False
         return True
 
@@ -81,7 +82,8 @@ class LIMBECK_OT_export_cameras(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         if context.scene.limbeck.rig.source == "RECIPE":
-            cls.poll_message_set("The recipe's own views are drawn anew in each step; choose other views first")
+            text = translated("The recipe's own views are drawn anew in each step; choose other views first")
+            cls.poll_message_set(text)
             return False
         return True
 
