@@ -35,6 +35,9 @@ class Provenance:
     Attributes:
         steps: as asked; 0 is the recipe's own number.
         references: how many pictures were given; they are not kept.
+        started_as: what the job made of an object of the scene: "mesh" formed the asset out of it, "texture" painted
+            it; "" without one.
+        started_from: that object's full name.
         job: its id on the server.
         made_at: when it was imported, ISO 8601 in UTC.
     """
@@ -49,6 +52,8 @@ class Provenance:
     prior: str = "embedded"
     overrides: str = ""
     references: int = 0
+    started_as: str = ""
+    started_from: str = ""
     job: str = ""
     server_version: str = ""
     licence: str = ""
@@ -98,7 +103,9 @@ def of_job(job: FollowedJob, now: datetime | None = None) -> Provenance:
         )
     licence = LICENCE_OF_EMBEDDED if known.prior == "embedded" else LICENCE_OF_OTHERS.format(prior=known.prior)
     made_at = (now or datetime.now(UTC)).isoformat(timespec="seconds")
-    return replace(known, job=job.id, licence=licence, made_at=made_at)
+    source = job.placement.source
+    started_as = ("texture" if job.placement.use == "texture" else "mesh") if source else ""
+    return replace(known, started_as=started_as, started_from=source, job=job.id, licence=licence, made_at=made_at)
 
 
 def completed(known: Provenance, metadata: Mapping[str, Any]) -> Provenance:

@@ -8,7 +8,8 @@ made from it, and a file may lose the live mesh that knows its job.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import bpy
@@ -61,6 +62,23 @@ def set_hidden(thing: Any, is_hidden: bool) -> None:
     for layer in current:
         if thing in layer.objects.values():
             thing.hide_set(is_hidden, view_layer=layer)
+
+
+@contextmanager
+def revealed(thing: Any) -> Iterator[None]:
+    """Show an object in the current view layer for a moment: Blender evaluates no hidden one."""
+    layer = bpy.context.view_layer
+    is_here, is_off = thing in layer.objects.values(), thing.hide_viewport
+    is_hidden = is_here and thing.hide_get(view_layer=layer)
+    thing.hide_viewport = False
+    try:
+        if is_here:
+            thing.hide_set(False, view_layer=layer)
+        yield
+    finally:
+        if is_here:
+            thing.hide_set(is_hidden, view_layer=layer)
+        thing.hide_viewport = is_off
 
 
 def is_writable(thing: Any) -> bool:

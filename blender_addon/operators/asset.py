@@ -17,6 +17,7 @@ from ..placement import fill
 from ..preferences import addon_preferences
 from ..refusal import DescriptionError
 from ..texts import translated
+from .refuse import refuse
 
 
 class LIMBECK_OT_import_asset(bpy.types.Operator):
@@ -42,8 +43,7 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
         try:
             asset, metadata = self._painted() or self._imported(context)
         except AssetError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
+            return refuse(self, error)
         made = provenance.completed(provenance.from_json(self.record), metadata)
         made = replace(made, server_version=made.server_version or _server_version())
         for name, value in made.properties().items():
@@ -67,7 +67,8 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
         try:
             painted = texture_back.paint(source, Path(self.filepath), self.title)
         except DescriptionError as error:
-            self.report({"WARNING"}, f"{error.message}; {error.remedy}. The asset is beside it")
+            why = f"{translated(error.message)}; {translated(error.remedy)}"
+            self.report({"WARNING"}, translated("{why}. The asset is beside it").format(why=why))
             return None
         live_mesh.remove(self.job)
         if painted.note:
@@ -108,7 +109,7 @@ def _mark_if_wanted(context: Any, asset: Any, made: provenance.Provenance) -> st
         if preferences.save_to_library:
             asset_marking.save(asset, preferences)
     except OSError as error:
-        return f"The asset is here but not in the library: {error.strerror}"
+        return translated("The asset is here but not in the library: {reason}").format(reason=error.strerror)
     return ""
 
 

@@ -13,14 +13,9 @@ from .. import capture, reference_images
 from ..blender_scene import is_rendering
 from ..refusal import DescriptionError
 from ..texts import translated
+from .refuse import refuse
 
 _shown_images: list[tuple[str, str, str]] = []  # Blender crashes where nobody keeps a dynamic enum's strings
-
-
-def refuse(operator: Any, error: DescriptionError) -> set[str]:
-    """Report why an operator did nothing, with the remedy."""
-    operator.report({"ERROR"}, f"{error.message}; {error.remedy}")
-    return {"CANCELLED"}
 
 
 class LIMBECK_OT_add_reference_file(bpy.types.Operator):

@@ -13,7 +13,7 @@ from bpy.props import StringProperty
 from .. import blender_camera, camera_math, description, scene_rig, wire
 from ..refusal import DescriptionError
 from ..texts import translated
-from .references import refuse
+from .refuse import refuse
 
 COLLECTION = "Limbeck Cameras"
 MAX_FILE_BYTES = 64 << 20
@@ -38,7 +38,7 @@ class LIMBECK_OT_create_cameras(bpy.types.Operator):
             _add_cameras(context.scene, cameras, "Rig")
         except DescriptionError as error:
             return refuse(self, error)
-        self.report({"INFO"}, f"{len(cameras)} cameras created")
+        self.report({"INFO"}, translated("{count} cameras created").format(count=len(cameras)))
         return {"FINISHED"}
 
 
@@ -64,7 +64,7 @@ class LIMBECK_OT_import_cameras(bpy.types.Operator):
             _add_cameras(context.scene, cameras, "Imported")
         except DescriptionError as error:
             return refuse(self, error)
-        self.report({"INFO"}, f"{len(cameras)} cameras imported")
+        self.report({"INFO"}, translated("{count} cameras imported").format(count=len(cameras)))
         return {"FINISHED"}
 
 
@@ -102,7 +102,8 @@ class LIMBECK_OT_export_cameras(bpy.types.Operator):
             return refuse(
                 self, DescriptionError(f"{path} cannot be written: {error.strerror}", "choose another folder")
             )
-        self.report({"INFO"}, f"{len(cameras)} cameras written to {path.name}")
+        text = translated("{count} cameras written to {file}").format(count=len(cameras), file=path.name)
+        self.report({"INFO"}, text)
         return {"FINISHED"}
 
 
