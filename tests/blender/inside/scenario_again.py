@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from blender.inside.conftest import assets
+from blender.inside.describing import described, ply_of
 from blender.inside.scenario_asset import make
-from blender.inside.scenario_from_scene import cube, import_painted, painted_file, same_points, start, world_vertices
 from blender.inside.scenario_hostile_asset import bird_file, import_asset
-from blender.inside.scenario_rig import described, ply_of
+from blender.inside.starting import cube, import_painted, painted_file, same_points, start, world_vertices
 
 
 @pytest.fixture

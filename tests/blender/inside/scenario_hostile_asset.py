@@ -12,8 +12,8 @@ import bpy
 import numpy as np
 import pytest
 
-from blender.inside.scenario_from_scene import cube, import_painted, painted_file, start
-from blender.inside.scenario_rig import described, ply_of
+from blender.inside.describing import described, ply_of
+from blender.inside.starting import cube, import_painted, painted_file, start
 from blender.synthetic_engine import bird
 from limbeck.assets.gltf import write_glb
 from limbeck.assets.mesh import Mesh, make_mesh

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from blender.inside.conftest import assets, wait_for_live
+from blender.inside.describing import described
 from blender.inside.recording_layout import DrawnPanel
-from blender.inside.scenario_from_scene import cube, import_painted, painted_file, start
 from blender.inside.scenario_hostile_asset import bird_file, import_asset
-from blender.inside.scenario_rig import described
+from blender.inside.starting import cube, import_painted, painted_file, start
 
 
 def begin(addon: Any, kind: str = "BLOCKOUT", steps: int = 60) -> Any:
