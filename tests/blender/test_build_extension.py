@@ -85,8 +85,8 @@ def test_each_zip_holds_the_wheels_it_names(zips: list[Path]) -> None:
 def test_zip_holds_the_extension_and_its_licence_only(zips: list[Path]) -> None:
     names = {name for name in zipfile.ZipFile(zips[0]).namelist() if not name.startswith("wheels/")}
     addon = ROOT / "blender_addon"
-    modules = {path.relative_to(addon).as_posix() for path in addon.rglob("*.py")}
-    assert names == modules | {"blender_manifest.toml", "LICENSE"}
+    parts = [path for path in addon.rglob("*") if path.suffix in (".py", ".json")]
+    assert names == {path.relative_to(addon).as_posix() for path in parts} | {"blender_manifest.toml", "LICENSE"}
 
 
 def test_same_inputs_give_the_same_bytes(zips: list[Path], wheels: Path, tmp_path: Path) -> None:
