@@ -35,10 +35,6 @@ def _offered_recipes(self: Any, context: Any, edit_text: str) -> list[tuple[str,
     return recipes.offered(timer.session().link.recipes, edit_text)
 
 
-RECIPE_SEARCH = {"search": _offered_recipes, "search_options": {"SUGGESTION"}} if bpy.app.version >= (4, 5, 0) else {}
-"""Suggests names. Blender 4.2 crashes at its exit where such a property's class was registered twice, as on reload."""
-
-
 class LIMBECK_PG_request(bpy.types.PropertyGroup):
     prompt: StringProperty(name="Prompt", description="What to make, for example: a blue penguin")
     negative_prompt: StringProperty(
@@ -48,7 +44,8 @@ class LIMBECK_PG_request(bpy.types.PropertyGroup):
         name="Recipe",
         description="The method that forms the mesh",
         default="limbeck",
-        **RECIPE_SEARCH,
+        search=_offered_recipes,
+        search_options={"SUGGESTION"},
     )
     image: StringProperty(
         name="Image",

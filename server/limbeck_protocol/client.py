@@ -135,7 +135,7 @@ class Client(Inquiries):
         if self._conversation.needs_socket:
             self._reconnect()
         self._send()
-        while time.perf_counter() < deadline and (frames := self._receive()):
+        while time.perf_counter() < deadline and self.state != "refused" and (frames := self._receive()):
             self._conversation.receive(frames)
             self._send()
         return self._conversation.take_events()

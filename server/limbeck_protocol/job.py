@@ -232,12 +232,13 @@ def _check_overrides(overrides: dict[str, Any]) -> None:
 
 
 def _check_prior(prior: str) -> None:
-    is_folder = len(prior) <= 1024 and "\0" not in prior and _is_absolute(prior)
+    is_folder = len(prior) <= 1024 and "\0" not in prior and is_absolute_path(prior)
     expected = "embedded, a catalogue alias or an absolute folder"
     require(is_folder or PRIOR_ALIAS.match(prior) is not None, "prior", expected, prior)
 
 
-def _is_absolute(path: str) -> bool:
+def is_absolute_path(path: str) -> bool:
+    """Say whether a prior names a folder, of whichever platform."""
     return PurePosixPath(path).is_absolute() or PureWindowsPath(path).is_absolute()
 
 

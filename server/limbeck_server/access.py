@@ -12,6 +12,7 @@ from typing import Any
 from limbeck_protocol import job_messages as j
 from limbeck_protocol import messages as m
 from limbeck_protocol.errors import ProtocolError
+from limbeck_protocol.job import is_absolute_path
 from limbeck_server.budget import Budget
 from limbeck_server.key_files import Role, authorized_folder, authorized_keys
 
@@ -140,6 +141,26 @@ def require_allowed(principal: Principal, message: Any, owner: str | None) -> No
         raise _forbidden(principal, "only looks on")
     if owner is not None and not principal.owns(owner):
         raise _forbidden(principal, "may change its own jobs only")
+
+
+def require_modest(principal: Principal, *, priority: int = 0, goes_first: bool = False, prior: str = "") -> None:
+    """Refuse what touches other people's turns, or files of the server that are not its models.
+
+    Args:
+        principal: who asks.
+        priority: of the job.
+        goes_first: whether it is to go before others of its priority.
+        prior: which the job names.
+
+    Raises:
+        ProtocolError: E_FORBIDDEN.
+    """
+    if principal.role == "admin":
+        return
+    if priority > 0 or goes_first:
+        raise _forbidden(principal, "may not put a job before those of others")
+    if is_absolute_path(prior):
+        raise _forbidden(principal, "may not name a folder of the server as the prior")
 
 
 def job_named_by(message: Any) -> str | None:

@@ -18,6 +18,7 @@ from limbeck_protocol.frames import Packet
 from limbeck_protocol.ids import is_token, new_ulid
 from limbeck_protocol.job import JobSpec, job_from_dict, job_to_dict, spec_hash
 from limbeck_protocol.limits import CHUNK_BYTES, MAX_STATUS_JOBS, STATUS_PROMPT_CHARACTERS
+from limbeck_server.access import require_modest
 from limbeck_server.job_inquiries import fitting
 from limbeck_server.job_log import read_log
 from limbeck_server.jobs import Job, bad_state, line_of, snapshot_of
@@ -72,10 +73,11 @@ def finish_job(parts: Parts, _session: Session, request: j.JobFinish, _packet: P
     return Reply(snapshot_of(job))
 
 
-def move_job(parts: Parts, _session: Session, request: j.JobMove, _packet: Packet) -> Reply:
+def move_job(parts: Parts, session: Session, request: j.JobMove, _packet: Packet) -> Reply:
     """Give a job another priority, or another place among those of its priority."""
     if request.to not in ("", "first", "last"):
         raise ProtocolError("E_SCHEMA", f"expected first or last, got {request.to[:20]!r}", "leave it out", field="to")
+    require_modest(session.principal, priority=request.priority or 0, goes_first=request.to == "first")
     job = parts.board.get(request.job)
     if job.state not in ("queued", "paused"):
         raise bad_state(f"expected a job that waits, got one that is {job.state}", "only waiting jobs have an order")
@@ -107,6 +109,7 @@ def fork_job(parts: Parts, session: Session, request: j.JobFork, _packet: Packet
         message = f"expected a job with a checkpoint, got one without; it is {job.state}"
         raise ProtocolError("E_NOT_FOUND", message, "wait until it has run for a while, or submit it anew")
     spec = _changed(job.spec, request.changes)
+    require_modest(session.principal, prior=spec.prior)
     return _descend(parts, session, request.key, (job, spec), lambda: parts.board.find_checkpoint(job.id, request.step))
 
 
@@ -165,7 +168,8 @@ def _descend(
         return Reply(m.JobAccepted(known.id, known.state, True))
     checkpoint = find_checkpoint()
     new_id = new_ulid()
-    fields: dict[str, Any] = {"id": new_id, "parent": job.id, "priority": job.priority}
+    priority = job.priority if session.principal.role == "admin" else min(job.priority, 0)
+    fields: dict[str, Any] = {"id": new_id, "parent": job.id, "priority": priority}
     try:
         if checkpoint is not None:
             parts.store.copy_checkpoint(job, checkpoint, new_id)

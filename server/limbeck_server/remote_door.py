@@ -106,6 +106,10 @@ class RemoteDoor:
         if owner is None:
             self._lock_out(peer)
             return
+        guest = self._guests.get(peer)
+        if guest is not None and guest.owner != owner.name:  # routing ids are the senders' choice; keys are not
+            log.warning("worker message dropped", extra={"key": owner.name, "reason": "another key joined from there"})
+            return
         member = self._parts.crew.speaking_from(peer)
         try:
             packet = decode_packet(received.frames)

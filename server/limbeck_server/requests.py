@@ -20,6 +20,7 @@ from limbeck_protocol.job import JobSpec, job_from_dict
 from limbeck_protocol.limits import MAX_SPEC_BYTES, MAX_SPEC_DEPTH
 from limbeck_protocol.strict_json import load_json_object
 from limbeck_server import job_requests as jobs
+from limbeck_server.access import require_modest
 from limbeck_server.artifacts import open_blob, read_blob
 from limbeck_server.job_inquiries import estimate_job, list_checkpoints, report_status
 from limbeck_server.jobs import snapshot_of
@@ -49,6 +50,7 @@ def submit_job(parts: Parts, session: Session, request: m.JobSubmit, packet: Pac
         raise ProtocolError("E_SCHEMA", "expected a key of 1 to 128 letters, digits and . _ : -", field="key")
     require_job_quota(parts, session, request.key)
     spec = _read_spec(packet)
+    require_modest(session.principal, priority=request.priority or 0, prior=spec.prior)
     missing = parts.blobs.missing(spec)
     if missing:
         message = f"{len(missing)} files of the job have not been uploaded, the first is {missing[0].sha256[:12]}"

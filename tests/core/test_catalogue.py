@@ -257,3 +257,12 @@ def test_model_that_lost_a_file_says_so(hub: FakeHub) -> None:
     with pytest.raises(LimbeckError, match=r"merges\.txt") as refused:
         role_folder("sd-2.1-base", "text_to_image")
     assert refused.value.code == "E_MODEL_INCOMPLETE"
+
+
+def test_the_documents_tell_of_every_model_and_licence() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
+    for alias, entry in CATALOGUE.items():
+        row = next(line for line in text.splitlines() if line.startswith(f"| `{alias}` | {entry.summary}"))
+        assert all(source.repo in row for source in entry.sources), alias
+        assert entry.licence.name in row, alias
+        assert entry.licence.in_short in text

@@ -23,7 +23,7 @@ from limbeck_protocol.frames import Header, Packet, decode_packet
 from limbeck_protocol.ids import new_ulid
 from limbeck_server.files import write_atomically
 from limbeck_server.key_files import Role, authorize, new_key_pair
-from limbeck_server.remote_messages import PROTOCOL, REMOTE_NAMES, TO_REMOTE, Welcomed, WorkerJoin
+from limbeck_server.remote_messages import PROTOCOL, REMOTE_NAMES, TO_REMOTE, Gone, Welcomed, WorkerJoin
 from limbeck_server.worker_messages import RunJob, WorkerReady
 from server.harness import PATIENCE_S, Place, RunningServer, first, wait_until
 
@@ -151,4 +151,7 @@ def impostor(server: RunningServer, key: Path) -> Iterator[Impostor]:
         socket.curve_publickey = (endpoint.client_public or "").encode()
         socket.curve_secretkey = (endpoint.client_secret or "").encode()
         socket.connect(workers_address(server))
-        yield Impostor(socket)
+        liar = Impostor(socket)
+        yield liar
+        socket.linger = 1000
+        liar.say(Gone())  # or the next test's job would be given to one that is not there

@@ -63,7 +63,7 @@ def test_generate_prints_exactly_one_json_object(made):
     assert run.stdout.count("\n") == 1
     assert set(summary) == {
         *("file", "format", "seconds", "first_preview_seconds", "steps", "faces", "vertices", "seed", "recipe"),
-        *("prior", "peak_memory_mb"),
+        *("prior", "peak_memory_mb", "device", "optimising_seconds"),
     }
     assert summary["file"] == str(folder / "mug.glb")
     assert summary["steps"] == 3

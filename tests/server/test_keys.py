@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from limbeck_protocol import messages as m
 from limbeck_protocol.connection import read_connection_file
 from limbeck_protocol.errors import ProtocolError
-from limbeck_server.access import LOCAL_USER, Access, Principal, has_remote_keys, require_allowed
+from limbeck_server.access import LOCAL_USER, Access, Principal, has_remote_keys, require_allowed, require_modest
 from limbeck_server.budget import Budget
 from limbeck_server.commands.keys import keys
 from limbeck_server.key_files import (
@@ -166,6 +166,14 @@ def test_roles(role, message: object, owner: str | None, is_allowed: bool) -> No
     else:
         with pytest.raises(ProtocolError, match="E_FORBIDDEN"):
             require_allowed(principal, message, owner)
+
+
+@pytest.mark.parametrize("asked", [{"priority": 1}, {"goes_first": True}, {"prior": "/models/mine"}])
+def test_only_admins_touch_others_turns_and_the_servers_folders(asked: dict) -> None:
+    require_modest(Principal("alice", "admin"), **asked)
+    require_modest(Principal("alice", "submit"), priority=-1, prior="sd-2.1-base")
+    with pytest.raises(ProtocolError, match="E_FORBIDDEN"):
+        require_modest(Principal("alice", "submit"), **asked)
 
 
 @given(name=st.from_regex(NAME), other=st.from_regex(NAME), client=st.text(max_size=20))

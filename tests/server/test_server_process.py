@@ -211,7 +211,8 @@ def test_a_result_that_does_not_fit_on_the_disk_fails_its_job(tmp_path: Path, mo
             job_id, events = run_job(client, JobSpec("a penguin", steps=1))
         assert [e.state for e in kinds(events, JobChanged)].count("interrupted") == 3, "space might have come back"
         assert (events[-1].state, events[-1].error.code) == ("failed", "E_DISK_FULL")
-        assert [path.name for path in (tmp_path / "data" / "jobs" / job_id).iterdir()] == ["log.txt"]
+        kept = {path.name for path in (tmp_path / "data" / "jobs" / job_id).iterdir()}
+        assert kept - {"checkpoint-1-1.safetensors", "checkpoint-1-1.json", "mesh-1-1.mesh"} == {"log.txt"}, "no asset"
         assert run_job(client, JobSpec("the next one", steps=1))[1][-1].state == "succeeded"
 
 

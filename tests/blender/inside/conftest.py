@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fixtures that run inside Blender: a fresh file, the enabled extension, a real server with a synthetic engine."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,22 @@ from limbeck_protocol.connection import discover
 
 MODULE = "bl_ext.user_default.limbeck"
 ROOT = Path(__file__).resolve().parents[3]
+
+
+FREES_TWICE = bpy.app.version < (4, 5, 0)
+"""bpy 4.2.0 crashes at exit, whatever the add-on, where a property with a callback came from two copies of a module."""
+_status: list[int] = []
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    _status.append(int(exitstatus))
+
+
+def pytest_unconfigure() -> None:
+    """End without the exit that crashes, after everything has been reported."""
+    if FREES_TWICE and _status:
+        sys.stdout.flush()
+        os._exit(_status[-1])
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -112,10 +112,20 @@ def test_mesh_with_another_checksum_is_refused(running: Any, server: HostileServ
 
 
 def test_frames_that_are_no_messages_are_dropped(running: Any, server: HostileServer) -> None:
-    for frames in ([b""], [b"LMB\x01"], [b"LMB\x01", b"{}"], [b"LMB\x01", b"\xff" * 99], [b"x" * 1000] * 5):
+    for frames in ([b"LMB\x01"], [b"LMB\x01", b"{}"], [b"LMB\x01", b"\xff" * 99], [b"LMB\x01", *[b"x" * 1000] * 5]):
         server.say_frames(frames)
     server.say(m.JobEvent("state", "running"), Header("", job="01J0000000000000000000000X", seq=1))
     assert_good_mesh_is_shown(running, server)
+
+
+@pytest.mark.parametrize("frames", [[b""], [b"x" * 1000] * 5, [b"LMB\x02", b"{}"]])
+def test_another_wire_is_said_and_the_mesh_stays(running: Any, server: HostileServer, frames: list[bytes]) -> None:
+    assert_good_mesh_is_shown(running, server)
+    server.say_frames(frames)
+    server.preview(GOOD)
+    pump(running, server, lambda: running.session.link.status.text == "Server speaks another version")
+    assert running.session.link.status.remedy
+    assert len(running.live().data.vertices) == VERTICES
 
 
 def test_a_million_triangles_are_a_message_with_a_remedy_or_are_shown(running: Any, server: HostileServer) -> None:
