@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import asking, from_scene, pictures, reference_images, scene_rig, wire
+from . import asking, from_scene, reference_images, scene_rig, wire
 from .from_scene import Start
 from .placement import Placement
 from .refusal import DescriptionError
@@ -84,7 +84,5 @@ def _front(image: str) -> tuple[Reference, ...]:
     if not image.strip():
         return ()
     path = Path(bpy.path.abspath(image.strip()))
-    size = pictures.size_of_file(path)
-    if size is not None:
-        reference_images.require_size(size, path.name)
+    reference_images.require_picture(path)
     return (wire.job.Reference(wire.job.blob_of(path.read_bytes(), path.suffix)),)

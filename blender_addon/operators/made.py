@@ -72,6 +72,8 @@ class LIMBECK_OT_export_glb(bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def execute(self, context: Any) -> set[str]:
+        if not self.filepath:
+            return refuse_text(self, "Choose a file to write")
         file = bpy.path.ensure_ext(bpy.path.abspath(self.filepath), ".glb")
         selected = list(context.selected_objects)
         try:

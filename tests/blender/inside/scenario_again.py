@@ -95,3 +95,9 @@ def test_hidden_asset_is_not_exported_as_an_empty_file(addon: Any, tmp_path: Pat
     asset.hide_set(True)
     bpy.context.view_layer.objects.active = asset
     assert not bpy.ops.limbeck.export_glb.poll()
+
+
+def test_export_without_a_file_writes_none(addon: Any, tmp_path: Path) -> None:
+    import_asset(addon, bird_file(tmp_path / "bird.glb"))
+    with pytest.raises(RuntimeError, match="Choose a file"):
+        bpy.ops.limbeck.export_glb(filepath="")

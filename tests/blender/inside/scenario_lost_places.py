@@ -167,3 +167,11 @@ def test_damaged_catalog_of_a_library_costs_no_asset(addon: Any, tmp_path: Path)
     finally:
         preferences.save_to_library, preferences.asset_library = False, ""
     assert assets()[0].asset_data is not None
+
+
+def test_text_file_is_no_image_of_the_panel(addon: Any, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_bytes(b"hello")
+    addon.request.image = str(file)
+    with pytest.raises(addon.module("refusal").DescriptionError, match="no PNG, JPEG or WEBP"):
+        described(addon)
