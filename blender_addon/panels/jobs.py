@@ -46,7 +46,7 @@ class LIMBECK_PT_jobs(SidebarPanel, bpy.types.Panel):
         if session.selected is not None:
             box = self.layout.box()
             draw_selected(box, session.selected)
-            draw_steps(box, context, session.scrub)
+            draw_steps(box, context, session.selected, session.scrub)
 
 
 class LIMBECK_PT_other_jobs(SidebarPanel, bpy.types.Panel):
@@ -87,18 +87,25 @@ def draw_selected(layout: Any, job: FollowedJob) -> None:
     _draw_buttons(layout, job)
 
 
-def draw_steps(layout: Any, context: Any, scrub: Scrub) -> None:
+def draw_steps(layout: Any, context: Any, job: FollowedJob, scrub: Scrub) -> None:
     """Draw the slider over the steps that the server has kept, and what can be done with one of them."""
     if scrub.steps:
+        layout.label(text=steps_text(job, scrub), translate=False)  # a slider ends with its number, whatever its text
         row = layout.row(align=True)
         row.operator("limbeck.step_checkpoint", text="", icon="TRIA_LEFT").places = -1
-        text = translated("Step {step}, loading") if scrub.is_loading else translated("Step {step}")
-        text = translated("Live") if scrub.chosen is None else text.format(step=scrub.chosen)
-        row.prop(context.window_manager, "limbeck_step", text=text, slider=True)
+        row.prop(context.window_manager, "limbeck_step", text="", slider=True)
         row.operator("limbeck.step_checkpoint", text="", icon="TRIA_RIGHT").places = 1
     column = layout.column(align=True)
     column.operator("limbeck.back_to_live", icon="LOOP_FORWARDS")
     column.operator("limbeck.fork", icon="DUPLICATE")
+
+
+def steps_text(job: FollowedJob, scrub: Scrub) -> str:
+    """Return which step is looked at; the live mesh is at the job's own, or at the last one."""
+    steps = max(job.steps, *scrub.steps)
+    step = scrub.chosen or job.step or steps
+    text = translated("Step {step} of {steps}, loading") if scrub.is_loading else translated("Step {step} of {steps}")
+    return text.format(step=step, steps=steps)
 
 
 def draw_other_jobs(layout: Any, session: Session) -> None:
