@@ -45,6 +45,22 @@ def start_of(scene: Any) -> Start:
     return painting_of(thing)
 
 
+def why_not_start(context: Any) -> str:
+    """Return why the panel names no object where it needs one, or "". Looks at no mesh: panels ask it as they draw."""
+    source = context.scene.limbeck.source
+    needs_box = source.start == "NOTHING" and source.fit == "BOX"
+    if source.start == "NOTHING" and not needs_box:
+        return ""
+    picked = source.box if needs_box else source.thing
+    if picked is not None:
+        is_here = context.scene.objects.get(picked.name) is not None
+        return "" if is_here else "The object picked in Start From is not in this scene: pick another one"
+    active = context.view_layer.objects.active
+    if active is None or not active.select_get():
+        return "Start From needs an object: pick one there, or select it"
+    return ""
+
+
 def painting_of(thing: Any) -> Start:
     """Return the start of a job that textures an object.
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import bpy
 
-from .. import description, provenance, remembered, timer, wire
+from .. import description, from_scene, provenance, remembered, timer, wire
+from ..job import Problem
 from ..texts import translated
 from .refuse import refuse
 
@@ -26,16 +27,19 @@ class LIMBECK_OT_generate(bpy.types.Operator):
         return not reason
 
     def execute(self, context: Any) -> set[str]:
-        request = context.scene.limbeck
+        request, session = context.scene.limbeck, timer.session()
+        seed = request.seed
         if request.random_seed:
             request.seed = new_seed()
         try:
             spec = description.spec_of(context.scene)
             placement = description.placement_of(context.scene)
         except description.DescriptionError as error:
+            request.seed = seed  # nothing was sent
+            session.problem = Problem(error.message, error.remedy)
             return refuse(self, error)
         remembered.note(request)
-        timer.session().submit(spec, placement)
+        session.submit(spec, placement)
         timer.wake()
         return {"FINISHED"}
 
@@ -64,6 +68,8 @@ def why_not_generate(context: Any) -> str:
         return "There is no scene"
     if not context.scene.limbeck.prompt.strip():
         return "Write a prompt first"
+    if reason := from_scene.why_not_start(context):
+        return reason
     return timer.session().link.why_no_server
 
 

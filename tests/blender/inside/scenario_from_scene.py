@@ -256,10 +256,35 @@ def test_an_asset_fills_a_box(addon: Any, ready: Any) -> None:
 
 
 def test_bad_starts_send_nothing(addon: Any, ready: Any) -> None:
-    start("BLOCKOUT")
-    with pytest.raises(RuntimeError, match="No object to start from"):
+    source = start("BLOCKOUT")
+    with pytest.raises(RuntimeError, match="Start From needs an object"):
         ready.generate("a bird")
+    source.thing = bpy.data.objects.new("Elsewhere", None)
+    with pytest.raises(RuntimeError, match="not in this scene"):
+        ready.generate("a bird")
+    source.start, source.fit = "NOTHING", "BOX"
+    with pytest.raises(RuntimeError, match="Start From needs an object"):
+        ready.generate("a bird")
+    source.fit = "CURSOR"
+    assert bpy.ops.limbeck.generate.poll()
     assert ready.session.job is None
+
+
+def test_refused_start_is_shown_in_the_panel_and_keeps_the_seed(ready: Any) -> None:
+    thing = bpy.data.objects.new("Empty", None)
+    bpy.context.scene.collection.objects.link(thing)
+    start("BLOCKOUT", thing)
+    ready.request.random_seed, ready.request.seed = True, 7
+    with pytest.raises(RuntimeError, match="Empty"):
+        ready.generate("a bird")
+    assert ready.request.seed == 7
+    assert "Empty" in ready.session.problem.message
+    assert ready.session.problem.remedy
+    start("NOTHING")
+    ready.generate("a bird")
+    assert ready.session.problem is None
+    ready.session.cancel()
+    ready.pump_until(lambda: ready.session.job is None)
 
 
 def test_panel_shows_what_each_start_needs(addon: Any) -> None:
