@@ -45,7 +45,7 @@ class LIMBECK_AP_preferences(bpy.types.AddonPreferences):
     )
     save_to_library: BoolProperty(
         name="Save to Library",
-        description="Also write every finished object into the asset library below, as a file of its own",
+        description="Also write every finished object into the asset library above, as a file of its own",
     )
     asset_library: StringProperty(
         name="Asset Library",

@@ -47,7 +47,7 @@ def settings_text(settings: Settings, own_steps: int) -> str:
     """Return what the artist gets, in a line."""
     texture = translated("{size} px texture").format(size=settings.texture_size)
     return translated("{steps} steps, up to {faces} faces, {texture}").format(
-        steps=settings.steps or own_steps,
+        steps=f"{settings.steps or own_steps:,}",
         faces=f"{settings.faces:,}",
         texture=texture if settings.texture_size else translated("vertex colours"),
     )

@@ -60,14 +60,15 @@ def draw_server(layout: Any, session: Session) -> None:
         return
     version = translated("Version {version}, as {role}").format(version=server.version, role=server.role)
     column.label(text=version, translate=False)
-    devices = ", ".join(server.devices) or translated("not known")
+    names = (translated("chosen by the server") if device == "auto" else device for device in server.devices)
+    devices = ", ".join(names) or translated("not known")
     column.label(text=translated("Devices: {devices}").format(devices=devices), translate=False)
 
 
 def draw_busyness(layout: Any, busyness: "Busyness") -> None:
     """Draw the queue's length, and what each worker does."""
     column = layout.column(align=True)
-    text = translated("{waiting} jobs wait, {clients} clients").format(
+    text = translated("Jobs waiting: {waiting}, clients: {clients}").format(
         waiting=busyness.waiting, clients=busyness.clients
     )
     column.label(text=text, translate=False)

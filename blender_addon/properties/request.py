@@ -18,9 +18,9 @@ from .source import LIMBECK_PG_source
 BLEND_RELATIVE = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5, 0) else set()
 """Lets a path begin with //; older versions allow it everywhere, and do not know the option."""
 QUALITY_ITEMS = (
-    ("DRAFT", "Draft", "A tenth of the steps, few faces, a small texture: to see whether the idea works"),
+    ("DRAFT", "Draft", "60 steps, few faces, a small texture: to see whether the idea works"),
     ("NORMAL", "Normal", "The recipe's own steps"),
-    ("HIGH", "High", "Twice the steps, more faces, a larger texture"),
+    ("HIGH", "High", "1,200 steps, more faces, a larger texture"),
 )
 TEXTURE_ITEMS = (
     ("AUTO", "By Quality", "The quality says how large the texture is"),

@@ -42,7 +42,7 @@ def test_draft_takes_a_tenth_of_the_steps_and_high_twice_as_many() -> None:
 def test_every_quality_can_be_sent_and_said(name: str) -> None:
     chosen = quality.settings_of(name)
     JobSpec("a bird", steps=chosen.steps, faces=chosen.faces, texture_size=chosen.texture_size)
-    assert f"{chosen.steps or 600} steps" in quality.settings_text(chosen, 600)
+    assert f"{chosen.steps or 600:,} steps" in quality.settings_text(chosen, 600)
 
 
 def test_advanced_goes_before_quality() -> None:

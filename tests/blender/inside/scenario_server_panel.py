@@ -32,7 +32,9 @@ def test_server_panel_tells_what_the_server_does_only_while_it_is_open(
     layout = draw("server")
     shown = " | ".join(layout.texts("label"))
     assert f"Version {link.client.server.version}, as admin" in shown
-    assert "0 jobs wait, 1 clients" in shown
+    assert "Jobs waiting: 0, clients: 1" in shown
+    assert "Devices: " in shown
+    assert "Devices: auto" not in shown, "no word for people"
     assert "Idle" in shown or "Starting" in shown
     assert "Address: ipc://" in shown
     buttons = ["start_server", "stop_server", "restart_server", "reconnect", "open_log", "copy_diagnostics"]
