@@ -166,6 +166,7 @@ def _descend(
     known = parts.board.find(session.client, key, spec_hash(spec))
     if known is not None:
         return Reply(m.JobAccepted(known.id, known.state, True))
+    parts.intake.require_room()
     checkpoint = find_checkpoint()
     new_id = new_ulid()
     priority = job.priority if session.principal.role == "admin" else min(job.priority, 0)

@@ -16,7 +16,7 @@ from limbeck_protocol import messages as m
 from limbeck_protocol.errors import JobError, ProtocolError
 from limbeck_protocol.frames import Packet
 from limbeck_protocol.ids import is_token
-from limbeck_protocol.job import JobSpec, job_from_dict
+from limbeck_protocol.job import JobSpec, job_from_dict, spec_hash
 from limbeck_protocol.limits import MAX_SPEC_BYTES, MAX_SPEC_DEPTH
 from limbeck_protocol.strict_json import load_json_object
 from limbeck_server import job_requests as jobs
@@ -51,6 +51,8 @@ def submit_job(parts: Parts, session: Session, request: m.JobSubmit, packet: Pac
     require_job_quota(parts, session, request.key)
     spec = _read_spec(packet)
     require_modest(session.principal, priority=request.priority or 0, prior=spec.prior)
+    if parts.board.find(session.client, request.key, spec_hash(spec)) is None:
+        parts.intake.require_room()
     missing = parts.blobs.missing(spec)
     if missing:
         message = f"{len(missing)} files of the job have not been uploaded, the first is {missing[0].sha256[:12]}"

@@ -115,6 +115,7 @@ def _run(parts: Parts, sockets: Sockets, metrics: MetricsServer | None, should_s
         reception.answer_all(now)
         _tend_workers(parts, sockets.workers, now)
         parts.board.save_again(now)
+        parts.intake.tend(now)
         assign_next(parts, now)
         is_pressed = reception.tell_all(now) or (door is not None and door.is_pressed)
         if metrics is not None:

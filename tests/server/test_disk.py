@@ -3,6 +3,7 @@
 """A disk that is full, at every point where the server or its worker writes, and a folder that became read-only."""
 
 import errno
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -140,18 +141,37 @@ def test_a_disk_that_fills_up_stops_nothing_but_new_work(tmp_path: Path, monkeyp
         os.system(f"umount {data}")
 
 
-def test_too_little_room_holds_the_queue_and_not_the_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_room_holds_the_queue_and_refuses_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     from limbeck_server.intake import Intake
 
+    caplog.set_level(logging.INFO, "limbeck.server")
     with connected(tmp_path, monkeypatch) as client:
+        running, waiting = submit(client, JobSpec("a", steps=1000)), submit(client, JobSpec("b", steps=1), "key-of-b")
         monkeypatch.setattr(Intake, "_free_bytes", lambda _self: 1000)
-        job = submit(client, JobSpec("a penguin", steps=1))
+        client.cancel(running)
         wait_until(lambda: server_state(client) == "disk_full")
-        client.status(job)
+        client.status(waiting)
         assert first(client, Status).jobs[0].state == "queued"
+        client.submit(JobSpec("one more"))
+        refusal = first(client, RequestFailed).error
+        assert (refusal.code, refusal.retryable) == ("E_DISK_FULL", True)
+        client.retry(running)
+        assert first(client, RequestFailed).error.code == "E_DISK_FULL"
+        assert submit(client, JobSpec("b", steps=1), "key-of-b") == waiting, "it was taken long ago"
         monkeypatch.undo()
-        client.watch(job)
-        assert pump_until(client, lambda e: has_ended(e, job))[-1].state == "succeeded"
+        client.watch(waiting)
+        assert pump_until(client, lambda e: has_ended(e, waiting))[-1].state == "succeeded"
+    said = [record.getMessage() for record in caplog.records if "disk" in record.getMessage()]
+    assert said == ["disk full: no job is taken or started", "disk has room again"]
+
+
+def test_a_server_without_room_says_so_before_anybody_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with connected(tmp_path, monkeypatch, least_free_bytes=1 << 60) as client:
+        wait_until(lambda: server_state(client) == "disk_full")
+        client.submit(JobSpec("a penguin"))
+        assert first(client, RequestFailed).error.code == "E_DISK_FULL"
 
 
 def test_an_engine_that_finds_the_disk_full_is_tried_again_and_fails_after_three(

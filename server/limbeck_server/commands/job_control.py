@@ -15,8 +15,9 @@ from limbeck_protocol.client import Client, JobChanged, Submitted
 from limbeck_protocol.job import TERMINAL_STATES
 from limbeck_protocol.overrides import parse_override
 from limbeck_protocol.typed import to_plain
+from limbeck_server.commands.downloading import download
 from limbeck_server.commands.job_options import FORMATS, choose_format, read_recipe, read_rig
-from limbeck_server.commands.jobs import connected, download, follow, job_argument, json_option, say
+from limbeck_server.commands.jobs import connected, follow, job_argument, json_option, say
 
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="With --wait: download the asset to this file."

@@ -19,7 +19,6 @@ from limbeck_protocol.client import (
     Client,
     ClientEvent,
     Disconnected,
-    Downloaded,
     JobChanged,
     JobProgress,
     JobWarning,
@@ -30,13 +29,12 @@ from limbeck_protocol.client import (
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import TERMINAL_STATES
 from limbeck_protocol.messages import JobLine
+from limbeck_server.commands.downloading import TRANSFER_TIMEOUT_S, download
 from limbeck_server.commands.job_options import job_from_options, with_job_options
 from limbeck_server.console import ProgressReport
 from limbeck_server.failures import FailedJobError
-from limbeck_server.packed_obj import unpack_obj
 
 CLIENT_ID = "limbeck-cli"
-TRANSFER_TIMEOUT_S = 3600.0
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object; progress goes to standard error."
 )
@@ -201,18 +199,6 @@ def download_asset(client: Client, job: str, output: Path) -> Path:
         if error.code == "E_NOT_FOUND":
             require_success(client, job)
         raise
-
-
-def download(client: Client, job: str, output: Path) -> Path:
-    """Fetch a job's asset; an OBJ's companions come to lie beside it.
-
-    Raises:
-        ProtocolError: E_NOT_FOUND, E_FILE, E_DISK_FULL and their kin; nothing half-written is left.
-    """
-    client.fetch(job, output)
-    blocking.expect(client, Downloaded, TRANSFER_TIMEOUT_S)
-    unpack_obj(output)
-    return output
 
 
 def vars_of(line: JobLine) -> dict[str, Any]:

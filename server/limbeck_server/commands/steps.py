@@ -15,8 +15,9 @@ from limbeck_protocol.client import Checkpoints, Client, Estimate, StepMesh
 from limbeck_protocol.errors import JobError
 from limbeck_protocol.lines import CheckpointLine
 from limbeck_protocol.typed import to_plain
+from limbeck_server.commands.downloading import TRANSFER_TIMEOUT_S
 from limbeck_server.commands.job_options import read_overrides
-from limbeck_server.commands.jobs import TRANSFER_TIMEOUT_S, connected, job_argument, json_option, say
+from limbeck_server.commands.jobs import connected, job_argument, json_option, say
 
 MESH_SUFFIXES = (".glb", ".ply")
 
