@@ -8,13 +8,17 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from limbeck_protocol.client import Client, Downloaded, JobChanged
+from limbeck_protocol.connection import read_connection_file
 from limbeck_protocol.events import Checkpoints, StepMesh
 from limbeck_protocol.job import JobSpec, Reference, blob_of
+from limbeck_server.key_files import new_key_pair
+from limbeck_server.probe import ask_to_come_in
 from server.elsewhere import STATIC, WORK, key_file, machine, wait_for_workers, worker_states
 from server.following import begin, end_of, reach, until
 from server.harness import RunningServer, connected, first, kinds, limbeck, run_job, running_server, wait_until
@@ -193,6 +197,17 @@ def test_a_worker_that_may_not_come_in_is_told_why(server: RunningServer, tmp_pa
     assert missing.stderr.startswith("error E_CONNECTION_FILE")
     nowhere = limbeck(server.place, "worker", "--key", str(key_file(server, "gpu2")), "--connect", "here:7712")
     assert nowhere.stderr.startswith("error E_ADDRESS")
+
+
+def test_a_worker_at_the_wrong_door_is_told_so(server: RunningServer, tmp_path: Path) -> None:
+    alice = key_file(server, "alice", "submit")
+    lost = limbeck(server.place, "worker", "--key", str(alice), "--connect", server.place.endpoint.address)
+    assert lost.returncode == 2
+    assert lost.stderr.startswith("error E_ADDRESS: expected the server's port for workers")
+    stranger = replace(read_connection_file(key_file(server, "gpu")), server_key=new_key_pair().public)
+    said: list[str] = []
+    ask_to_come_in(stranger, lambda: bool(said), said.append)
+    assert "not with this server key" in said[0]
 
 
 def test_a_revoked_worker_loses_its_job(server: RunningServer, client: Client, tmp_path: Path) -> None:

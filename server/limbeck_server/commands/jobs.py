@@ -151,7 +151,7 @@ def show(report: ProgressReport, event: ClientEvent) -> None:
             report.update(event.state, 0, 0)
         case JobChanged(state="running") if event.step:
             report.say(f"goes on from step {event.step}")
-        case Disconnected():
+        case Disconnected(is_final=False):  # else the refusal itself is what the command ends with
             report.say(f"{event.reason}; trying again")
         case RequestFailed():
             raise event.error
