@@ -279,6 +279,15 @@ def test_bad_input_is_refused(at_server: RunningServer, arguments: list[str], co
     assert fail(submit, *arguments) == (code, 2)
 
 
+def test_a_file_that_cannot_be_written_is_refused_before_the_job(at_server: RunningServer, tmp_path: Path) -> None:
+    job = succeed(submit, "a penguin", "--wait")["job"]
+    missing = ("--wait", "-o", str(tmp_path / "missing" / "a.glb"))
+    assert fail(submit, "a penguin", *missing) == ("E_OUTPUT_UNWRITABLE", 2)
+    assert fail(fork, job, *missing) == ("E_OUTPUT_UNWRITABLE", 2)
+    assert fail(retry, job, *missing) == ("E_OUTPUT_UNWRITABLE", 2)
+    assert succeed(status)["jobs"][0]["job"] == job, "nothing was queued"
+
+
 def test_an_unknown_job_or_path_is_bad_input(at_server: RunningServer, tmp_path: Path) -> None:
     assert fail(watch, "nonsense") == ("E_NOT_FOUND", 2)
     job = succeed(submit, "a penguin", "--steps", "1")["job"]
