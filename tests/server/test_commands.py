@@ -110,6 +110,9 @@ def test_the_steps_of_a_job_are_listed_downloaded_and_forked_from(at_server: Run
         assert succeed(get, job, "--step", "4", "-o", str(file))["file"] == str(file)
         assert file.read_bytes().startswith(magic)
     assert fail(get, job, "--step", "5", "-o", str(tmp_path / "none.glb")) == ("E_NOT_FOUND", 2)
+    unknown = run(get, job, "--step", "5", "-o", str(tmp_path / "none.glb")).exception
+    assert f"limbeck checkpoints {job}" in unknown.remedy
+    assert "--step" in run(fork, job, "--step", "5").exception.remedy
     assert fail(get, job, "--step", "4", "-o", str(tmp_path / "none.obj")) == ("E_FORMAT", 2)
     assert not list(tmp_path.glob("none*"))
     assert fail(checkpoints, "0" * 26) == ("E_NOT_FOUND", 2)
@@ -309,6 +312,19 @@ def test_without_a_server_commands_say_how_to_start_one(nowhere: Place, command:
 def test_serve_refuses_addresses_that_others_reach(nowhere: Place, address: str) -> None:
     assert fail(serve, "--bind", address) == ("E_INSECURE_BIND", 2)
     assert not nowhere.connection_file.exists()
+
+
+@pytest.mark.parametrize("group", ["models", "keys", "priors", "config"])
+def test_a_group_without_a_command_prints_its_help(nowhere: Place, group: str) -> None:
+    done = limbeck(nowhere, group)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"Usage: limbeck {group} ")
+    assert "\nCommands:\n" in done.stderr
+
+
+@pytest.mark.parametrize("code", ["E_NETWORK", "E_OFFLINE"])
+def test_no_network_is_not_bad_input(code: str) -> None:
+    assert exit_status(code) == 3
 
 
 def test_doctor_finds_the_server(at_server: RunningServer) -> None:
