@@ -13,7 +13,6 @@ from limbeck.errors import LimbeckError
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import JobSpec
 from limbeck_server.commands.doctor import doctor
-from limbeck_server.commands.downloading import require_its_name
 from limbeck_server.commands.job_control import cancel, finish, fork, move, pause, resume, retry
 from limbeck_server.commands.jobs import get, status, submit, watch
 from limbeck_server.commands.serve import serve
@@ -74,28 +73,6 @@ def test_submit_returns_at_once_and_get_fetches_the_asset(at_server: RunningServ
     file = tmp_path / "a.glb"
     assert succeed(get, job, "-o", str(file)) == {"job": job, "file": str(file), "size_bytes": 20_000}
     assert file.read_bytes() == asset_content(JobSpec("a penguin", seed=4))
-
-
-@pytest.mark.parametrize(
-    ("made", "name", "ending"), [("glb", "a.obj", ".glb"), ("glb", "a.zip", ".glb"), ("obj", "a.glb", ".obj")]
-)
-def test_a_name_of_another_format_is_refused_before_the_download(
-    at_server: RunningServer, tmp_path: Path, made: str, name: str, ending: str
-) -> None:
-    job = succeed(submit, "a penguin", "--format", made, "--wait")["job"]
-    result = run(get, job, "-o", str(tmp_path / name))
-    assert (result.exception.code, exit_status(result.exception.code)) == ("E_FORMAT", 2)
-    assert f"ends in {ending} for the {made.upper()} of job {job}" in result.exception.message
-    assert result.exception.remedy == f"run: limbeck get {job} -o a{ending}"
-    assert list(tmp_path.iterdir()) == []
-    assert succeed(get, job, "-o", str(tmp_path / f"a{ending}"))["size_bytes"] == 20_000
-
-
-def test_a_zipped_obj_may_be_an_obj_or_a_zip_and_nothing_else() -> None:
-    for suffix, name in ((".zip", "a.zip"), (".zip", "a.OBJ"), (".zip", "a"), (".ply", "a.ply"), (".glb", "a.bin")):
-        require_its_name("J", suffix, Path(name))
-    with pytest.raises(ProtocolError, match=r"ends in \.obj or \.zip for the OBJ of job J, got a\.ply"):
-        require_its_name("J", ".zip", Path("a.ply"))
 
 
 def test_the_steps_of_a_job_are_listed_downloaded_and_forked_from(at_server: RunningServer, tmp_path: Path) -> None:
@@ -282,15 +259,6 @@ def test_bad_input_is_refused(at_server: RunningServer, arguments: list[str], co
     assert fail(submit, *arguments) == (code, 2)
 
 
-def test_a_file_that_cannot_be_written_is_refused_before_the_job(at_server: RunningServer, tmp_path: Path) -> None:
-    job = succeed(submit, "a penguin", "--wait")["job"]
-    missing = ("--wait", "-o", str(tmp_path / "missing" / "a.glb"))
-    assert fail(submit, "a penguin", *missing) == ("E_OUTPUT_UNWRITABLE", 2)
-    assert fail(fork, job, *missing) == ("E_OUTPUT_UNWRITABLE", 2)
-    assert fail(retry, job, *missing) == ("E_OUTPUT_UNWRITABLE", 2)
-    assert succeed(status)["jobs"][0]["job"] == job, "nothing was queued"
-
-
 def test_an_unknown_job_or_path_is_bad_input(at_server: RunningServer, tmp_path: Path) -> None:
     assert fail(watch, "nonsense") == ("E_NOT_FOUND", 2)
     job = succeed(submit, "a penguin", "--steps", "1")["job"]
@@ -312,19 +280,6 @@ def test_without_a_server_commands_say_how_to_start_one(nowhere: Place, command:
 def test_serve_refuses_addresses_that_others_reach(nowhere: Place, address: str) -> None:
     assert fail(serve, "--bind", address) == ("E_INSECURE_BIND", 2)
     assert not nowhere.connection_file.exists()
-
-
-@pytest.mark.parametrize("group", ["models", "keys", "priors", "config"])
-def test_a_group_without_a_command_prints_its_help(nowhere: Place, group: str) -> None:
-    done = limbeck(nowhere, group)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"Usage: limbeck {group} ")
-    assert "\nCommands:\n" in done.stderr
-
-
-@pytest.mark.parametrize("code", ["E_NETWORK", "E_OFFLINE"])
-def test_no_network_is_not_bad_input(code: str) -> None:
-    assert exit_status(code) == 3
 
 
 def test_doctor_finds_the_server(at_server: RunningServer) -> None:
