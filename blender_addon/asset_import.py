@@ -11,6 +11,22 @@ from mathutils import Matrix, Vector
 
 from .glb_check import AGAIN, AssetError, check_glb
 from .material import new_color_material, show_colors
+from .operator_error import reason_of
+
+_KINDS = (
+    "objects",
+    "meshes",
+    "materials",
+    "images",
+    "node_groups",
+    "cameras",
+    "lights",
+    "armatures",
+    "actions",
+    "collections",
+)
+MOST_REACH = 1e6
+"""How far an asset's points may be from the middle of its frame, in which it is about as large as the unit ball."""
 
 # Blender 4.2 has none of these three: it neither makes a collection nor writes to the scene.
 _QUIET_OPTIONS = {
@@ -24,26 +40,24 @@ def import_glb(file: Path) -> tuple[Any, dict[str, Any]]:
     """Import a GLB that holds one mesh; return its object, with a material that shows its colours, and its metadata.
 
     Raises:
-        AssetError: if the file is missing, damaged or holds another number of meshes than one, or the importer is
-            off or fails. Nothing is in the scene then that was not there before.
+        AssetError: if the file is missing, damaged or holds another number of meshes than one, or one without faces
+            or with coordinates that are no numbers, or the importer is off or fails. Nothing is in the file then that
+            was not there before.
     """
     if "gltf" not in dir(bpy.ops.import_scene):
         raise AssetError("Blender's glTF importer is off", 'enable "glTF 2.0 format" in Preferences > Add-ons')
     metadata = check_glb(file)
-    before = set(bpy.data.objects)
+    before = _datablocks()
     try:
         bpy.ops.import_scene.gltf(filepath=str(file), **_quiet_options())
-    except RuntimeError as error:
-        _remove([thing for thing in bpy.data.objects if thing not in before])
-        raise AssetError(f"{file} cannot be imported: {str(error).strip()}", AGAIN) from error
-    imported = [thing for thing in bpy.data.objects if thing not in before]
-    meshes = [thing for thing in imported if thing.type == "MESH"]
-    if len(meshes) != 1:
-        _remove(imported)
-        raise AssetError(f"{file} holds {len(meshes)} meshes, expected one")
-    asset = meshes[0]
+        asset = _only_mesh(file, [thing for thing in bpy.data.objects if thing not in before])
+    except (RuntimeError, AssetError) as error:
+        bpy.data.batch_remove(_datablocks() - before)
+        if isinstance(error, AssetError):
+            raise
+        raise AssetError(f"{file} cannot be imported: {reason_of(error)}", AGAIN) from error
     _detach(asset)
-    _remove([thing for thing in imported if thing is not asset])
+    _remove_others(asset, before)
     _show_vertex_colors(asset)
     _pack_pictures(asset)
     asset.data.polygons.foreach_set("use_smooth", [True] * len(asset.data.polygons))
@@ -71,12 +85,13 @@ def replace_live(asset: Any, live: Any, *, otherwise_at: Any, otherwise_in: Any)
     asset.matrix_world = matrix @ asset.matrix_world
     for collection in asset.users_collection:
         collection.objects.unlink(asset)
-    for collection in live.users_collection if live is not None else [otherwise_in]:
+    wanted = live.users_collection if live is not None else ()
+    for collection in wanted or (otherwise_in,):  # the live object's own collection may have been deleted
         collection.objects.link(asset)
 
 
 def bounds(asset: Any) -> tuple[Any, Any]:
-    """Return the lowest and the highest corner of an object's mesh in the world."""
+    """Return the lowest and the highest corner of an object's mesh, which has vertices, in the world."""
     corners = np.empty(len(asset.data.vertices) * 3, np.float32)
     asset.data.vertices.foreach_get("co", corners)
     matrix = np.array(asset.matrix_world)
@@ -115,9 +130,34 @@ def _detach(asset: Any) -> None:
     asset.matrix_world = matrix
 
 
-def _remove(things: list[Any]) -> None:
-    for thing in things:
-        bpy.data.objects.remove(thing)
+def _datablocks() -> set[Any]:
+    """Return all that an importer may add to."""
+    return {block for kind in _KINDS for block in getattr(bpy.data, kind)}
+
+
+def _only_mesh(file: Path, imported: list[Any]) -> Any:
+    """Return the one mesh object among those that were imported.
+
+    Raises:
+        AssetError: if there is another number of them, or it shows nothing.
+    """
+    meshes = [thing for thing in imported if thing.type == "MESH"]
+    if len(meshes) != 1:
+        raise AssetError(f"{file} holds {len(meshes)} meshes, expected one", "choose an asset that Limbeck has made")
+    asset = meshes[0]
+    if not asset.data.polygons:
+        raise AssetError(f"{file} holds a mesh without faces", AGAIN)
+    if not np.abs(bounds(asset)).max() < MOST_REACH:
+        raise AssetError(f"{file} holds a mesh whose coordinates are not numbers, or far off", AGAIN)
+    return asset
+
+
+def _remove_others(asset: Any, before: set[Any]) -> None:
+    """Remove what came beside the asset: other objects, then what nothing uses any more."""
+    others = [thing for thing in bpy.data.objects if thing not in before and thing != asset]
+    bpy.data.batch_remove(others)
+    while unused := [block for block in _datablocks() - before if block.users == 0]:
+        bpy.data.batch_remove(unused)
 
 
 def _pack_pictures(asset: Any) -> None:

@@ -24,7 +24,7 @@ def catalog_id(library: Path, path: str) -> str:
     """
     path = "/".join(part.strip() for part in path.replace(":", "-").split("/") if part.strip()) or CATALOG
     file = library / CATALOGS_FILE
-    text = file.read_text("utf-8") if file.is_file() else _HEADER
+    text = _read(file) if file.is_file() else _HEADER
     for line in text.splitlines():
         found = _LINE.match(line.strip())
         if found and found.group(2) == path:
@@ -36,6 +36,13 @@ def catalog_id(library: Path, path: str) -> str:
     write_private(file, text.encode())
     file.chmod(mode)  # a library may be shared
     return added
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise OSError(0, f"{file.name} is damaged: mend it or move it away") from error
 
 
 def new_file(library: Path, title: str) -> Path:

@@ -12,6 +12,7 @@ import bpy
 
 from . import live_mesh, mesh_write, provenance, source_object, whereabouts
 from .job import FollowedJob
+from .operator_error import reason_of
 from .preferences import addon_preferences
 from .surroundings import SceneError
 
@@ -39,7 +40,7 @@ class BlenderScene:
             return bpy.context.mode == "OBJECT" and _import_asset(job, file)
 
     def end_preview(self, job: FollowedJob, *, keep: bool) -> bool:
-        source_object.set_hidden(job.placement.source, False)
+        source_object.show_for(job.placement.source, job.id)
         if keep:
             live_mesh.release(job.id)
             return True
@@ -50,8 +51,9 @@ class BlenderScene:
         return True
 
     def known_jobs(self) -> list[FollowedJob]:
-        """Return the jobs whose live meshes are in the open file, each once."""
-        jobs = {live[live_mesh.JOB_KEY]: live_mesh.job_of(live) for live in live_mesh.all_live()}
+        """Return the jobs whose live meshes are in the open file, each once; show what is hidden for any other."""
+        jobs = {str(live[live_mesh.JOB_KEY]): live_mesh.job_of(live) for live in live_mesh.all_live()}
+        source_object.show_forgotten(jobs)
         return list(jobs.values())
 
     def redraw(self) -> None:
@@ -80,7 +82,7 @@ def _import_asset(job: FollowedJob, file: Path) -> bool:
     try:
         bpy.ops.limbeck.import_asset("EXEC_DEFAULT", True, filepath=str(file), **arguments)
     except RuntimeError as error:
-        raise SceneError(str(error).strip().removeprefix("Error: ")) from error
+        raise SceneError(reason_of(error)) from error
     return True
 
 
@@ -112,5 +114,5 @@ def _show(live: Any, job: FollowedJob, mesh: MeshData) -> bool:
     try:
         mesh_write.write(live_mesh.mesh_of(live, job), mesh)
     except RuntimeError as error:
-        raise SceneError(str(error).strip()) from error
+        raise SceneError(reason_of(error)) from error
     return True

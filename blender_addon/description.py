@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from . import asking, from_scene, pictures, reference_images, scene_rig, wire
+from . import asking, from_scene, reference_images, scene_rig, wire
 from .from_scene import Start
 from .placement import Placement
 from .refusal import DescriptionError
@@ -17,7 +17,7 @@ from .refusal import DescriptionError
 if TYPE_CHECKING:
     from limbeck_protocol.job import Init, JobSpec, Reference
 
-__all__ = ["DescriptionError", "placement_of", "spec_of"]
+__all__ = ["DescriptionError", "init_of", "pictures_of", "placement_of", "spec_of"]
 
 
 def spec_of(scene: Any) -> JobSpec:
@@ -35,9 +35,9 @@ def spec_of(scene: Any) -> JobSpec:
             negative_prompt=request.negative_prompt.strip(),
             recipe=request.recipe.strip() or wire.job.JobSpec.recipe,
             overrides=wire.overrides.parse_overrides(request.overrides),
-            references=_front(request.image) + reference_images.references_of(scene, start.placement),
+            references=pictures_of(scene, start.placement),
             rig=scene_rig.rig_of(scene, start.placement),
-            init=_init(start),
+            init=init_of(start),
             lock_geometry=start.is_painted,
             prior=request.prior.strip() or wire.job.JobSpec.prior,
             seed=request.seed,
@@ -47,8 +47,6 @@ def spec_of(scene: Any) -> JobSpec:
         )
     except wire.errors.JobError as error:
         raise DescriptionError(error.message, error.remedy) from error
-    except OSError as error:
-        raise DescriptionError(f"The image cannot be read: {error.strerror}", "choose another file") from error
 
 
 def placement_of(scene: Any) -> Placement:
@@ -60,7 +58,22 @@ def placement_of(scene: Any) -> Placement:
     return from_scene.start_of(scene).placement
 
 
-def _init(start: Start) -> Init:
+def pictures_of(scene: Any, placement: Placement) -> tuple[Reference, ...]:
+    """Return the pictures of a scene's panels, for an asset that stands there.
+
+    Raises:
+        DescriptionError: if one cannot be read, or its camera does not look there.
+        JobError: if one is no picture.
+    """
+    try:
+        front = _front(scene.limbeck.image)
+    except OSError as error:
+        raise DescriptionError(f"The image cannot be read: {error.strerror}", "choose another file") from error
+    return front + reference_images.references_of(scene, placement)
+
+
+def init_of(start: Start) -> Init:
+    """Return what a job starts from, as it is sent."""
     if start.mesh is None:
         return wire.job.Init()
     return wire.job.Init("mesh", wire.job.blob_of(start.mesh.ply(), ".ply"))
@@ -71,7 +84,5 @@ def _front(image: str) -> tuple[Reference, ...]:
     if not image.strip():
         return ()
     path = Path(bpy.path.abspath(image.strip()))
-    size = pictures.size_of_file(path)
-    if size is not None:
-        reference_images.require_size(size, path.name)
+    reference_images.require_picture(path)
     return (wire.job.Reference(wire.job.blob_of(path.read_bytes(), path.suffix)),)

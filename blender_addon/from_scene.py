@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 import numpy as np
 
-from . import placement, scene_mesh
+from . import placement, scene_mesh, source_object
 from .mesh_file import StartMesh, decompose
 from .placement import Placement
 from .refusal import DescriptionError
@@ -42,8 +42,30 @@ def start_of(scene: Any) -> Start:
         mesh = scene_mesh.blockout_of(thing)
         use = "replace" if source.hides_source else "beside"
         return Start(Placement(placement.rows(mesh.matrix), thing.name_full, use), mesh)
+    return painting_of(thing)
+
+
+def painting_of(thing: Any) -> Start:
+    """Return the start of a job that textures an object.
+
+    Raises:
+        DescriptionError: if it cannot be textured.
+    """
     mesh, _ = scene_mesh.paintable_of(thing)
     return Start(Placement(placement.rows(mesh.matrix), thing.name_full, "texture"), mesh, is_painted=True)
+
+
+def hidden_blockout_of(full_name: str) -> StartMesh | None:
+    """Return an object, hidden or not, as what a job starts from; None if it is gone.
+
+    Raises:
+        DescriptionError: if the server could not use it.
+    """
+    thing = source_object.find(full_name)
+    if thing is None:
+        return None
+    with source_object.revealed(thing):
+        return scene_mesh.blockout_of(thing)
 
 
 def is_held_by_cameras(scene: Any) -> bool:

@@ -51,7 +51,7 @@ def read_corners(path: Path) -> Corners:
     """
     try:
         return _corners(*_chunks(path.read_bytes()))
-    except (struct.error, ValueError, LookupError, TypeError) as error:
+    except (struct.error, ValueError, LookupError, TypeError, AttributeError) as error:
         raise GlbError(f"{path} is no GLB of one mesh: {error}") from error
 
 
@@ -64,6 +64,8 @@ def _corners(document: dict[str, Any], binary: bytes) -> Corners:
     shift = np.array(document["nodes"][0].get("translation", (0.0, 0.0, 0.0)), np.float32)
     x, y, z = (arrays["POSITION"] + shift).T
     uvs, colors = arrays.get("TEXCOORD_0"), arrays.get("COLOR_0")
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise ValueError("it has coordinates that are not numbers")
     return Corners(
         np.stack([x, -z, y], 1).astype(np.float32)[indices],
         None if uvs is None else np.stack([uvs[:, 0], 1 - uvs[:, 1]], 1).astype(np.float32)[indices],

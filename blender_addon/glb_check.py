@@ -47,11 +47,20 @@ def check_glb(file: Path) -> dict[str, Any]:
     if not isinstance(meshes, list) or len(meshes) != 1:
         count = len(meshes) if isinstance(meshes, list) else 0
         raise AssetError(f"{file} holds {count} meshes, expected one", "choose an asset that Limbeck has made")
+    if _names_other_files(document):
+        raise AssetError(f"{file} wants to read other files of this computer", "choose an asset that Limbeck has made")
     try:
         about = document["asset"]["extras"]["limbeck"]
     except (KeyError, TypeError):  # of another program, or without
         return {}
     return about if isinstance(about, dict) else {}
+
+
+def _names_other_files(document: dict[str, Any]) -> bool:
+    """Return whether the importer would read, and Blender then keep, files that a hostile server has chosen."""
+    lists = [part for part in (document.get("buffers"), document.get("images")) if isinstance(part, list)]
+    addresses = [item["uri"] for part in lists for item in part if isinstance(item, dict) and "uri" in item]
+    return any(not str(address).startswith("data:") for address in addresses)
 
 
 def _document(file: Path, head: bytes, size: int, stream: Any) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def create(job: FollowedJob, collection: Any) -> Any:
     live["limbeck_box"] = job.placement.box
     collection.objects.link(live)
     if job.placement.use != "beside":  # or the live mesh would form inside of what it is made from
-        source_object.set_hidden(job.placement.source, True)
+        source_object.hide_for(job.placement.source, job.id)
     return live
 
 
@@ -69,7 +69,7 @@ def job_of(live: Any) -> FollowedJob:
     use = live.get("limbeck_use", "beside")
     return FollowedJob(
         prompt=str(live.get("prompt", live.name)),
-        seed=int(live.get("seed", 0)),
+        seed=_number(live, "seed"),
         recipe=str(live.get("recipe", "")),
         placement=Placement(
             tuple(tuple(row) for row in live.matrix_world),
@@ -78,8 +78,8 @@ def job_of(live: Any) -> FollowedJob:
             _box_of(live),
         ),
         id=str(live[JOB_KEY]),
-        asked_steps=int(live.get("steps", 0)),
-        asked_faces=int(live.get("faces", 0)),
+        asked_steps=_number(live, "steps"),
+        asked_faces=_number(live, "faces"),
     )
 
 
@@ -101,9 +101,19 @@ def remove(job_id: str) -> None:
 def release(job_id: str) -> None:
     """Turn the live object of a job that ended, and its copies, into ordinary objects."""
     for live in [live for live in all_live() if live[JOB_KEY] == job_id]:
-        del live[JOB_KEY]
+        for name in (JOB_KEY, "limbeck_source", "limbeck_use", "limbeck_box"):
+            if name in live:
+                del live[name]
         if JOB_KEY in live.data and live.data.library is None:
             del live.data[JOB_KEY]
+
+
+def _number(live: Any, name: str) -> int:
+    """Return a custom property that is a number, or a text of one; 0 where the artist has edited it."""
+    try:
+        return int(live.get(name, 0))
+    except (TypeError, ValueError):
+        return 0
 
 
 def _box_of(live: Any) -> tuple[float, float, float]:

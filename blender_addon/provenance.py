@@ -35,6 +35,9 @@ class Provenance:
     Attributes:
         steps: as asked; 0 is the recipe's own number.
         references: how many pictures were given; they are not kept.
+        started_as: what the job made of an object of the scene: "mesh" formed the asset out of it, "texture" painted
+            it; "" without one.
+        started_from: that object's full name.
         job: its id on the server.
         made_at: when it was imported, ISO 8601 in UTC.
     """
@@ -49,6 +52,8 @@ class Provenance:
     prior: str = "embedded"
     overrides: str = ""
     references: int = 0
+    started_as: str = ""
+    started_from: str = ""
     job: str = ""
     server_version: str = ""
     licence: str = ""
@@ -58,8 +63,8 @@ class Provenance:
         return json.dumps(asdict(self), ensure_ascii=False)
 
     def properties(self) -> dict[str, str | int]:
-        """Return the custom properties of the asset's object."""
-        return asdict(self)
+        """Return the custom properties of the asset's object; a number that Blender has no room for is a text."""
+        return {name: _storable(value) for name, value in asdict(self).items()}
 
     def settings(self) -> dict[str, Any]:
         """Return the panel's fields that make the asset again."""
@@ -98,7 +103,9 @@ def of_job(job: FollowedJob, now: datetime | None = None) -> Provenance:
         )
     licence = LICENCE_OF_EMBEDDED if known.prior == "embedded" else LICENCE_OF_OTHERS.format(prior=known.prior)
     made_at = (now or datetime.now(UTC)).isoformat(timespec="seconds")
-    return replace(known, job=job.id, licence=licence, made_at=made_at)
+    source = job.placement.source
+    started_as = ("texture" if job.placement.use == "texture" else "mesh") if source else ""
+    return replace(known, started_as=started_as, started_from=source, job=job.id, licence=licence, made_at=made_at)
 
 
 def completed(known: Provenance, metadata: Mapping[str, Any]) -> Provenance:
@@ -152,10 +159,23 @@ def from_properties(properties: Mapping[str, Any]) -> Provenance | None:
     if not isinstance(properties.get(MARK), str):
         return None
     kinds = {field.name: type(field.default) if field.name != "prompt" else str for field in fields(Provenance)}
-    found = {name: properties[name] for name, kind in kinds.items() if type(properties.get(name)) is kind}
-    return Provenance(**found)
+    read = {name: _restored(properties.get(name), kind) for name, kind in kinds.items()}
+    return Provenance(**{name: value for name, value in read.items() if type(value) is kinds[name]})
 
 
 def is_made_here(properties: Mapping[str, Any]) -> bool:
     """Return whether custom properties are those of an asset, not of a live mesh."""
     return isinstance(properties.get(MARK), str) and "limbeck_job" not in properties
+
+
+def _storable(value: str | int) -> str | int:
+    """Return what Blender can keep of a value that may be a hostile file's."""
+    if isinstance(value, int):
+        return value if -MAX_SEED <= value <= MAX_SEED else str(value)
+    return value.encode("utf-8", "replace").decode()
+
+
+def _restored(value: Any, kind: type) -> Any:
+    """Return a value as it was before ``_storable``."""
+    is_number = kind is int and isinstance(value, str) and value.removeprefix("-").isdecimal() and len(value) < 32
+    return int(value) if is_number else value

@@ -38,7 +38,7 @@ _SETTINGS = {
 
 def settings_of(quality: str, *, steps: int = 0, faces: int = 0, texture_size: str = BY_QUALITY) -> Settings:
     """Return what a quality means; a field of Advanced that is filled in goes before it."""
-    by_quality = _SETTINGS[quality]
+    by_quality = _SETTINGS.get(quality, _SETTINGS["NORMAL"])  # a newer release's file may have another
     texture = by_quality.texture_size if texture_size == BY_QUALITY else int(texture_size)
     return Settings(steps or by_quality.steps, faces or by_quality.faces, texture)
 

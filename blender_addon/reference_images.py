@@ -55,13 +55,7 @@ def load(path: Path) -> Any:
     Raises:
         DescriptionError: if it is no PNG, JPEG or WEBP of a usable size.
     """
-    try:
-        size = pictures.size_of_file(path)
-    except OSError as error:
-        raise DescriptionError(f"{path.name} cannot be read: {error.strerror}", "choose another file") from error
-    if size is None:
-        raise DescriptionError(f"{path.name} is no PNG, JPEG or WEBP", "open it in an image editor and save it as PNG")
-    require_size(size, path.name)
+    require_picture(path)
     try:
         image = bpy.data.images.load(str(path), check_existing=True)
     except RuntimeError as error:
@@ -70,6 +64,21 @@ def load(path: Path) -> Any:
         ) from error
     require_readable(image)
     return image
+
+
+def require_picture(path: Path) -> None:
+    """Refuse a file by its head.
+
+    Raises:
+        DescriptionError: if it is no PNG, JPEG or WEBP of a usable size.
+    """
+    try:
+        size = pictures.size_of_file(path)
+    except OSError as error:
+        raise DescriptionError(f"{path.name} cannot be read: {error.strerror}", "choose another file") from error
+    if size is None:
+        raise DescriptionError(f"{path.name} is no PNG, JPEG or WEBP", "open it in an image editor and save it as PNG")
+    require_size(size, path.name)
 
 
 def require_readable(image: Any) -> None:

@@ -15,6 +15,9 @@ import numpy.typing as npt
 from .mesh_file import StartMesh, require_few, start_mesh
 from .refusal import DescriptionError
 
+LAYER = "Limbeck"
+"""The UV map, or colour attribute, that texturing gives a mesh."""
+MOST_UV_MAPS = 8
 SURFACES = ("MESH", "CURVE", "SURFACE", "FONT", "META")
 
 
@@ -64,6 +67,8 @@ def paintable_of(thing: Any) -> tuple[StartMesh, Surface]:
         raise DescriptionError(f'"{thing.name}" is no mesh', "convert it: Object > Convert > Mesh")
     _require_object_mode(thing)
     depsgraph = bpy.context.evaluated_depsgraph_get()
+    _require_room(thing.data, thing.name)
+    _require_room(thing.evaluated_get(depsgraph).data, thing.name)
     if any(
         it.is_instance and it.parent is not None and it.parent.original == thing for it in depsgraph.object_instances
     ):
@@ -143,6 +148,12 @@ def _require_object_mode(thing: Any) -> None:
     """Refuse an object in Edit Mode, whose mesh is that of before."""
     if thing.mode == "EDIT":
         raise DescriptionError(f'"{thing.name}" is in Edit Mode', "leave Edit Mode (Tab)")
+
+
+def _require_room(mesh: Any, name: str) -> None:
+    """Refuse a mesh that can have no further UV map, before a job is made for it."""
+    if len(mesh.uv_layers) >= MOST_UV_MAPS and LAYER not in mesh.uv_layers:
+        raise DescriptionError(f'"{name}" has no room for another UV map', "remove one of its UV maps")
 
 
 def _invertible(matrix: npt.NDArray[np.float64], name: str) -> npt.NDArray[np.float64]:

@@ -21,9 +21,9 @@ from . import glb, reference_images, scene_mesh, source_object, uv_transfer
 from .material import new_color_material
 from .mesh_file import StartMesh
 from .refusal import DescriptionError
+from .scene_mesh import LAYER
 from .uv_transfer import Cut
 
-LAYER = "Limbeck"
 FITS = 1e-3
 """How far corners may be from where the object has them, in radii of the object, after any one stretching."""
 
@@ -47,9 +47,10 @@ def paint(source: Any, file: Path, name: str) -> Painted:
     loops = surface.loops[:, ::-1] if mesh.is_mirrored else surface.loops
     _require_same_shape(corners, mesh, source.name)
     cut = Cut(loops, surface.polygons, corners.positions)
-    target, note = _target(source, surface, name)
-    if corners.uvs is not None and corners.picture is not None:
-        material = _textured(target.data, cut, corners.uvs, corners.picture, name)
+    picture = _picture_of(corners, name)
+    target, note = _target(source, surface, name)  # from here on the scene changes, and nothing is refused
+    if picture is not None and corners.uvs is not None:
+        material = _textured(target.data, cut, corners.uvs, picture, name)
     else:
         material = _colored(target.data, cut, corners.colors, name)
     _wear(target.data, material)
@@ -114,12 +115,20 @@ def _copy(source: Any, name: str) -> Any:
     copy = bpy.data.objects.new(name, mesh)
     copy.matrix_world = evaluated.matrix_world.copy()
     bpy.context.collection.objects.link(copy)
-    source_object.set_hidden(source.name_full, True)
+    source_object.set_hidden(source, True)
     return copy
 
 
-def _textured(mesh: Any, cut: Cut, uvs: npt.NDArray[np.float32], content: bytes, name: str) -> Any:
-    picture = _packed(name, content)
+def _picture_of(corners: glb.Corners, name: str) -> Any | None:
+    """Return the texture's image; None where there are colours instead."""
+    if corners.uvs is not None and corners.picture is not None:
+        return _packed(name, corners.picture)
+    if corners.colors is None:
+        raise DescriptionError("The asset has neither a texture nor colours", "generate it again")
+    return None
+
+
+def _textured(mesh: Any, cut: Cut, uvs: npt.NDArray[np.float32], picture: Any, name: str) -> Any:
     found, pixels = uvs, None
     if len(uv_transfer.torn_polygons(cut, uvs, len(mesh.loops))):
         given = reference_images.pixels_of(picture)[::-1]
@@ -127,8 +136,6 @@ def _textured(mesh: Any, cut: Cut, uvs: npt.NDArray[np.float32], content: bytes,
     else:
         found = uv_transfer.loop_values(cut, uvs, len(mesh.loops))
     layer = mesh.uv_layers.get(LAYER) or mesh.uv_layers.new(name=LAYER, do_init=False)
-    if layer is None:
-        raise DescriptionError("The mesh has no room for another UV map", "remove one of its UV maps")
     layer.data.foreach_set("uv", found.ravel())
     layer.active = layer.active_render = True
     if pixels is not None:
@@ -163,11 +170,11 @@ def _picture_material(name: str, picture: Any, layer: str) -> Any:
     return material
 
 
-def _colored(mesh: Any, cut: Cut, colors: npt.NDArray[np.float32] | None, name: str) -> Any:
+def _colored(mesh: Any, cut: Cut, colors: Any, name: str) -> Any:
     """Paint corners where the surface could not be laid flat, so that there is no texture."""
-    if colors is None:
-        raise DescriptionError("The asset has neither a texture nor colours", "generate it again")
-    layer = mesh.color_attributes.get(LAYER) or mesh.color_attributes.new(LAYER, "FLOAT_COLOR", "CORNER")
+    layer = mesh.color_attributes.get(LAYER)
+    if layer is None or (layer.data_type, layer.domain) != ("FLOAT_COLOR", "CORNER"):  # the artist's own
+        layer = mesh.color_attributes.new(LAYER, "FLOAT_COLOR", "CORNER")
     layer.data.foreach_set("color", uv_transfer.loop_values(cut, colors, len(mesh.loops)).ravel())
     mesh.color_attributes.active_color_name = layer.name
     return new_color_material(name, layer.name)

@@ -20,8 +20,8 @@ def target(context: Any, preference: str) -> Any:
     """
     active = context.collection
     if preference != "LIMBECK":
-        is_library = active.library is not None or active.override_library is not None
-        return context.scene.collection if is_library else active
+        is_usable = active is not None and active.library is None and active.override_library is None
+        return active if is_usable else context.scene.collection
     found = next((child for child in context.scene.collection.children_recursive if _is_ours(child)), None)
     if found is None:
         found = bpy.data.collections.new(NAME)
@@ -31,7 +31,11 @@ def target(context: Any, preference: str) -> Any:
 
 def frame_of(asset: Any) -> Matrix:
     """Return the [4,4] from the core's frame to the world of an asset, whose origin was moved to the ground."""
-    return asset.matrix_world @ Matrix.Translation(-Vector(asset.get(ORIGIN, (0.0, 0.0, 0.0))))
+    try:
+        origin = Vector(asset.get(ORIGIN, (0.0, 0.0, 0.0))).to_3d()
+    except (TypeError, ValueError):  # the artist has edited the property
+        origin = Vector()
+    return asset.matrix_world @ Matrix.Translation(-origin)
 
 
 def take_place(asset: Any, source: Any) -> None:

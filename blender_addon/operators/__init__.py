@@ -4,9 +4,10 @@
 
 import bpy
 
-from . import asset, fixes, generate, jobs, made, presets, references, rig, scrub, server, viewport
+from . import again, asset, fixes, generate, jobs, made, presets, references, rig, scrub, server, viewport
 
 _CLASSES = (
+    *again.CLASSES,
     *asset.CLASSES,
     *fixes.CLASSES,
     *generate.CLASSES,

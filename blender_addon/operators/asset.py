@@ -16,6 +16,8 @@ from ..glb_check import AssetError, check_glb
 from ..placement import fill
 from ..preferences import addon_preferences
 from ..refusal import DescriptionError
+from ..texts import translated
+from .refuse import refuse
 
 
 class LIMBECK_OT_import_asset(bpy.types.Operator):
@@ -41,8 +43,7 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
         try:
             asset, metadata = self._painted() or self._imported(context)
         except AssetError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
+            return refuse(self, error)
         made = provenance.completed(provenance.from_json(self.record), metadata)
         made = replace(made, server_version=made.server_version or _server_version())
         for name, value in made.properties().items():
@@ -55,15 +56,19 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
 
     def _painted(self) -> tuple[Any, dict[str, Any]] | None:
         """Give the texture to the object that it is for; None where there is none, or it has changed."""
-        source = source_object.find(self.source) if self.use == "texture" else None
+        source = source_object.find(self.source, self.job)
+        if self.use != "texture":
+            return None
         if source is None:
+            self.report({"WARNING"}, translated("What was to be textured is gone: the asset is an object of its own"))
             return None
         metadata = check_glb(Path(self.filepath))
-        source_object.set_hidden(self.source, False)
+        source_object.show_for(self.source, self.job)
         try:
             painted = texture_back.paint(source, Path(self.filepath), self.title)
         except DescriptionError as error:
-            self.report({"WARNING"}, f"{error.message}; {error.remedy}. The asset is beside it")
+            why = f"{translated(error.message)}; {translated(error.remedy)}"
+            self.report({"WARNING"}, translated("{why}. The asset is beside it").format(why=why))
             return None
         live_mesh.remove(self.job)
         if painted.note:
@@ -85,14 +90,14 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
 
     def _settle_source(self, asset: Any) -> None:
         """Show the object that the asset was made from again, or let the asset take its place."""
-        source = source_object.find(self.source)
-        source_object.set_hidden(self.source, False)
+        source = source_object.find(self.source, self.job)
+        source_object.show_for(self.source, self.job)
         if source is None or self.use != "replace":
             return
         if source_object.is_writable(source):
             whereabouts.take_place(asset, source)
         else:
-            source_object.set_hidden(self.source, True)
+            source_object.set_hidden(source, True)
 
 
 def _mark_if_wanted(context: Any, asset: Any, made: provenance.Provenance) -> str:
@@ -104,7 +109,7 @@ def _mark_if_wanted(context: Any, asset: Any, made: provenance.Provenance) -> st
         if preferences.save_to_library:
             asset_marking.save(asset, preferences)
     except OSError as error:
-        return f"The asset is here but not in the library: {error.strerror}"
+        return translated("The asset is here but not in the library: {reason}").format(reason=error.strerror)
     return ""
 
 

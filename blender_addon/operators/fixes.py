@@ -137,7 +137,7 @@ class LIMBECK_OT_pause_others(bpy.types.Operator):
         for job_id in others:
             client.pause(job_id)
         timer.wake()
-        self.report({"INFO"}, f"Pausing {len(others)}")
+        self.report({"INFO"}, translated("Pausing {count}").format(count=len(others)))
         return {"FINISHED"}
 
 

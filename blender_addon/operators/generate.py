@@ -9,6 +9,7 @@ import bpy
 
 from .. import description, provenance, remembered, timer, wire
 from ..texts import translated
+from .refuse import refuse
 
 
 class LIMBECK_OT_generate(bpy.types.Operator):
@@ -32,8 +33,7 @@ class LIMBECK_OT_generate(bpy.types.Operator):
             spec = description.spec_of(context.scene)
             placement = description.placement_of(context.scene)
         except description.DescriptionError as error:
-            self.report({"ERROR"}, f"{error.message}; {error.remedy}")
-            return {"CANCELLED"}
+            return refuse(self, error)
         remembered.note(request)
         timer.session().submit(spec, placement)
         timer.wake()

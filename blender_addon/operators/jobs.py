@@ -138,7 +138,7 @@ class LIMBECK_OT_attach_job(bpy.types.Operator):
         session = timer.session()
         line = next((line for line in session.other_jobs if line.job == self.job), None)
         if line is None:
-            self.report({"WARNING"}, "The server does not list this job any more")
+            self.report({"WARNING"}, translated("The server does not list this job any more"))
             return {"CANCELLED"}
         place = placement.at(tuple(context.scene.cursor.location))
         session.follow(FollowedJob(line.prompt, 0, line.recipe, place, id=line.job))

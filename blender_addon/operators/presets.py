@@ -9,6 +9,7 @@ import bpy
 from bpy.props import IntProperty, StringProperty
 
 from .. import asking, presets, remembered
+from .refuse import refuse_text
 
 CUT = 48
 """Characters of a prompt in the history's menu."""
@@ -25,8 +26,7 @@ class LIMBECK_OT_apply_preset(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         fields = remembered.open_presets().fields_of(self.name)
         if fields is None:
-            self.report({"ERROR"}, f"There is no preset {self.name}")
-            return {"CANCELLED"}
+            return refuse_text(self, "There is no preset {name}", name=self.name)
         asking.fill_in(context.scene.limbeck, fields)
         return {"FINISHED"}
 
@@ -44,15 +44,14 @@ class LIMBECK_OT_save_preset(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         name = self.name.strip()
-        if not name or name in presets.BUILT_IN:
-            taken = f"{name} is a built-in preset: choose another name"
-            self.report({"ERROR"}, taken if name else "Give the preset a name")
-            return {"CANCELLED"}
+        if not name:
+            return refuse_text(self, "Give the preset a name")
+        if name in presets.BUILT_IN:
+            return refuse_text(self, "{name} is a built-in preset: choose another name", name=name)
         try:
             remembered.open_presets().save(name, asking.fields_of(context.scene.limbeck, presets.PRESET_FIELDS))
         except OSError as error:
-            self.report({"ERROR"}, f"The preset cannot be saved: {error.strerror}")
-            return {"CANCELLED"}
+            return refuse_text(self, "The preset cannot be saved: {reason}", reason=error.strerror)
         return {"FINISHED"}
 
 
@@ -67,13 +66,11 @@ class LIMBECK_OT_delete_preset(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         own = remembered.open_presets()
         if self.name not in own.own:
-            self.report({"ERROR"}, f"There is no preset {self.name} of your own")
-            return {"CANCELLED"}
+            return refuse_text(self, "There is no preset {name} of your own", name=self.name)
         try:
             own.delete(self.name)
         except OSError as error:
-            self.report({"ERROR"}, f"The preset cannot be deleted: {error.strerror}")
-            return {"CANCELLED"}
+            return refuse_text(self, "The preset cannot be deleted: {reason}", reason=error.strerror)
         return {"FINISHED"}
 
 
@@ -88,8 +85,7 @@ class LIMBECK_OT_use_history(bpy.types.Operator):
     def execute(self, context: Any) -> set[str]:
         entries = remembered.history_of(context.scene.limbeck)
         if self.index >= len(entries):
-            self.report({"ERROR"}, "The history has no such entry")
-            return {"CANCELLED"}
+            return refuse_text(self, "The history has no such entry")
         asking.fill_in(context.scene.limbeck, entries[self.index])
         return {"FINISHED"}
 

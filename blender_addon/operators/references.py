@@ -12,14 +12,10 @@ from bpy.props import EnumProperty, StringProperty
 from .. import capture, reference_images
 from ..blender_scene import is_rendering
 from ..refusal import DescriptionError
+from ..texts import translated
+from .refuse import refuse
 
 _shown_images: list[tuple[str, str, str]] = []  # Blender crashes where nobody keeps a dynamic enum's strings
-
-
-def refuse(operator: Any, error: DescriptionError) -> set[str]:
-    """Report why an operator did nothing, with the remedy."""
-    operator.report({"ERROR"}, f"{error.message}; {error.remedy}")
-    return {"CANCELLED"}
 
 
 class LIMBECK_OT_add_reference_file(bpy.types.Operator):
@@ -62,7 +58,7 @@ class LIMBECK_OT_add_reference_image(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         if not any(image.source in ("FILE", "GENERATED") for image in bpy.data.images):
-            cls.poll_message_set("This file has no image yet")
+            cls.poll_message_set(translated("This file has no image yet"))
             return False
         return True
 
@@ -92,10 +88,10 @@ class LIMBECK_OT_add_reference_render(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         if is_rendering():
-            cls.poll_message_set("A render goes on")
+            cls.poll_message_set(translated("A render goes on"))
             return False
         if context.scene.camera is None:
-            cls.poll_message_set("The scene has no camera; add one with Shift+A > Camera")
+            cls.poll_message_set(translated("The scene has no camera; add one with Shift+A > Camera"))
             return False
         return True
 
@@ -119,10 +115,12 @@ class LIMBECK_OT_add_reference_viewport(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         if bpy.app.background:
-            cls.poll_message_set("A viewport is drawn only in Blender's window; render the scene's camera instead")
+            cls.poll_message_set(
+                translated("A viewport is drawn only in Blender's window; render the scene's camera instead")
+            )
             return False
         if getattr(context.space_data, "type", "") != "VIEW_3D":
-            cls.poll_message_set("Only a 3D viewport can be captured")
+            cls.poll_message_set(translated("Only a 3D viewport can be captured"))
             return False
         return True
 
@@ -140,8 +138,10 @@ class _OfActive:
 
     @classmethod
     def poll(cls, context: Any) -> bool:
-        if not context.scene.limbeck.references:
-            cls.poll_message_set("There is no reference yet")  # pyright: ignore[reportAttributeAccessIssue]
+        request = context.scene.limbeck
+        if not 0 <= request.active_reference < len(request.references):
+            text = "Select a reference first" if request.references else "There is no reference yet"
+            cls.poll_message_set(translated(text))  # pyright: ignore[reportAttributeAccessIssue]
             return False
         return True
 

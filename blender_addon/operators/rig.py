@@ -12,7 +12,8 @@ from bpy.props import StringProperty
 
 from .. import blender_camera, camera_math, description, scene_rig, wire
 from ..refusal import DescriptionError
-from .references import refuse
+from ..texts import translated
+from .refuse import refuse
 
 COLLECTION = "Limbeck Cameras"
 MAX_FILE_BYTES = 64 << 20
@@ -27,7 +28,7 @@ class LIMBECK_OT_create_cameras(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         if context.scene.limbeck.rig.source != "PRESET":
-            cls.poll_message_set("Choose Preset as the views first")
+            cls.poll_message_set(translated("Choose Preset as the views first"))
             return False
         return True
 
@@ -37,7 +38,7 @@ class LIMBECK_OT_create_cameras(bpy.types.Operator):
             _add_cameras(context.scene, cameras, "Rig")
         except DescriptionError as error:
             return refuse(self, error)
-        self.report({"INFO"}, f"{len(cameras)} cameras created")
+        self.report({"INFO"}, translated("{count} cameras created").format(count=len(cameras)))
         return {"FINISHED"}
 
 
@@ -63,7 +64,7 @@ class LIMBECK_OT_import_cameras(bpy.types.Operator):
             _add_cameras(context.scene, cameras, "Imported")
         except DescriptionError as error:
             return refuse(self, error)
-        self.report({"INFO"}, f"{len(cameras)} cameras imported")
+        self.report({"INFO"}, translated("{count} cameras imported").format(count=len(cameras)))
         return {"FINISHED"}
 
 
@@ -81,7 +82,8 @@ class LIMBECK_OT_export_cameras(bpy.types.Operator):
     @classmethod
     def poll(cls, context: Any) -> bool:
         if context.scene.limbeck.rig.source == "RECIPE":
-            cls.poll_message_set("The recipe's own views are drawn anew in each step; choose other views first")
+            text = translated("The recipe's own views are drawn anew in each step; choose other views first")
+            cls.poll_message_set(text)
             return False
         return True
 
@@ -100,7 +102,8 @@ class LIMBECK_OT_export_cameras(bpy.types.Operator):
             return refuse(
                 self, DescriptionError(f"{path} cannot be written: {error.strerror}", "choose another folder")
             )
-        self.report({"INFO"}, f"{len(cameras)} cameras written to {path.name}")
+        text = translated("{count} cameras written to {file}").format(count=len(cameras), file=path.name)
+        self.report({"INFO"}, text)
         return {"FINISHED"}
 
 

@@ -12,6 +12,7 @@ from .. import timer, wire
 from ..actions import why_not
 from ..scrub import Scrub
 from ..texts import translated
+from .refuse import refuse
 
 
 def _can(cls: Any, reason: str) -> bool:
@@ -96,8 +97,7 @@ class LIMBECK_OT_fork(bpy.types.Operator):
         try:
             changes = _changes(session.selected, self)
         except wire.errors.JobError as error:
-            self.report({"ERROR"}, f"{error.message}; {error.remedy}")
-            return {"CANCELLED"}
+            return refuse(self, error)
         session.fork(changes, session.scrub.chosen)
         timer.wake()
         return {"FINISHED"}

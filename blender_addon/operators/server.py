@@ -94,12 +94,12 @@ class LIMBECK_OT_paste_connection(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         if wire.PROBLEM:
-            self.report({"ERROR"}, wire.PROBLEM)
+            self.report({"ERROR"}, translated(wire.PROBLEM))
             return {"CANCELLED"}
         try:
             file = connections.keep(context.window_manager.clipboard, timer.user_folder("connections"))
         except connections.ConnectionTextError as error:
-            self.report({"ERROR"}, error.message)
+            self.report({"ERROR"}, translated(error.message))
             return {"CANCELLED"}
         context.window_manager.clipboard = ""  # it held a key
         preferences.addon_preferences(context).connection_file = str(file)
@@ -119,7 +119,7 @@ class LIMBECK_OT_copy_install_command(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         context.window_manager.clipboard = server_process.INSTALL_COMMAND
-        self.report({"INFO"}, "Copied")
+        self.report({"INFO"}, translated("Copied"))
         return {"FINISHED"}
 
 
@@ -134,7 +134,7 @@ class LIMBECK_OT_copy_update_command(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         context.window_manager.clipboard = UPDATE_COMMAND
-        self.report({"INFO"}, "Copied")
+        self.report({"INFO"}, translated("Copied"))
         return {"FINISHED"}
 
 
@@ -175,7 +175,7 @@ class LIMBECK_OT_copy_diagnostics(bpy.types.Operator):
 
     def execute(self, context: Any) -> set[str]:
         context.window_manager.clipboard = reporting.diagnostics_text(timer.session())
-        self.report({"INFO"}, "Copied")
+        self.report({"INFO"}, translated("Copied"))
         return {"FINISHED"}
 
 

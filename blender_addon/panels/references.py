@@ -61,7 +61,7 @@ class LIMBECK_PT_references(SidebarPanel, bpy.types.Panel):
         column.operator("limbeck.move_reference", icon="TRIA_DOWN", text="").direction = "DOWN"
         if not request.references:
             draw_wrapped(layout, "Add pictures of what you want: a viewport or a render keeps its camera")
-        elif request.active_reference < len(request.references):
+        elif 0 <= request.active_reference < len(request.references):
             draw_reference(layout, request.references[request.active_reference])
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import tempfile
 from dataclasses import asdict, dataclass, field
@@ -16,6 +17,7 @@ from limbeck_protocol.processes import is_running, process_start
 
 FILE_NAME = "connection.json"
 MAX_FILE_BYTES = 64 * 1024
+NEW_KEY = "limbeck keys new NAME --authorize ROLE --address tcp://HOST:PORT"
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,7 @@ def endpoint_to_json(endpoint: Endpoint) -> bytes:
 
 def _endpoint_from_dict(path: Path, plain: object) -> Endpoint:
     if not isinstance(plain, dict) or plain.get("schema") != 1:
-        raise _file_error(path, "is of another version")
+        raise _file_error(path, "is none, or of another version")
     kinds = {"pid": (int,), "process_start": (int,), "started_at": (int, float)}
     arguments = {}
     for name in Endpoint.__dataclass_fields__:
@@ -138,9 +140,23 @@ def _endpoint_from_dict(path: Path, plain: object) -> Endpoint:
 
 
 def _check_private(path: Path, stat: os.stat_result) -> None:
-    if sys.platform != "win32" and (stat.st_uid != os.getuid() or stat.st_mode & 0o077):
-        raise _file_error(path, "belongs to or can be read by somebody else")
+    if sys.platform == "win32":
+        return
+    if stat.st_uid != os.getuid():
+        remedy = f"do not trust it: have the key sent to you again, or make one: {NEW_KEY}"
+        raise _file_error(path, "belongs to somebody else", remedy)
+    if stat.st_mode & 0o077:
+        what = f"holds a secret key and others may read it (mode {stat.st_mode & 0o777:04o})"
+        raise _file_error(path, what, f"make it yours alone: chmod 600 {shlex.quote(str(path))}")
 
 
-def _file_error(path: Path, what: str) -> ProtocolError:
-    return ProtocolError("E_CONNECTION_FILE", f"the connection file {path} {what}", "delete it and start limbeck serve")
+def remedy_for_damage(path: Path) -> str:
+    """Return what to do about a connection file that cannot be used: a server's own is made anew at every start."""
+    if path == runtime_folder() / FILE_NAME:
+        return "delete it and start limbeck serve"
+    return f"copy it again from where it was made, or make a new one at the server: {NEW_KEY}"
+
+
+def _file_error(path: Path, what: str, remedy: str = "") -> ProtocolError:
+    message = f"the connection file {path} {what}"
+    return ProtocolError("E_CONNECTION_FILE", message, remedy or remedy_for_damage(path))

@@ -24,7 +24,7 @@ from limbeck_protocol.exchange import Exchange
 from limbeck_protocol.frames import Frame, Packet, decode_packet
 from limbeck_protocol.inquiries import Inquiries
 from limbeck_protocol.job import JobSpec
-from limbeck_protocol.limits import LIVENESS_S, PING_INTERVAL_S
+from limbeck_protocol.limits import KEEP_SESSION_S, LIVENESS_S, PING_INTERVAL_S
 from limbeck_protocol.mesh_download import MeshDownload
 from limbeck_protocol.messages import (
     Bye,
@@ -73,14 +73,14 @@ class Conversation(Inquiries):
     def tick(self, now: float) -> None:
         """Let time pass: ping, repeat requests, notice that the server is silent."""
         if now - self._pumped_at > PAUSE_S:
-            self._heard_at = self._pinged_at = now
+            self._heard_at = now
         self._pumped_at = self.exchange.now = now
         self._downloads = [download for download in self._downloads if not download.is_ended]
         if self.state == "refused":
             return
         if now - self._heard_at > LIVENESS_S:
             self.lose("the server does not answer")
-        elif self.state == "ready" and now - max(self._heard_at, self._pinged_at) >= PING_INTERVAL_S:
+        elif self.state == "ready" and self._should_ping(now):
             self._pinged_at = now
             self.exchange.tell(Ping())
         self.exchange.send_again()
@@ -188,6 +188,10 @@ class Conversation(Inquiries):
             download.stop()
         if self.state == "ready":
             self.exchange.tell(Bye())
+
+    def _should_ping(self, now: float) -> bool:
+        has_silence = now - max(self._heard_at, self._pinged_at) >= PING_INTERVAL_S
+        return has_silence or now - self._pinged_at >= KEEP_SESSION_S
 
     def _dispatch(self, packet: Packet, message: Any) -> None:
         if isinstance(message, Welcome):

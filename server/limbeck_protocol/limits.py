@@ -36,6 +36,8 @@ PING_INTERVAL_S = 2.0
 LIVENESS_S = 6.0
 """Three missed pings: the client takes a fresh socket."""
 SESSION_TIMEOUT_S = 30.0
+KEEP_SESSION_S = 5.0
+"""A client pings as often however much it hears: the server forgets those who only listen."""
 RETRY_S = 5.0
 MAX_TRIES = 6
 PROGRESS_INTERVAL_S = 0.25

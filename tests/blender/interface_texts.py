@@ -16,6 +16,8 @@ REASONS = ("why_no_server", "why_not")
 """Functions that return a reason which is shown."""
 FIRST = {"translated", "Fix"}
 """Calls whose first argument is a text that is shown."""
+SECOND = {"draw_wrapped", "refuse_text"}
+"""Calls whose second argument is one."""
 NOT_WORDS = {"", "Limbeck", "px", "GLB"}
 
 
@@ -59,7 +61,7 @@ def _of_call(node: ast.Call) -> Iterator[tuple[str, int]]:
         yield from _strings(keywords.get("name"))
         yield from _strings(keywords.get("description"))
         yield from _of_items(keywords.get("items"))
-    elif name == "draw_wrapped" and len(node.args) > 1:
+    elif name in SECOND and len(node.args) > 1:
         yield from _strings(node.args[1])
     elif name in DRAWN and isinstance(node.func, ast.Attribute):
         is_name = isinstance(translate := keywords.get("translate"), ast.Constant) and translate.value is False

@@ -3,6 +3,8 @@
 """The connection file: found, trusted only when private, and not believed when its server is gone."""
 
 import os
+import shlex
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -60,8 +62,31 @@ def test_a_server_that_is_gone_is_not_found(folder: Path) -> None:
 )
 def test_a_file_that_others_could_read_is_not_trusted(folder: Path) -> None:
     write_atomically(connection_file(), endpoint_to_json(HERE), mode=0o644)
-    with pytest.raises(ProtocolError, match="E_CONNECTION_FILE"):
+    with pytest.raises(ProtocolError, match="E_CONNECTION_FILE") as caught:
         discover()
+    assert "0644" in caught.value.message
+    command = shlex.split(caught.value.remedy.partition(": ")[2])
+    subprocess.run(command, check=True)  # the remedy, as it stands
+    assert discover() == HERE
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="owners are Unix's; run there")
+def test_a_file_of_somebody_else_is_not_mended_but_distrusted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_atomically(connection_file(), endpoint_to_json(HERE), mode=0o600)
+    somebody_else = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: somebody_else)
+    with pytest.raises(ProtocolError, match="somebody else") as caught:
+        read_connection_file(connection_file())
+    assert "chmod" not in caught.value.remedy
+
+
+def test_nobody_is_told_to_delete_the_only_copy_of_a_secret(folder: Path) -> None:
+    for path, is_made_by_server in ((connection_file(), True), (folder / "alice.json", False)):
+        write_atomically(path, b"{", mode=0o600)
+        with pytest.raises(ProtocolError, match="E_CONNECTION_FILE") as caught:
+            read_connection_file(path)
+        assert ("delete" in caught.value.remedy) == is_made_by_server
+        assert ("limbeck keys new" in caught.value.remedy) != is_made_by_server
 
 
 @pytest.fixture(scope="module")

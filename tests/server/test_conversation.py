@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sessions, requests and events of a client whose server the test plays, honest or not."""
 
+from itertools import pairwise
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,6 +20,7 @@ from limbeck_protocol.events import (
 )
 from limbeck_protocol.frames import Header
 from limbeck_protocol.job import JobSpec
+from limbeck_protocol.limits import SESSION_TIMEOUT_S
 from limbeck_protocol.messages import (
     Bye,
     Failure,
@@ -64,6 +68,21 @@ def test_a_silent_server_is_pinged_and_then_left() -> None:
     [lost] = play.wait(4.5)
     assert isinstance(lost, Disconnected)
     assert (play.client.state, play.client.needs_socket) == ("reconnecting", True)
+
+
+@pytest.mark.parametrize("turn_s", [0.25, 1.5], ids=["as often as progress comes", "seldom"])
+def test_a_client_that_only_listens_keeps_its_session(turn_s: float) -> None:
+    play = Play()
+    play.watch()
+    begun_at, pinged_at = play.now, [play.now]
+    while play.now - begun_at < 2 * SESSION_TIMEOUT_S:
+        play.now += turn_s
+        play.say(Progress("optimising", 1, 9), Header("", job=JOB))
+        play.client.tick(play.now)
+        pinged_at += [play.now for message in play.messages() if isinstance(message, Ping)]
+    gaps = [after - before for before, after in pairwise([*pinged_at, play.now])]
+    assert max(gaps) < SESSION_TIMEOUT_S / 2, "the server forgets whom it has not heard for SESSION_TIMEOUT_S"
+    assert min(gaps[:-1]) >= 5.0, "a flood is no reason to flood the server"
 
 
 def test_an_application_that_paused_does_not_blame_the_server() -> None:

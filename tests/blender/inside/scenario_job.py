@@ -165,7 +165,7 @@ def test_edit_mode_holds_the_asset_back(ready: Any) -> None:
 
 def test_image_and_overrides_of_the_panel_travel_with_the_job(ready: Any, tmp_path: Path) -> None:
     picture = tmp_path / "bird.png"
-    picture.write_bytes(b"the synthetic engine does not look at it")
+    picture.write_bytes(ready.module("pictures").encode_png(np.full((32, 32, 4), 200, np.uint8)))
     ready.request.image = str(picture)
     ready.request.overrides = "guidance_scale=15 noise=consistent"
     ready.generate("a blue bird")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mathutils import Euler
 
-from blender.inside.scenario_rig import add_camera, described, ply_of
+from blender.inside.describing import add_camera, described, ply_of
 
 torch = pytest.importorskip("torch", reason="the core's renderer needs torch; python -m pip install torch")
 

@@ -14,8 +14,8 @@ from mathutils import Matrix
 from PIL import Image
 
 from blender.huge_picture import huge_png
+from blender.inside.describing import add_camera, by_blender, described, projected, refused
 from blender.inside.recording_layout import DrawnPanel
-from blender.inside.scenario_rig import add_camera, by_blender, described, projected, refused
 
 
 def picture(size: tuple[int, int] = (32, 24)) -> np.ndarray:
