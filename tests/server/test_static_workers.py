@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers on another machine: another home, no shared folder, everything over the wire."""
 
+import json
 import os
 import signal
 import sys
@@ -220,6 +221,14 @@ def test_a_revoked_worker_loses_its_job(server: RunningServer, client: Client, t
         said = away.process.communicate(timeout=30)[1]
         assert "error E_AUTH: " in said
     client.cancel(job)
+
+
+def test_a_worker_says_as_json_that_it_is_in(server: RunningServer, client: Client, tmp_path: Path) -> None:
+    with machine(tmp_path / "away", key_file(server, "gpu"), "--workers", "1", "--json") as away:
+        wait_for_workers(client)
+        away.process.send_signal(signal.SIGTERM)
+        said = json.loads(away.process.communicate(timeout=30)[0])
+    assert said == {"address": server.place.endpoint.workers, "workers": 1, "pid": away.process.pid}
 
 
 def test_serve_refuses_to_wait_for_workers_where_anybody_could_come(tmp_path: Path) -> None:

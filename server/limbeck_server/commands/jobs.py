@@ -52,6 +52,8 @@ def submit(
     output: Path | None, wait: bool, key: str | None, priority: int | None, as_json: bool, **options: Any
 ) -> None:
     """Queue a job on the running server and print its id."""
+    if output is not None:
+        require_writable(output)
     job = job_from_options(options, output)
     with connected() as client:
         client.submit(job, key, priority)
