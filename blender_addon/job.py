@@ -34,6 +34,8 @@ Phase = Literal[
 ]
 ENDED: tuple[Phase, ...] = ("undelivered", "done", "failed", "cancelled")
 """Nothing more comes of itself."""
+FORMED: tuple[Phase, ...] = ("finalizing", "downloading", "importing", "undelivered", "done")
+"""All steps are done."""
 STAGES = {
     "loading": "Loading",
     "compiling": "Compiling, the first time only",
@@ -125,6 +127,8 @@ class FollowedJob:
     @property
     def progress(self) -> float:
         """Return the fraction done, 0 to 1."""
+        if self.phase in FORMED or (self.phase == "running" and self.stage == "exporting"):
+            return 1.0  # what comes after the steps counts none
         return min(self.step / self.steps, 1.0) if self.steps else 0.0
 
     @property

@@ -46,11 +46,9 @@ class Scrub:
 
     @property
     def fraction(self) -> float:
-        """Return where the slider stands, 0 to 1; 1 is also the live mesh."""
+        """Return where the slider stands, 0 to 1: the part of the last kept step. 1 is also the live mesh."""
         steps = self.steps
-        if self.chosen not in steps or len(steps) < 2:
-            return 1.0
-        return steps.index(self.chosen) / (len(steps) - 1)
+        return 1.0 if self.chosen not in steps else self.chosen / max(steps[-1], 1)
 
     def choose(self, step: int | None) -> None:
         """Choose a step to look at, or None for the live mesh."""
@@ -60,7 +58,7 @@ class Scrub:
         """Choose the step that is nearest to where the slider stands."""
         steps = self.steps
         if steps:
-            self.chosen = steps[round(min(max(fraction, 0.0), 1.0) * (len(steps) - 1))]
+            self.chosen = min(steps, key=lambda step: abs(step - fraction * steps[-1]))
 
     def move(self, places: int) -> None:
         """Choose a step so many places later; from the live mesh, the last one is the first to be had."""

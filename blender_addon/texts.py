@@ -10,5 +10,7 @@ import sys
 from collections.abc import Callable
 
 _bpy = sys.modules.get("bpy")  # not an import: modules that know no bpy must be testable without it
+CONTEXT = "Limbeck"
+"""Of labels whose English word Blender has a translation for that means something else: its own goes before ours."""
 translated: Callable[[str], str] = _bpy.app.translations.pgettext_iface if _bpy is not None else str
 """Return a text in the language of Blender's interface, or as it is where that language has none."""

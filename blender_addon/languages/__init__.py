@@ -7,10 +7,13 @@ from pathlib import Path
 
 import bpy
 
+from ..texts import CONTEXT
+
 LOCALES = {"de": ("de", "de_DE"), "fr": ("fr", "fr_FR")}
 """A language's file, and what Blender's versions call the language."""
-CONTEXTS = ("*", "Operator")
-"""Labels of operators have a context of their own; a text means the same here wherever it stands."""
+CONTEXTS = ("*", "Operator", CONTEXT)
+"""Labels of operators have a context of their own, and so have words that Blender translates otherwise; a text means
+the same here wherever it stands."""
 
 
 def texts_of(language: str) -> dict[str, str]:

@@ -49,15 +49,13 @@ def draw_actions(layout: Any) -> None:
     row = layout.row(align=True)
     row.operator("limbeck.regenerate", icon="FILE_REFRESH")
     row.operator("limbeck.vary", icon="DUPLICATE")
-    row = layout.row(align=True)
-    row.operator("limbeck.fill_in", icon="LOOP_BACK")
-    row.operator("limbeck.copy_prompt", icon="COPYDOWN")
-    row = layout.row(align=True)
-    row.operator("limbeck.mark_asset", icon="ASSET_MANAGER")
-    row.operator("limbeck.save_to_library")
-    row = layout.row(align=True)
-    row.operator("limbeck.export_glb", icon="EXPORT")
-    row.operator("limbeck.reveal_file", icon="FILE_FOLDER")
+    column = layout.column(align=True)  # two in a row would be cut off in languages with longer words
+    column.operator("limbeck.fill_in", icon="LOOP_BACK")
+    column.operator("limbeck.copy_prompt", icon="COPYDOWN")
+    column.operator("limbeck.mark_asset", icon="ASSET_MANAGER")
+    column.operator("limbeck.save_to_library")
+    column.operator("limbeck.export_glb", icon="EXPORT")
+    column.operator("limbeck.reveal_file", icon="FILE_FOLDER")
 
 
 CLASSES = (LIMBECK_PT_asset,)

@@ -46,7 +46,7 @@ class LIMBECK_PT_jobs(SidebarPanel, bpy.types.Panel):
         if session.selected is not None:
             box = self.layout.box()
             draw_selected(box, session.selected)
-            draw_steps(box, context, session.scrub)
+            draw_steps(box, context, session.selected, session.scrub)
 
 
 class LIMBECK_PT_other_jobs(SidebarPanel, bpy.types.Panel):
@@ -87,18 +87,25 @@ def draw_selected(layout: Any, job: FollowedJob) -> None:
     _draw_buttons(layout, job)
 
 
-def draw_steps(layout: Any, context: Any, scrub: Scrub) -> None:
+def draw_steps(layout: Any, context: Any, job: FollowedJob, scrub: Scrub) -> None:
     """Draw the slider over the steps that the server has kept, and what can be done with one of them."""
     if scrub.steps:
+        layout.label(text=steps_text(job, scrub), translate=False)  # a slider ends with its number, whatever its text
         row = layout.row(align=True)
         row.operator("limbeck.step_checkpoint", text="", icon="TRIA_LEFT").places = -1
-        text = translated("Step {step}, loading") if scrub.is_loading else translated("Step {step}")
-        text = translated("Live") if scrub.chosen is None else text.format(step=scrub.chosen)
-        row.prop(context.window_manager, "limbeck_step", text=text, slider=True)
+        row.prop(context.window_manager, "limbeck_step", text="", slider=True)
         row.operator("limbeck.step_checkpoint", text="", icon="TRIA_RIGHT").places = 1
-    row = layout.row(align=True)
-    row.operator("limbeck.back_to_live", icon="LOOP_FORWARDS")
-    row.operator("limbeck.fork", icon="DUPLICATE")
+    column = layout.column(align=True)
+    column.operator("limbeck.back_to_live", icon="LOOP_FORWARDS")
+    column.operator("limbeck.fork", icon="DUPLICATE")
+
+
+def steps_text(job: FollowedJob, scrub: Scrub) -> str:
+    """Return which step is looked at; the live mesh is at the job's own, or at the last one."""
+    steps = max(job.steps, *scrub.steps)
+    step = scrub.chosen or job.step or steps
+    text = translated("Step {step} of {steps}, loading") if scrub.is_loading else translated("Step {step} of {steps}")
+    return text.format(step=step, steps=steps)
 
 
 def draw_other_jobs(layout: Any, session: Session) -> None:
@@ -108,22 +115,22 @@ def draw_other_jobs(layout: Any, session: Session) -> None:
 
 
 def _draw_buttons(layout: Any, job: FollowedJob) -> None:
-    grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
+    column = layout.column(align=True)  # two in a row would be cut off in languages with longer words
     if job.goes_on:
-        grid.operator("limbeck.cancel", icon="X")
-        grid.operator("limbeck.finish", icon="CHECKMARK")
+        column.operator("limbeck.cancel", icon="X")
+        column.operator("limbeck.finish", icon="CHECKMARK")
         if job.phase == "paused":
-            grid.operator("limbeck.resume", icon="PLAY")
+            column.operator("limbeck.resume", icon="PLAY")
         else:
-            grid.operator("limbeck.pause", icon="PAUSE")
+            column.operator("limbeck.pause", icon="PAUSE")
         if job.phase == "queued":
-            grid.operator("limbeck.move_job_first", icon="TRIA_UP")
+            column.operator("limbeck.move_job_first", icon="TRIA_UP")
         text, icon = ("Hide Live Mesh", "HIDE_ON") if job.shows_mesh else ("Show Live Mesh", "HIDE_OFF")
-        grid.operator("limbeck.toggle_live_mesh", text=text, icon=icon)
+        column.operator("limbeck.toggle_live_mesh", text=text, icon=icon)
     else:
-        grid.operator("limbeck.retry", icon="FILE_REFRESH")
-        grid.operator("limbeck.fetch_asset", icon="IMPORT")
-        grid.operator("limbeck.dismiss_job", icon="REMOVE")
+        column.operator("limbeck.retry", icon="FILE_REFRESH")
+        column.operator("limbeck.fetch_asset", icon="IMPORT")
+        column.operator("limbeck.dismiss_job", icon="REMOVE")
 
 
 def _draw_other_job(layout: Any, line: "JobLine") -> None:

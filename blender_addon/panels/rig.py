@@ -10,8 +10,6 @@ from .. import scene_rig
 from ..refusal import DescriptionError
 from .layout import SidebarPanel, draw_wrapped
 
-SHOWN_CAMERAS = 8
-
 
 class LIMBECK_PT_rig(SidebarPanel, bpy.types.Panel):
     bl_label = "Camera Rig"
@@ -64,14 +62,13 @@ def draw_cameras(layout: Any, scene: Any) -> None:
         draw_wrapped(layout, error.message, icon="INFO")
         draw_wrapped(layout, error.remedy)
         return
-    for thing in found[:SHOWN_CAMERAS]:
-        row = layout.row(align=True)
-        row.use_property_split = False
-        row.label(text=thing.name, icon="OUTLINER_OB_CAMERA")
+    for thing in found:
+        column = layout.column(align=True)
+        column.use_property_split = False
+        column.label(text=thing.name, icon="OUTLINER_OB_CAMERA", translate=False)
+        row = column.row(align=True)  # beside the name a number field has no room for its own
         row.prop(thing.data.limbeck, "weight")
         row.prop(thing.data.limbeck, "jitter")
-    if len(found) > SHOWN_CAMERAS:
-        layout.label(text=f"and {len(found) - SHOWN_CAMERAS} more")
 
 
 CLASSES = (LIMBECK_PT_rig,)

@@ -10,12 +10,12 @@ from bpy.props import FloatProperty
 from .. import timer
 
 
-def _fraction(_: Any) -> float:
-    return timer.session().scrub.fraction
+def _percent(_: Any) -> float:
+    return 100.0 * timer.session().scrub.fraction
 
 
-def _choose(_: Any, fraction: float) -> None:
-    timer.session().scrub.choose_at(fraction)
+def _choose(_: Any, percent: float) -> None:
+    timer.session().scrub.choose_at(percent / 100.0)
     timer.wake()
 
 
@@ -23,10 +23,11 @@ def register() -> None:
     bpy.types.WindowManager.limbeck_step = FloatProperty(
         name="Step",
         description="Look at the mesh that the job had at an earlier step. New meshes wait meanwhile",
-        subtype="FACTOR",
+        subtype="PERCENTAGE",
+        precision=0,
         min=0.0,
-        max=1.0,
-        get=_fraction,
+        max=100.0,
+        get=_percent,
         set=_choose,
         options={"SKIP_SAVE"},
     )

@@ -10,6 +10,7 @@ from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntPropert
 
 from .. import presets, recipes, timer
 from ..provenance import MAX_SEED
+from ..texts import CONTEXT
 from .references import LIMBECK_PG_reference
 from .rig import LIMBECK_PG_rig
 from .source import LIMBECK_PG_source
@@ -57,6 +58,7 @@ class LIMBECK_PG_request(bpy.types.PropertyGroup):
         name="Quality",
         description="How much work goes into it; the fields of Advanced go before it where they are filled in",
         items=QUALITY_ITEMS,
+        translation_context=CONTEXT,
         default="NORMAL",
     )
     overrides: StringProperty(

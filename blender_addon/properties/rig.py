@@ -10,6 +10,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty
 
 from .. import rig_overlay
+from ..texts import CONTEXT
 
 SOURCE_ITEMS = (
     ("RECIPE", "Recipe's Own", "Views from all round, as the recipe was tuned for"),
@@ -53,6 +54,7 @@ class LIMBECK_PG_camera(bpy.types.PropertyGroup):
     )
     jitter: FloatProperty(
         name="Jitter",
+        translation_context=CONTEXT,
         description="The camera is turned round the asset by up to this much, in azimuth and elevation",
         subtype="ANGLE",
         min=0.0,
@@ -114,6 +116,7 @@ class LIMBECK_PG_rig(bpy.types.PropertyGroup):
     )
     lens_unit: EnumProperty(
         name="Lens Unit",
+        translation_context=CONTEXT,
         description="How the lens is given",
         items=(
             ("FOV", "Field of View", "As an angle"),
@@ -122,6 +125,7 @@ class LIMBECK_PG_rig(bpy.types.PropertyGroup):
     )
     fov: FloatProperty(
         name="Field of View",
+        translation_context=CONTEXT,
         description="From the top to the bottom of the picture, which is square",
         subtype="ANGLE",
         default=math.radians(40),
@@ -138,6 +142,7 @@ class LIMBECK_PG_rig(bpy.types.PropertyGroup):
     )
     jitter: FloatProperty(
         name="Jitter",
+        translation_context=CONTEXT,
         description="Each camera of a turntable is turned round the asset by up to this much",
         subtype="ANGLE",
         min=0.0,

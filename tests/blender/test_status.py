@@ -38,6 +38,13 @@ def test_bar_is_empty_while_the_number_of_steps_is_not_known() -> None:
     assert replace(QUEUED, phase="running", stage="loading").progress == 0.0
 
 
+def test_bar_is_full_after_the_steps_though_their_number_is_not_known_any_more() -> None:
+    written = replace(QUEUED, phase="running", stage="exporting")
+    assert written.progress == 1.0
+    assert replace(written, phase="done").progress == 1.0
+    assert replace(written, phase="failed").progress == 0.0
+
+
 def test_unknown_stage_of_a_newer_server_is_just_running() -> None:
     assert replace(QUEUED, phase="running", stage="baking").progress_text == "Running"
 

@@ -6,6 +6,8 @@ import pytest
 
 from blender.gui.desk import Blender
 
+pytestmark = [pytest.mark.gui, pytest.mark.timeout(0)]
+
 
 @pytest.mark.parametrize(
     ("locale", "generate", "ready", "tooltip"),

@@ -156,7 +156,7 @@ def test_panel_shows_what_each_source_needs(addon: Any) -> None:
     assert "The scene has no camera" in draw().texts("label")
     for number in range(10):
         add_camera(f"C{number}")
-    assert draw().texts("prop").count("jitter") == 8
-    assert "and 2 more" in draw().texts("label")
+    assert draw().texts("prop").count("weight") == draw().texts("prop").count("jitter") == 10
+    assert {f"C{number}" for number in range(10)} <= set(draw().texts("label"))
     rig.source = "COLLECTION"
     assert "collection" in draw().texts("prop")

@@ -70,6 +70,17 @@ def test_arrows_go_from_step_to_step(ready: Any) -> None:
     end(ready)
 
 
+def test_slider_stands_where_the_chosen_step_is(ready: Any) -> None:
+    scrub = start(ready, steps=40)
+    ready.pump_until(lambda: len(scrub.steps) >= 3)
+    manager, steps = bpy.context.window_manager, scrub.steps
+    assert manager.limbeck_step == 100.0, "live"
+    manager.limbeck_step = 100.0 * steps[1] / steps[-1] + 0.5
+    assert scrub.chosen == steps[1]
+    assert manager.limbeck_step == pytest.approx(100.0 * steps[1] / scrub.steps[-1], abs=0.01)
+    end(ready)
+
+
 def test_fork_from_a_step_makes_a_new_job_beside_the_old_one(ready: Any) -> None:
     scrub = start(ready)
     bpy.context.window_manager.limbeck_step = 0.0
@@ -125,9 +136,13 @@ def test_bad_override_of_a_fork_is_reported_and_sends_nothing(ready: Any) -> Non
 
 
 def test_panel_offers_the_slider_where_there_are_steps(ready: Any) -> None:
-    start(ready)
+    scrub = start(ready)
     panel = DrawnPanel()
     bpy.types.LIMBECK_PT_jobs.draw(panel, bpy.context)
     assert "limbeck_step" in panel.layout.texts("prop")
+    assert f"Step {ready.session.selected.step} of 80" in panel.layout.texts("label"), "that of the live mesh"
+    scrub.choose(scrub.steps[0])
+    bpy.types.LIMBECK_PT_jobs.draw(panel, bpy.context)
+    assert f"Step {scrub.steps[0]} of 80, loading" in panel.layout.texts("label")
     assert {"limbeck.step_checkpoint", "limbeck.back_to_live", "limbeck.fork"} <= set(panel.layout.texts("operator"))
     end(ready)

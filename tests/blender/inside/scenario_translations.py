@@ -50,6 +50,24 @@ def test_blender_takes_the_dictionaries_whenever_the_extension_is_enabled(addon:
         addon_utils.enable("bl_ext.user_default.limbeck")
 
 
+@pytest.mark.parametrize(
+    ("group", "name", "label"),
+    [
+        ("LIMBECK_PG_request", "quality", "Normal"),
+        ("LIMBECK_PG_rig", "lens_unit", "Field of View"),
+        ("LIMBECK_PG_rig", "fov", "Field of View"),
+        ("LIMBECK_PG_rig", "jitter", "Jitter"),
+        ("LIMBECK_PG_camera", "jitter", "Jitter"),
+    ],
+)
+def test_words_that_blender_translates_otherwise_have_a_context_of_their_own(
+    addon: Any, group: str, name: str, label: str
+) -> None:
+    properties = next(part for part in classes() if part.__name__ == group).bl_rna.properties
+    assert properties[name].translation_context != "*"
+    assert (properties[name].translation_context, label) in addon.module("languages").dictionary()["fr_FR"]
+
+
 def test_panel_says_it_in_the_artists_language(addon: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """The bpy module has no languages, so that Blender's own look-up is stood in for by the same dictionary."""
     german = addon.module("languages").texts_of("de")
