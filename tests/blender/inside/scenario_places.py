@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where assets stand by default: beside one another, on the cursor's height."""
 
+import itertools
 from typing import Any
 
 import bpy
@@ -30,7 +31,7 @@ def test_assets_at_the_same_cursor_stand_in_a_row(ready: Any) -> None:
     bpy.context.scene.cursor.location = (3.0, -2.0, 1.0)
     made = [make(ready) for _ in range(3)]
     boxes = [box_of(thing) for thing in made]
-    for (_, high), (low, _) in zip(boxes, boxes[1:], strict=False):
+    for (_, high), (low, _) in itertools.pairwise(boxes):
         assert low[0] > high[0], "to the right of the one before"
     assert len({round(thing.location.y, 3) for thing in made}) == 1
     bpy.context.scene.cursor.location = (3.0, 9.0, 1.0)
