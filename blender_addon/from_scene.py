@@ -84,6 +84,12 @@ def hidden_blockout_of(full_name: str) -> StartMesh | None:
         return scene_mesh.blockout_of(thing)
 
 
+def is_free(scene: Any) -> bool:
+    """Return whether the asset goes to the 3D cursor or the world's origin, and nothing else says where it is."""
+    source = scene.limbeck.source
+    return source.start == "NOTHING" and source.fit in ("ORIGIN", "CURSOR") and not is_held_by_cameras(scene)
+
+
 def is_held_by_cameras(scene: Any) -> bool:
     """Return whether cameras of the scene say where the asset is, so that it must not be moved afterwards."""
     request = scene.limbeck

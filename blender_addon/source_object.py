@@ -16,6 +16,10 @@ import bpy
 
 HIDDEN_FOR = "limbeck_hidden_for"
 """Custom property of an object that is hidden: ids of jobs, with spaces between."""
+WAS_CHOSEN = "limbeck_was_chosen"
+"""Custom property of an object that was selected when it was hidden, which deselects it: whether it was active too."""
+LIVE_MESH = "limbeck_job"
+"""Custom property of live meshes, which go when the object comes back."""
 
 
 def find(full_name: str, job_id: str = "") -> Any | None:
@@ -36,8 +40,12 @@ def hide_for(full_name: str, job_id: str) -> None:
     thing = find(full_name, job_id)
     if thing is None:
         return
+    layer = bpy.context.view_layer
+    was_selected, was_active = thing in layer.objects.selected.values(), thing == layer.objects.active
     set_hidden(thing, True)
     if thing.library is None and thing.override_library is None and job_id not in _jobs_of(thing):
+        if was_selected:
+            thing[WAS_CHOSEN] = was_active
         thing[HIDDEN_FOR] = " ".join((*_jobs_of(thing), job_id))
 
 
@@ -98,3 +106,17 @@ def _keep_hidden_for(thing: Any, jobs: list[str]) -> None:
     if HIDDEN_FOR in thing and thing.library is None:
         del thing[HIDDEN_FOR]
     set_hidden(thing, False)
+    if WAS_CHOSEN in thing and thing.library is None:
+        _choose_again(thing, as_active=bool(thing[WAS_CHOSEN]))
+        del thing[WAS_CHOSEN]
+
+
+def _choose_again(thing: Any, *, as_active: bool) -> None:
+    """Select an object as it was before it was hidden, unless the artist has selected another one since."""
+    layer = bpy.context.view_layer
+    others = [other for other in layer.objects.selected if other != thing and LIVE_MESH not in other]
+    if others or thing not in layer.objects.values():
+        return
+    thing.select_set(True)
+    if as_active:
+        layer.objects.active = thing

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,16 @@ import bpy
 from bpy.app.handlers import persistent
 
 from . import asking, blender_scene
+from .job import Problem
 from .link import Link, Settings
 from .preferences import addon_preferences
 from .questions import Questions
 from .server_process import ServerProcess
 from .session import Session
+from .texts import translated
 
 FIRST_INTERVAL_S = 0.1
+AFTER_BUG_S = 2.0
 _sessions: list[Session] = []  # one while registered: Blender gives operators and panels no other way to it
 
 
@@ -58,7 +62,14 @@ def unregister() -> None:
 
 
 def _tick() -> float:
-    return session().pump()
+    """Pump. Blender ends a timer that raises, and with it every live mesh; a bug is shown and the next tick comes."""
+    try:
+        return session().pump()
+    except Exception as error:  # noqa: BLE001 - the boundary to Blender
+        traceback.print_exc()
+        message = translated("Limbeck has a bug: {kind}").format(kind=type(error).__name__)
+        session().problem = Problem(message, translated("Copy the diagnostics and report it; jobs go on"))
+        return AFTER_BUG_S
 
 
 @persistent

@@ -18,6 +18,7 @@ from ..preferences import addon_preferences
 from ..refusal import DescriptionError
 from ..texts import translated
 from .refuse import refuse
+from .viewport import show_texture
 
 
 class LIMBECK_OT_import_asset(bpy.types.Operator):
@@ -52,6 +53,7 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
         if problem:
             self.report({"WARNING"}, problem)
         asset_import.select_only(context, asset)
+        show_texture(context, asset)
         return {"FINISHED"}
 
     def _painted(self) -> tuple[Any, dict[str, Any]] | None:

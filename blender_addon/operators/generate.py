@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from .. import description, from_scene, provenance, remembered, timer, wire
+from .. import description, elbow_room, from_scene, provenance, remembered, timer, wire
 from ..job import Problem
 from ..texts import translated
 from .refuse import refuse
@@ -38,6 +38,8 @@ class LIMBECK_OT_generate(bpy.types.Operator):
             request.seed = seed  # nothing was sent
             session.problem = Problem(error.message, error.remedy)
             return refuse(self, error)
+        if from_scene.is_free(context.scene):
+            placement = elbow_room.beside_others(placement, context.scene, session.jobs)
         remembered.note(request)
         session.submit(spec, placement)
         timer.wake()

@@ -37,6 +37,17 @@ def wanted_color_type(context: Any) -> str:
     return "TEXTURE" if _has_texture(thing) else "VERTEX"
 
 
+def show_texture(context: Any, asset: Any) -> None:
+    """Let viewports that show vertex colours in Solid shading show an asset's texture, unless another mesh forms."""
+    if not _has_texture(asset) or any(live_mesh.all_live()):
+        return
+    screens = [window.screen for window in context.window_manager.windows]
+    for area in [area for screen in screens for area in screen.areas if area.type == "VIEW_3D"]:
+        shading = area.spaces.active.shading
+        if shading.type == "SOLID" and shading.color_type == "VERTEX":
+            shading.color_type = "TEXTURE"
+
+
 def _has_texture(thing: Any) -> bool:
     trees = [slot.material.node_tree for slot in thing.material_slots if slot.material is not None]
     nodes = [node for tree in trees if tree is not None for node in tree.nodes]

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-from limbeck_protocol.blocking import PATIENCE_S, POLL_S, START, client_of_server
+from limbeck_protocol.absent import lost_server, silent_server
+from limbeck_protocol.blocking import PATIENCE_S, POLL_S, client_of_server
 from limbeck_protocol.client import Client
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.events import (
@@ -61,9 +62,9 @@ class Server:
         while self._client.state != "ready":
             self._client.pump()
             if self._client.refusal is not None or loop.time() > deadline:
-                refusal = self._client.refusal
                 self._client.close()
-                raise refusal or ProtocolError("E_NO_SERVER", "the server did not answer", START, retryable=True)
+                silent = silent_server(self._client.endpoint, self._client.reach, self._timeout_s)
+                raise self._client.refusal or silent
             await asyncio.sleep(POLL_S)
         self._pump = asyncio.create_task(self._pump_for_ever(self._client))
         return self
@@ -140,7 +141,7 @@ class Server:
             ready_at = loop.time() if client.state == "ready" else ready_at
             failure = client.refusal
             if failure is None and loop.time() - ready_at > PATIENCE_S:
-                failure = ProtocolError("E_NO_SERVER", f"the server has been away for {PATIENCE_S:g} s", START)
+                failure = lost_server(client.endpoint, PATIENCE_S)
             for inbox in self._inboxes:
                 for event in events:
                     inbox.put_nowait(event)

@@ -10,15 +10,15 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from typing import TypeVar, cast
 
+from limbeck_protocol.absent import lost_server, no_server, silent_server
 from limbeck_protocol.client import Client
-from limbeck_protocol.connection import connection_file, discover
+from limbeck_protocol.connection import discover
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.events import ClientEvent, RequestFailed
 
 Event = TypeVar("Event", bound=ClientEvent)
 POLL_S = 0.01
 PATIENCE_S = 30.0
-START = "start one with: limbeck serve"
 
 
 def connect(app: str, client_id: str, timeout_s: float = 10.0) -> Client:
@@ -33,7 +33,7 @@ def connect(app: str, client_id: str, timeout_s: float = 10.0) -> Client:
         client.pump()
         if client.refusal is not None or time.monotonic() > deadline:
             client.close()
-            raise client.refusal or _silent(timeout_s)
+            raise client.refusal or silent_server(client.endpoint, client.reach, timeout_s)
         time.sleep(POLL_S)
     return client
 
@@ -42,12 +42,11 @@ def client_of_server(app: str, client_id: str) -> Client:
     """Return a client that begins to connect to this user's server, or to the one that LIMBECK_CONNECTION names.
 
     Raises:
-        ProtocolError: E_NO_SERVER if there is none.
+        ProtocolError: E_NO_SERVER if there is none, E_CONNECTION_FILE if LIMBECK_CONNECTION names no file.
     """
     endpoint = discover()
     if endpoint is None:
-        message = f"no server is running: {connection_file()} names none"
-        raise ProtocolError("E_NO_SERVER", message, START, retryable=True)
+        raise no_server()
     return Client(endpoint, app=app, client_id=client_id, find_endpoint=discover)
 
 
@@ -64,7 +63,7 @@ def events(client: Client, timeout_s: float | None = None) -> Generator[ClientEv
         if client.state == "ready":
             ready_at = time.monotonic()
         elif time.monotonic() - ready_at > PATIENCE_S:
-            raise ProtocolError("E_NO_SERVER", f"the server has been away for {PATIENCE_S:g} s", START, retryable=True)
+            raise lost_server(client.endpoint, PATIENCE_S)
         happened = deque(client.pump(0.05))
         is_idle = not happened
         try:
@@ -104,8 +103,3 @@ def expect(client: Client, kind: type[Event], timeout_s: float | None = 30.0) ->
     """
     event = wait_for(client, lambda event: isinstance(event, kind), timeout_s)
     return cast(Event, event)
-
-
-def _silent(timeout_s: float) -> ProtocolError:
-    message = f"the server that {connection_file()} names did not answer within {timeout_s:g} s"
-    return ProtocolError("E_NO_SERVER", message, "restart it with: limbeck serve", retryable=True)

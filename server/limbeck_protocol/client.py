@@ -12,6 +12,7 @@ from typing import Any
 import zmq
 
 from limbeck_protocol import job_messages as j
+from limbeck_protocol.absent import unknown_key
 from limbeck_protocol.connection import Endpoint, is_alive
 from limbeck_protocol.conversation import ConnectionState, Conversation
 from limbeck_protocol.dealer import Dealer
@@ -111,6 +112,11 @@ class Client(Inquiries):
     def server(self) -> Welcome | None:
         """The server's welcome, once it has answered."""
         return self._conversation.server
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where the client looks for the server now."""
+        return self._endpoint
 
     @property
     def reach(self) -> Reach:
@@ -274,8 +280,7 @@ class Client(Inquiries):
         elif self._endpoint.pid and not is_alive(self._endpoint):  # it is being restarted, and has yet to say its keys
             dealer.was_refused, dealer.was_cut = False, True
         else:
-            remedy = "use the keys of the running server: limbeck doctor shows its connection file"
-            self._conversation.refuse(ProtocolError("E_AUTH", "the server does not accept this client's key", remedy))
+            self._conversation.refuse(unknown_key(self._endpoint))
 
     def _take_last_words(self) -> None:
         while self.state == "ready" and (frames := self._receive()):

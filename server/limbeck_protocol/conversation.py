@@ -124,7 +124,7 @@ class Conversation(Inquiries):
         if self.state != "refused":
             self.state, self.refusal = "refused", error
             self.exchange.lose()
-            self._events.append(Disconnected(str(error)))
+            self._events.append(Disconnected(str(error), is_final=True))
 
     def submit(self, job: JobSpec, key: str | None, priority: int | None = None) -> str:
         """Begin to submit a job and return the request's id."""
@@ -218,7 +218,7 @@ class Conversation(Inquiries):
                 self.begin(self.exchange.now)
             return True
         if error.code in ("E_VERSION", "E_AUTH"):
-            message = f"{error.message} (this side speaks version {MAJOR})"
-            self.refuse(ProtocolError(error.code, message, error.remedy))
+            versions = f" (this side speaks version {MAJOR})" if error.code == "E_VERSION" else ""
+            self.refuse(ProtocolError(error.code, error.message + versions, error.remedy))
             return True
         return False

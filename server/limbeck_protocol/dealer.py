@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import zmq
 
-from limbeck_protocol.connection import Endpoint
+from limbeck_protocol.connection import NEW_KEY, Endpoint
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.frames import Frame
 from limbeck_protocol.limits import MAX_FRAMES, MAX_MESSAGE_FRAME_BYTES
@@ -60,7 +60,8 @@ class Dealer:
         except (zmq.ZMQError, ValueError) as error:
             self.close()
             message = f"the server's address or keys are damaged: {error}"
-            raise ProtocolError("E_CONNECTION_FILE", message, "restart the server: limbeck serve") from error
+            remedy = "restart the server: limbeck serve" if endpoint.pid else f"make a new one at the server: {NEW_KEY}"
+            raise ProtocolError("E_CONNECTION_FILE", message, remedy) from error
 
     @property
     def has_messages(self) -> bool:

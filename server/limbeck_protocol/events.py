@@ -25,9 +25,13 @@ class Connected:
 
 @dataclass(frozen=True)
 class Disconnected:
-    """The server is silent, gone or refuses us; jobs go on. ``Client.state`` says whether the client tries again."""
+    """The server is silent, gone or refuses us; jobs go on. ``Client.state`` says whether the client tries again.
+
+    ``is_final`` where it does not, because the server refuses it: ``Client.refusal``.
+    """
 
     reason: str
+    is_final: bool = False
 
 
 @dataclass(frozen=True)

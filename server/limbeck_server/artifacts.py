@@ -55,7 +55,7 @@ def _find_mesh(job: Job, artifact: str) -> SavedMesh:
     mesh = meshes.get(artifact)
     if mesh is None:
         message = f"job {job.id} has no artifact {artifact[:64]!r}"
-        remedy = "ask for 'asset', or for 'mesh-STEP' of a step that job.checkpoints says has a mesh"
+        remedy = f"see which steps have a mesh: limbeck checkpoints {job.id}"
         raise ProtocolError("E_NOT_FOUND", message, remedy)
     return mesh
 

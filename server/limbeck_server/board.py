@@ -215,7 +215,8 @@ class Board:
         if found is None:
             known = ", ".join(str(step) for step in sorted(checkpoint.step for checkpoint in checkpoints)) or "none"
             message = f"expected a step at which job {job_id} has a checkpoint ({known}), got {step}"
-            raise ProtocolError("E_NOT_FOUND", message, "leave --at out for the newest", field="step")
+            remedy = f"see limbeck checkpoints {job_id}, or leave --step out for the newest"
+            raise ProtocolError("E_NOT_FOUND", message, remedy, field="step")
         return found
 
     def _changed(self, job_id: str, change: Callable[[Job], Job], *, is_kept_unsaved: bool) -> Job:

@@ -30,7 +30,7 @@ from limbeck_server.commands.serve import serve
 from limbeck_server.commands.steps import checkpoints, estimate
 from limbeck_server.commands.top import logs, top
 from limbeck_server.commands.worker import worker
-from limbeck_server.exit_status import INTERRUPTED, exit_status
+from limbeck_server.exit_status import BAD_INPUT, INTERRUPTED, exit_status
 from limbeck_server.failures import FailedJobError, Failure, failure_of, keep_traceback
 from limbeck_server.interruptions import interruptions_repeated
 
@@ -100,12 +100,21 @@ def _run(arguments: list[str]) -> Outcome:
     except BrokenPipeError:
         sys.stderr.close()
         return Outcome(1)
+    except click.UsageError as error:
+        if type(error).__name__ == "NoArgsIsHelpError" and error.ctx is not None:  # click's since 8.2
+            click.echo(error.ctx.get_help(), err=True)
+            return Outcome(BAD_INPUT)
+        return _failed(error)
     except Exception as error:  # noqa: BLE001 - the boundary: the user gets a line, the log gets the traceback
-        failure = failure_of(error)
-        if failure.code == "E_INTERNAL" and not failure.is_typed:
-            failure = replace(failure, remedy=keep_traceback(error))
-        return Outcome(exit_status(failure.code, is_failed_job=isinstance(error, FailedJobError)), failure)
+        return _failed(error)
     return Outcome(status if isinstance(status, int) else 0)
+
+
+def _failed(error: Exception) -> Outcome:
+    failure = failure_of(error)
+    if failure.code == "E_INTERNAL" and not failure.is_typed:
+        failure = replace(failure, remedy=keep_traceback(error))
+    return Outcome(exit_status(failure.code, is_failed_job=isinstance(error, FailedJobError)), failure)
 
 
 def _report(failure: Failure, *, as_json: bool) -> None:

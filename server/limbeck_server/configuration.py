@@ -78,9 +78,16 @@ def settings_from(settings: Sequence[Setting]) -> ServerSettings:
     """Return the settings as the server takes them.
 
     Raises:
-        ProtocolError: E_CONFIG if one is out of range.
+        ProtocolError: E_CONFIG if one is out of range, naming where it comes from.
     """
-    return ServerSettings(**{setting.name: setting.value for setting in settings})
+    try:
+        return ServerSettings(**{setting.name: setting.value for setting in settings})
+    except ProtocolError as error:
+        origins = [setting.origin for setting in settings if setting.name == error.field]
+        if error.code != "E_CONFIG" or origins in ([], ["default"]):
+            raise
+        message, remedy = f"{error.message} ({origins[0]})", f"correct {origins[0]}"
+        raise ProtocolError(error.code, message, remedy, field=error.field) from error
 
 
 def read_table(path: Path) -> dict[str, Any]:
@@ -92,11 +99,16 @@ def read_table(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_FILE_BYTES).decode()
-        table = tomllib.loads(content).get(TABLE, {})
+        tables = tomllib.loads(content)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:  # TOMLDecodeError and UnicodeDecodeError are ValueErrors
         raise _config_error(f"expected TOML in {path}, got {str(error)[:200]}", str(path)) from error
+    table = tables.get(TABLE, {})
+    stray = [name for name in tables if name != TABLE]
+    if stray:
+        message = f"expected nothing but the table [{TABLE}] in {path}, got {stray[0][:64]!r}"
+        raise ProtocolError("E_CONFIG", message, f"put it under [{TABLE}], or take it out", field=stray[0][:64])
     if not isinstance(table, dict):
         raise _config_error(f"expected a table [{TABLE}] in {path}, got a value", str(path))
     unknown = [name for name in table if name not in _configurable()]

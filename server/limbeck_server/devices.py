@@ -7,11 +7,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 QUERY = ("--query-gpu=index", "--format=csv,noheader")
 QUERY_TIMEOUT_S = 10.0
+CUDA_NODES = ("/dev/nvidiactl", "/dev/nvmap", "/dev/kfd", "/dev/dxg")
+"""What Linux has where torch may find CUDA: NVIDIA's driver, Tegra's, AMD's, Windows' beneath WSL."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,18 @@ def find_devices(workers: int | None, environment: Mapping[str, str] | None = No
     if count == 1 and len(gpus) <= 1:
         return (Device("cuda:0" if gpus else "default"),)
     return tuple(_device(number, gpus) for number in range(count))
+
+
+def may_compute_on(device: str, devices: Sequence[Device]) -> bool:
+    """Say whether a worker on one of this machine's devices may find ``cuda`` or ``mps``; only a sure no is a no."""
+    if device == "mps":
+        return sys.platform == "darwin"
+    if device != "cuda" or any(one.name.startswith("cuda") for one in devices):
+        return True
+    if sys.platform == "linux":
+        is_hidden = "CUDA_VISIBLE_DEVICES" in os.environ and not _visible_gpus(os.environ)
+        return not is_hidden and any(map(os.path.exists, CUDA_NODES))
+    return sys.platform != "darwin"
 
 
 def _device(number: int, gpus: tuple[str, ...]) -> Device:

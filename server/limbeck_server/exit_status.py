@@ -20,6 +20,8 @@ STATUSES = {
         "E_TIMEOUT",
         "E_CONNECTION_FILE",
         "E_RAY",
+        "E_NETWORK",
+        "E_OFFLINE",
         "E_NO_SESSION",
         "E_QUOTA",
         "E_QUEUE_FULL",

@@ -27,6 +27,7 @@ from limbeck_server.lifecycle import cancelled, finishing, paused, resumed
 from limbeck_server.parts import Parts
 from limbeck_server.quotas import require_job_quota
 from limbeck_server.replies import Reply
+from limbeck_server.runnable import require_runnable
 from limbeck_server.sessions import Session
 
 CHANGEABLE = (
@@ -110,6 +111,7 @@ def fork_job(parts: Parts, session: Session, request: j.JobFork, _packet: Packet
         raise ProtocolError("E_NOT_FOUND", message, "wait until it has run for a while, or submit it anew")
     spec = _changed(job.spec, request.changes)
     require_modest(session.principal, prior=spec.prior)
+    require_runnable(parts, spec)
     return _descend(parts, session, request.key, (job, spec), lambda: parts.board.find_checkpoint(job.id, request.step))
 
 

@@ -28,6 +28,7 @@ from limbeck_server.parts import Parts
 from limbeck_server.push import push_events
 from limbeck_server.quotas import require_byte_quota, require_job_quota
 from limbeck_server.replies import Reply
+from limbeck_server.runnable import require_runnable
 from limbeck_server.sessions import MAX_WATCHES, Session, Watch
 
 Handler = Callable[[Parts, Session, Any, Packet], Reply | None]
@@ -51,6 +52,7 @@ def submit_job(parts: Parts, session: Session, request: m.JobSubmit, packet: Pac
     require_job_quota(parts, session, request.key)
     spec = _read_spec(packet)
     require_modest(session.principal, priority=request.priority or 0, prior=spec.prior)
+    require_runnable(parts, spec)
     if parts.board.find(session.client, request.key, spec_hash(spec)) is None:
         parts.intake.require_room()
     missing = parts.blobs.missing(spec)

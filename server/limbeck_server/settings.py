@@ -157,7 +157,12 @@ class ServerSettings:
         _require(is_share, "gpus_per_job", f"0 to {MAX_WORKERS}", self.gpus_per_job)
         is_count = self.max_workers is None or 1 <= self.max_workers <= MAX_PLACED_WORKERS
         _require(is_count, "max_workers", f"1 to {MAX_PLACED_WORKERS}", self.max_workers)
-        _require(self.executor != "ray" or bool(self.address), "address", "HOST:PORT of a Ray cluster", self.address)
+        if self.executor == "ray" and not self.address:
+            message, remedy = (
+                "the Ray cluster's --address HOST:PORT is missing",
+                "give it, or set address in config.toml",
+            )
+            raise ProtocolError("E_CONFIG", message, remedy, field="address")
         delays, expected = self.restart_delays_s, f"seconds of 0 to {MAX_DURATION_S}"
         _require(len(delays) > 0 and all(map(_is_duration, delays)), "restart_delays_s", expected, delays)
 

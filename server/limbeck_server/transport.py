@@ -165,6 +165,13 @@ def client_side(address: str) -> str:
     return address.replace("tcp://0.0.0.0:", "tcp://127.0.0.1:").replace("tcp://[::]:", "tcp://[::1]:")
 
 
+def server_side(asked: str, reached: str) -> str:
+    """Return the address that was bound: what ``client_side`` made of it, with the host that was asked for."""
+    if asked.startswith(("tcp://0.0.0.0:", "tcp://*:")):
+        return reached.replace("tcp://127.0.0.1:", "tcp://0.0.0.0:")
+    return reached.replace("tcp://[::1]:", "tcp://[::]:") if asked.startswith("tcp://[::]:") else reached
+
+
 def is_loopback(host: str) -> bool:
     """Say whether only this machine reaches a host."""
     if host == "localhost":

@@ -103,8 +103,12 @@ class Host:
     name: str = field(default_factory=new_ulid)
 
 
-def run_host(host: Host, should_stop: Callable[[], bool], say: Callable[[str], None]) -> None:
+def run_host(
+    host: Host, should_stop: Callable[[], bool], say: Callable[[str], None], on_ready: Callable[[], None] = lambda: None
+) -> None:
     """Keep workers running until ``should_stop`` says so; then let them hand back what they do.
+
+    ``on_ready`` is called once the server has let this machine in and its workers are to be started.
 
     Raises:
         ProtocolError: E_VERSION, E_AUTH, E_QUOTA or E_ADDRESS if the server refuses them; E_FILE, E_DISK_FULL.
@@ -116,6 +120,7 @@ def run_host(host: Host, should_stop: Callable[[], bool], say: Callable[[str], N
             return
         seats = [_seat(host, folder, number, device) for number, device in enumerate(host.devices)]
         say(f"{len(seats)} worker(s) for {host.endpoint.address} (Ctrl-C hands back what they do)")
+        on_ready()
         try:
             _keep(seats, host, should_stop, say)
             _let_leave(seats)

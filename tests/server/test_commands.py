@@ -13,7 +13,6 @@ from limbeck.errors import LimbeckError
 from limbeck_protocol.errors import ProtocolError
 from limbeck_protocol.job import JobSpec
 from limbeck_server.commands.doctor import doctor
-from limbeck_server.commands.downloading import require_its_name
 from limbeck_server.commands.job_control import cancel, finish, fork, move, pause, resume, retry
 from limbeck_server.commands.jobs import get, status, submit, watch
 from limbeck_server.commands.serve import serve
@@ -76,28 +75,6 @@ def test_submit_returns_at_once_and_get_fetches_the_asset(at_server: RunningServ
     assert file.read_bytes() == asset_content(JobSpec("a penguin", seed=4))
 
 
-@pytest.mark.parametrize(
-    ("made", "name", "ending"), [("glb", "a.obj", ".glb"), ("glb", "a.zip", ".glb"), ("obj", "a.glb", ".obj")]
-)
-def test_a_name_of_another_format_is_refused_before_the_download(
-    at_server: RunningServer, tmp_path: Path, made: str, name: str, ending: str
-) -> None:
-    job = succeed(submit, "a penguin", "--format", made, "--wait")["job"]
-    result = run(get, job, "-o", str(tmp_path / name))
-    assert (result.exception.code, exit_status(result.exception.code)) == ("E_FORMAT", 2)
-    assert f"ends in {ending} for the {made.upper()} of job {job}" in result.exception.message
-    assert result.exception.remedy == f"run: limbeck get {job} -o a{ending}"
-    assert list(tmp_path.iterdir()) == []
-    assert succeed(get, job, "-o", str(tmp_path / f"a{ending}"))["size_bytes"] == 20_000
-
-
-def test_a_zipped_obj_may_be_an_obj_or_a_zip_and_nothing_else() -> None:
-    for suffix, name in ((".zip", "a.zip"), (".zip", "a.OBJ"), (".zip", "a"), (".ply", "a.ply"), (".glb", "a.bin")):
-        require_its_name("J", suffix, Path(name))
-    with pytest.raises(ProtocolError, match=r"ends in \.obj or \.zip for the OBJ of job J, got a\.ply"):
-        require_its_name("J", ".zip", Path("a.ply"))
-
-
 def test_the_steps_of_a_job_are_listed_downloaded_and_forked_from(at_server: RunningServer, tmp_path: Path) -> None:
     job = succeed(submit, "trace", "--steps", "16", "--recipe", "csd", "--wait")["job"]
     found = succeed(checkpoints, job)
@@ -110,6 +87,9 @@ def test_the_steps_of_a_job_are_listed_downloaded_and_forked_from(at_server: Run
         assert succeed(get, job, "--step", "4", "-o", str(file))["file"] == str(file)
         assert file.read_bytes().startswith(magic)
     assert fail(get, job, "--step", "5", "-o", str(tmp_path / "none.glb")) == ("E_NOT_FOUND", 2)
+    unknown = run(get, job, "--step", "5", "-o", str(tmp_path / "none.glb")).exception
+    assert f"limbeck checkpoints {job}" in unknown.remedy
+    assert "--step" in run(fork, job, "--step", "5").exception.remedy
     assert fail(get, job, "--step", "4", "-o", str(tmp_path / "none.obj")) == ("E_FORMAT", 2)
     assert not list(tmp_path.glob("none*"))
     assert fail(checkpoints, "0" * 26) == ("E_NOT_FOUND", 2)

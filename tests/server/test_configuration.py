@@ -135,6 +135,36 @@ def test_the_flag_for_workers_is_checked_as_well(file: Path) -> None:
         load_settings(workers=65)
 
 
+def test_the_remedy_names_the_flag_the_variable_or_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ProtocolError, match=r"got 0 \(flag --workers\)") as refusal:
+        load_settings(workers=0)
+    assert refusal.value.remedy == "correct flag --workers"
+    monkeypatch.setenv("LIMBECK_WORKERS", "0")
+    with pytest.raises(ProtocolError, match=r"got 0 \(environment LIMBECK_WORKERS\)"):
+        load_settings()
+    assert load_settings(workers=1).workers == 1, "the flag counts"
+    monkeypatch.delenv("LIMBECK_WORKERS")
+    file.write_text("[server]\nworkers = 0\n")
+    with pytest.raises(ProtocolError) as refusal:
+        load_settings()
+    assert refusal.value.remedy == f"correct {file}"
+
+
+def test_ray_without_an_address_says_which_flag_is_missing(file: Path) -> None:
+    with pytest.raises(ProtocolError, match="--address HOST:PORT is missing"):
+        load_settings(executor="ray")
+
+
+@pytest.mark.parametrize("content", ["max_queued = 7", "[serve]\nmax_queued = 7", "[server]\n[client]\na = 1"])
+def test_a_key_outside_of_the_table_is_refused_by_name(file: Path, content: str) -> None:
+    file.write_text(content)
+    with pytest.raises(ProtocolError, match="E_CONFIG") as refusal:
+        load_settings()
+    assert refusal.value.field in ("max_queued", "serve", "client")
+    assert repr(refusal.value.field) in refusal.value.message
+    assert "under [server]" in refusal.value.remedy
+
+
 def test_every_setting_is_documented() -> None:
     listed = (Path(__file__).parents[2] / "docs" / "commands.md").read_text(encoding="utf-8")
     assert [name for name in EVERY if name != "engine" and f"`{name}`" not in listed] == []

@@ -3,6 +3,7 @@
 """Sessions, requests and events of a client whose server the test plays, honest or not."""
 
 from itertools import pairwise
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -34,6 +35,8 @@ from limbeck_protocol.messages import (
     Progress,
     Welcome,
 )
+from limbeck_server.commands.jobs import show
+from limbeck_server.console import ProgressReport
 from server.play import JOB, Play
 from server.strategies import of_type
 
@@ -125,6 +128,17 @@ def test_another_version_is_refused_for_good() -> None:
     play = Play(is_ready=False)
     play.say(Failure("E_VERSION", "too old", "update", supported=(2, 3)))
     assert (play.client.state, play.client.refusal.remedy) == ("refused", "update")
+
+
+def test_a_revoked_key_ends_the_session_for_good_and_says_no_more_than_that() -> None:
+    play = Play()
+    [lost] = play.say(Failure("E_AUTH", "this key is not authorised any more", "ask"))
+    assert lost == Disconnected("E_AUTH: this key is not authorised any more; ask", is_final=True)
+    report = Mock(spec=ProgressReport)
+    show(report, lost)
+    assert report.mock_calls == [], "the command ends with the refusal itself, and does not try again"
+    show(report, Disconnected("the connection was cut off"))
+    report.say.assert_called_once_with("the connection was cut off; trying again")
 
 
 def test_events_come_once_and_in_order() -> None:

@@ -129,6 +129,14 @@ def test_the_commands_make_list_and_revoke_keys(config: Path) -> None:
     assert run("list")["keys"][0]["role"] == "read"
 
 
+@pytest.mark.parametrize("start", ["-h", "-", "--x", "--json"])
+def test_a_key_that_begins_with_a_hyphen_is_a_key(config: Path, start: str) -> None:
+    key = start + new_key_pair().public[len(start) :]
+    assert run("authorize", "alice", key, "--role", "read")["public"] == key
+    run("revoke", "alice")
+    assert run("authorize", "--role", "read", "alice", key)["public"] == key
+
+
 def test_a_key_that_cannot_be_authorised_leaves_no_file(config: Path, tmp_path: Path) -> None:
     run("new", "alice", "--authorize", "read")
     for arguments in (("new", "alice"), ("new", "alice", "-o", "other.json", "--authorize", "read")):

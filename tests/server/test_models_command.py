@@ -51,6 +51,11 @@ def test_model_is_pulled_listed_verified_and_pruned(hub, tmp_path):
     assert not list((tmp_path / "hub").rglob("*.safetensors"))
 
 
+def test_nothing_to_verify_is_said(hub, tmp_path):
+    assert _run(hub, tmp_path, "verify").stdout.startswith("no model was pulled; ")
+    assert json.loads(_run(hub, tmp_path, "verify", "--json").stdout) == []
+
+
 def test_damage_is_found_and_gives_a_status(hub, tmp_path):
     _run(hub, tmp_path, "pull", "taesd")
     next((tmp_path / "hub").rglob("*.safetensors")).resolve().write_bytes(b"weights" * 999 + b"damaged")

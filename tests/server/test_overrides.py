@@ -55,6 +55,13 @@ def test_every_printed_number_can_be_changed(name: str) -> None:
         assert changed is None or changed[key] == new, key
 
 
+@pytest.mark.parametrize("value", ["nan", "NaN", "-inf", "Infinity", "1e999", "[1, NaN]", "0:20,1:nan", '{"a": 1e999}'])
+def test_a_number_that_is_not_finite_is_refused(value: str) -> None:
+    with pytest.raises(JobError, match="expected a finite number for guidance_scale") as caught:
+        parse_override(f"guidance_scale={value}")
+    assert caught.value.code == "E_SCHEMA"
+
+
 def test_a_line_of_the_panel_is_a_line_of_the_shell() -> None:
     line = 'noise=consistent --set energies=classifier:1,multiview:5 terms.1.weight=0:1,1:2 rig.azimuth_deg="[-10, 10]"'
     assert parse_overrides(line) == {

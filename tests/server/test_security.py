@@ -4,6 +4,7 @@
 
 import json
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -20,6 +21,7 @@ from limbeck_protocol.frames import Header, decode_packet
 from limbeck_protocol.job import JobSpec, Reference, blob_of, job_to_json
 from limbeck_protocol.messages import Hello, JobSubmit, Welcome
 from limbeck_server.key_files import Role, authorize, new_key_pair, revoke
+from limbeck_server.transport import server_side
 from server.harness import (
     Place,
     RunningServer,
@@ -185,7 +187,7 @@ def test_serve_refuses_other_addresses_without_keys(tmp_path: Path, host: str) -
 def test_with_a_key_the_server_listens_to_other_machines(tmp_path: Path) -> None:
     pair = new_key_pair()
     authorize(tmp_path / "config", "alice", pair.public, "submit")
-    with running_server(tmp_path, "--bind", "tcp://0.0.0.0:*") as server:
+    with running_server(tmp_path, "--bind", "tcp://0.0.0.0:*", "--json") as server:
         endpoint = server.place.endpoint
         assert endpoint.address.startswith("tcp://127.0.0.1:")
         with (
@@ -193,6 +195,35 @@ def test_with_a_key_the_server_listens_to_other_machines(tmp_path: Path) -> None
             closing(client_of(replace(endpoint, client_public=pair.public, client_secret=pair.secret))) as alice,
         ):
             assert first(alice, Connected).server.role == "submit"
+        server.process.send_signal(signal.SIGTERM)
+        out, err = server.process.communicate(timeout=30)
+        bound = endpoint.address.replace("127.0.0.1", "0.0.0.0")
+        assert f"listens on {bound} (" in err
+        assert "own name or address instead of 0.0.0.0" in err
+        said = {"address": bound, "workers": None, "pid": endpoint.pid, "epoch": endpoint.epoch}
+        assert json.loads(out) == said | {"version": endpoint.version}
+
+
+@pytest.mark.parametrize(
+    ("asked", "reached", "bound"),
+    [
+        ("tcp://0.0.0.0:1", "tcp://127.0.0.1:1", "tcp://0.0.0.0:1"),
+        ("tcp://*:*", "tcp://127.0.0.1:5", "tcp://0.0.0.0:5"),
+        ("tcp://[::]:1", "tcp://[::1]:1", "tcp://[::]:1"),
+        ("tcp://127.0.0.1:*", "tcp://127.0.0.1:5", "tcp://127.0.0.1:5"),
+        ("ipc:///a", "ipc:///a", "ipc:///a"),
+        ("", "", ""),
+    ],
+)
+def test_the_address_that_is_said_is_the_one_that_was_bound(asked: str, reached: str, bound: str) -> None:
+    assert server_side(asked, reached) == bound
+
+
+def test_a_server_that_may_not_listen_says_so_as_json(tmp_path: Path) -> None:
+    done = limbeck(Place(tmp_path), "serve", "--bind", "tcp://0.0.0.0:7711", "--json")
+    assert (json.loads(done.stdout)["error"]["code"], done.returncode, done.stderr) == ("E_INSECURE_BIND", 2, "")
+    done = limbeck(Place(tmp_path), "worker", "--key", str(tmp_path / "none.json"), "--json")
+    assert (json.loads(done.stdout)["error"]["code"], done.returncode, done.stderr) == ("E_CONNECTION_FILE", 3, "")
 
 
 def test_the_command_line_shows_the_trace_id_that_is_in_the_log(guarded: RunningServer) -> None:

@@ -3,6 +3,7 @@
 """The server as a service: metrics, systemd's socket, and packaging files that name what exists."""
 
 import configparser
+import json
 import re
 import socket
 import struct
@@ -118,6 +119,8 @@ def test_the_units_start_commands_that_exist(file: str, command: str, flags: lis
     assert [word for word in words[1:] if word.startswith("-")] == flags
     assert set(flags) <= options
     assert unit["Service"]["Type"] == kind
+    assert "After" not in unit["Unit"], "a user's manager has no network targets"
+    assert (unit["Service"]["ProtectSystem"], unit["Service"]["PrivateTmp"]) == ("strict", "yes"), "/tmp is writable"
 
 
 def test_the_image_starts_a_command_that_exists_and_copies_what_is_there() -> None:
@@ -127,5 +130,7 @@ def test_the_image_starts_a_command_that_exists_and_copies_what_is_there() -> No
     assert command in options
     sources = [line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY")]
     assert all((ROOT / source).exists() for line in sources for source in line)
+    [volumes] = re.findall(r"^VOLUME (.+)$", text, re.MULTILINE)
+    assert json.loads(volumes) == ["/data", "/config", "/state"]
     folders = {name for name in ServerSettings.__dataclass_fields__ if name.endswith("_folder")}
     assert all(f"LIMBECK_{name.removesuffix('_folder').upper()}_DIR=/" in text for name in folders)

@@ -2,19 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers on another machine: another home, no shared folder, everything over the wire."""
 
+import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from limbeck_protocol.client import Client, Downloaded, JobChanged
+from limbeck_protocol.connection import read_connection_file
 from limbeck_protocol.events import Checkpoints, StepMesh
 from limbeck_protocol.job import JobSpec, Reference, blob_of
+from limbeck_server.key_files import new_key_pair
+from limbeck_server.probe import ask_to_come_in
 from server.elsewhere import STATIC, WORK, key_file, machine, wait_for_workers, worker_states
 from server.following import begin, end_of, reach, until
 from server.harness import RunningServer, connected, first, kinds, limbeck, run_job, running_server, wait_until
@@ -195,6 +200,17 @@ def test_a_worker_that_may_not_come_in_is_told_why(server: RunningServer, tmp_pa
     assert nowhere.stderr.startswith("error E_ADDRESS")
 
 
+def test_a_worker_at_the_wrong_door_is_told_so(server: RunningServer, tmp_path: Path) -> None:
+    alice = key_file(server, "alice", "submit")
+    lost = limbeck(server.place, "worker", "--key", str(alice), "--connect", server.place.endpoint.address)
+    assert lost.returncode == 2
+    assert lost.stderr.startswith("error E_ADDRESS: expected the server's port for workers")
+    stranger = replace(read_connection_file(key_file(server, "gpu")), server_key=new_key_pair().public)
+    said: list[str] = []
+    ask_to_come_in(stranger, lambda: bool(said), said.append)
+    assert "not with this server key" in said[0]
+
+
 def test_a_revoked_worker_loses_its_job(server: RunningServer, client: Client, tmp_path: Path) -> None:
     with machine(tmp_path / "away", key_file(server, "gpu")) as away:
         wait_for_workers(client)
@@ -205,6 +221,14 @@ def test_a_revoked_worker_loses_its_job(server: RunningServer, client: Client, t
         said = away.process.communicate(timeout=30)[1]
         assert "error E_AUTH: " in said
     client.cancel(job)
+
+
+def test_a_worker_says_as_json_that_it_is_in(server: RunningServer, client: Client, tmp_path: Path) -> None:
+    with machine(tmp_path / "away", key_file(server, "gpu"), "--workers", "1", "--json") as away:
+        wait_for_workers(client)
+        away.process.send_signal(signal.SIGTERM)
+        said = json.loads(away.process.communicate(timeout=30)[0])
+    assert said == {"address": server.place.endpoint.workers, "workers": 1, "pid": away.process.pid}
 
 
 def test_serve_refuses_to_wait_for_workers_where_anybody_could_come(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ import zmq
 import limbeck
 from limbeck import __version__
 from limbeck_protocol import blocking
+from limbeck_protocol.absent import no_server
 from limbeck_protocol.connection import connection_file, is_alive, is_elsewhere, read_connection_file
 from limbeck_protocol.errors import ProtocolError
 from limbeck_server.configuration import load_settings
@@ -163,9 +164,12 @@ def examine_server() -> Iterator[Finding]:
     try:
         endpoint = read_connection_file(connection_file())
     except FileNotFoundError:
-        yield Finding(
-            "server", "note", f"none is running ({connection_file()} is not there)", "start one: limbeck serve"
-        )
+        if os.environ.get("LIMBECK_CONNECTION"):
+            error = no_server()
+            yield Finding("connection file", "problem", error.message, error.remedy)
+        else:
+            text = f"none is running ({connection_file()} is not there)"
+            yield Finding("server", "note", text, "start one: limbeck serve")
         return
     except ProtocolError as error:
         yield Finding("connection file", "problem", error.message, error.remedy)

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from limbeck.assets.atomic import require_writable
 from limbeck_protocol import blocking
 from limbeck_protocol.client import Client, JobChanged, Submitted
 from limbeck_protocol.job import TERMINAL_STATES
@@ -141,7 +142,13 @@ def change(ask: Callable[[Client], str]) -> str:
 
 
 def descend(ask: Callable[[Client], str], parent: str, output: Path | None, wait: bool, as_json: bool) -> None:
-    """Ask for a job made from another, and see it through if that is wanted."""
+    """Ask for a job made from another, and see it through if that is wanted.
+
+    Raises:
+        LimbeckError: E_OUTPUT_UNWRITABLE or E_DISK_FULL; nothing is asked for then.
+    """
+    if output is not None:
+        require_writable(output)
     with connected() as client:
         ask(client)
         job = blocking.expect(client, Submitted).job

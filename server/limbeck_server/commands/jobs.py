@@ -52,6 +52,8 @@ def submit(
     output: Path | None, wait: bool, key: str | None, priority: int | None, as_json: bool, **options: Any
 ) -> None:
     """Queue a job on the running server and print its id."""
+    if output is not None:
+        require_writable(output)
     job = job_from_options(options, output)
     with connected() as client:
         client.submit(job, key, priority)
@@ -151,7 +153,7 @@ def show(report: ProgressReport, event: ClientEvent) -> None:
             report.update(event.state, 0, 0)
         case JobChanged(state="running") if event.step:
             report.say(f"goes on from step {event.step}")
-        case Disconnected():
+        case Disconnected(is_final=False):  # else the refusal itself is what the command ends with
             report.say(f"{event.reason}; trying again")
         case RequestFailed():
             raise event.error

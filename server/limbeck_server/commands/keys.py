@@ -51,12 +51,12 @@ def new(name: str, output: Path | None, role: str | None, address: str, server_k
     except ProtocolError:
         path.unlink()
         raise
-    what = f"authorised as {role}" if role else "authorise it at the server: limbeck keys authorize NAME PUBLIC"
+    what = f"authorised as {role}" if role else "authorise it at the server: limbeck keys authorize NAME 'PUBLIC'"
     result = {"name": name, "public": pair.public, "file": str(path), "role": role}
     say(result, as_json, f"{path}: public key {pair.public}; {what}")
 
 
-@keys.command()
+@keys.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("name")
 @click.argument("public")
 @click.option("--role", type=click.Choice(ROLES), default="submit", show_default=True)
@@ -64,6 +64,7 @@ def new(name: str, output: Path | None, role: str | None, address: str, server_k
 def authorize(name: str, public: str, role: str, as_json: bool) -> None:
     """Let the holder of a key into this machine's server.
 
+    Put the key in quotes, since it has characters that mean something to a shell; it may begin with a hyphen.
     read looks on; submit also submits, and changes its own jobs; admin changes all; worker is for 'limbeck worker'.
     """
     key = key_files.authorize(config_folder(), name, public, cast(Role, role))

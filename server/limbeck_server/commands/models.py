@@ -102,6 +102,8 @@ def verify(names: tuple[str, ...], as_json: bool) -> None:
     else:
         for name, found in problems.items():
             click.echo(f"{name}: {'; '.join(found) or 'as it was pulled'}")
+        if not problems:
+            click.echo("no model was pulled; limbeck models list has those that can be")
     damaged = [name for name, found in problems.items() if found]
     if damaged:
         message = f"damaged: {', '.join(damaged)}"

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from types import FrameType
@@ -15,8 +16,9 @@ from limbeck_protocol.connection import Endpoint
 from limbeck_server.configuration import load_settings
 from limbeck_server.logs import close_log, open_log
 from limbeck_server.open_files import allow_many_connections
-from limbeck_server.settings import EXECUTORS
+from limbeck_server.settings import EXECUTORS, ServerSettings
 from limbeck_server.systemd import notify
+from limbeck_server.transport import server_side
 
 STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
@@ -37,7 +39,8 @@ STOP_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 @click.option("--gpus-per-job", type=float, help="That Ray reserves for each worker. Default: 1")
 @click.option("--max-workers", type=int, help="That Ray is asked for. Default: as many as its GPUs allow.")
 @click.option("--engine", hidden=True, help="module:function that workers run, for tests.")
-def serve(**flags: Any) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object when the server listens.")
+def serve(as_json: bool, **flags: Any) -> None:
     """Run the server; jobs are submitted by 'limbeck submit', by Blender, or by the Python client."""
     from limbeck_server.service import serve as run_server  # noqa: PLC0415 - other commands need not load it
 
@@ -54,16 +57,24 @@ def serve(**flags: Any) -> None:
     allow_many_connections()
     log = open_log(settings.state_folder)
     try:
-        run_server(settings, should_stop.is_set, announce)
+        run_server(settings, should_stop.is_set, lambda endpoint: announce(settings, endpoint, as_json=as_json))
     finally:
         notify("STOPPING=1")
         close_log(log)
     click.echo("stopped", err=True)
 
 
-def announce(endpoint: Endpoint) -> None:
-    """Say on standard error where the server listens, and to systemd that it does."""
+def announce(settings: ServerSettings, endpoint: Endpoint, *, as_json: bool) -> None:
+    """Say where the server listens, and to systemd that it does."""
     notify("READY=1")
-    click.echo(f"limbeck {endpoint.version} listens on {endpoint.address} (Ctrl-C stops it)", err=True)
-    if endpoint.workers:
-        click.echo(f"workers on other machines dial {endpoint.workers}", err=True)
+    address = server_side(settings.client_address, endpoint.address)
+    workers = server_side(settings.remote_worker_address or "", endpoint.workers)
+    if as_json:
+        names = ("pid", "epoch", "version")
+        fields = {"address": address, "workers": workers or None} | {name: getattr(endpoint, name) for name in names}
+        click.echo(json.dumps(fields))
+    click.echo(f"limbeck {endpoint.version} listens on {address} (Ctrl-C stops it)", err=True)
+    if workers:
+        click.echo(f"waits for workers on other machines at {workers}", err=True)
+    if any(one.startswith(("tcp://0.0.0.0:", "tcp://[::]:")) for one in (address, workers)):
+        click.echo("from other machines dial this machine's own name or address instead of 0.0.0.0", err=True)

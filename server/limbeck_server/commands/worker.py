@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
 import signal
 import threading
 from dataclasses import replace
@@ -37,7 +39,10 @@ from limbeck_server.settings import CORE_ENGINE, MAX_WORKERS, data_folder, state
 )
 @click.option("--folder", type=click.Path(path_type=Path), help="For files while they are needed.")
 @click.option("--engine", default=CORE_ENGINE, hidden=True, help="module:function that workers run, for tests.")
-def worker(connect: str | None, key_file: Path, workers: int | None, folder: Path | None, engine: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object once the server has let the workers in.")
+def worker(
+    connect: str | None, key_file: Path, workers: int | None, folder: Path | None, engine: str, as_json: bool
+) -> None:
     """Run jobs of a server on another machine, which was started with --executor static."""
     from limbeck_server.worker_host import Host, run_host  # noqa: PLC0415 - other commands need not load it
 
@@ -54,7 +59,12 @@ def worker(connect: str | None, key_file: Path, workers: int | None, folder: Pat
     logging.basicConfig(level=logging.WARNING, format="limbeck worker: %(message)s")
     devices = find_devices(workers)
     host = Host(endpoint, devices, engine, folder or data_folder() / "worker", state_folder())
-    run_host(host, should_stop.is_set, lambda text: click.echo(f"limbeck worker: {text}", err=True))
+
+    def announce() -> None:
+        if as_json:
+            click.echo(json.dumps({"address": endpoint.address, "workers": len(devices), "pid": os.getpid()}))
+
+    run_host(host, should_stop.is_set, lambda text: click.echo(f"limbeck worker: {text}", err=True), announce)
     click.echo("stopped", err=True)
 
 

@@ -49,6 +49,26 @@ def test_cancelling_shows_a_renamed_source_again(ready: Any) -> None:
     assert "limbeck_hidden_for" not in thing
 
 
+def test_cancelling_selects_the_source_again(ready: Any) -> None:
+    thing = begin(ready)
+    assert not bpy.context.selected_objects, "Blender deselects what it hides"
+    cancel(ready)
+    assert bpy.context.selected_objects == [thing]
+    assert bpy.context.view_layer.objects.active == thing
+    assert "limbeck_was_chosen" not in thing
+    start("BLOCKOUT")
+    assert described(ready).init.kind == "mesh", "the next Generate finds it"
+
+
+def test_cancelling_keeps_what_the_artist_has_selected_meanwhile(ready: Any) -> None:
+    thing = begin(ready)
+    other = cube()
+    cancel(ready)
+    assert bpy.context.selected_objects == [other]
+    assert bpy.context.view_layer.objects.active == other
+    assert not thing.hide_get()
+
+
 def test_cancelling_in_another_view_layer_shows_the_source_in_its_own(ready: Any) -> None:
     thing = begin(ready)
     first, second = bpy.context.view_layer, bpy.context.scene.view_layers.new("Second")

@@ -171,3 +171,10 @@ def test_no_python_thread_is_started(addon: Any, shared_server: None) -> None:
 
     addon.pump_until(lambda: addon.session.link.is_ready)
     assert threading.active_count() == 1
+
+
+def test_bug_in_a_tick_is_shown_and_the_next_tick_comes(addon: Any, monkeypatch: Any, capfd: Any) -> None:
+    monkeypatch.setattr(addon.session, "pump", lambda: {}["missing"])
+    assert addon.module("timer")._tick() > 0
+    assert addon.session.problem.message == "Limbeck has a bug: KeyError"
+    assert "KeyError: 'missing'" in capfd.readouterr().err
