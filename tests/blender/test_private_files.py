@@ -121,7 +121,7 @@ def test_pasted_connection_is_kept_private_and_can_be_read(tmp_path: Path) -> No
         ("", "limbeck keys new"),
         ("a blue bird", "limbeck keys new"),
         ("{", "it cannot be read"),
-        ('{"schema": 9}', "it is of another version"),
+        ('{"schema": 9}', "of another version"),
         ('{"schema": 1}', "it has no address"),
         ('{"schema": 1, "address": 3}', "damaged field address"),
         ("{" + " " * 70_000, "limbeck keys new"),
