@@ -7,7 +7,7 @@ from typing import Any
 
 import bpy
 
-from .. import description, elbow_room, from_scene, provenance, remembered, timer, wire
+from .. import description, elbow_room, provenance, remembered, timer, wire
 from ..texts import translated
 from .refuse import refuse
 
@@ -34,7 +34,7 @@ class LIMBECK_OT_generate(bpy.types.Operator):
             placement = description.placement_of(context.scene)
         except description.DescriptionError as error:
             return refuse(self, error)
-        if from_scene.is_free(context.scene):
+        if placement.stands:
             placement = elbow_room.beside_others(placement, context.scene, timer.session().jobs)
         remembered.note(request)
         timer.session().submit(spec, placement)
