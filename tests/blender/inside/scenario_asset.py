@@ -10,7 +10,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
-from mathutils import Matrix, Vector
+from mathutils import Matrix
 
 from blender.inside.conftest import assets, place_of, wait_for_live
 from blender.inside.recording_layout import DrawnPanel, RecordingLayout
