@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import bpy
+import numpy as np
 
 from . import live_mesh, mesh_write, provenance, source_object, whereabouts
 from .job import FollowedJob
@@ -78,6 +80,7 @@ def _redraw_sidebar(area: Any) -> None:
 def _import_asset(job: FollowedJob, file: Path) -> bool:
     arguments: dict[str, Any] = {"job": job.id, "title": job.title, "record": provenance.of_job(job).to_json()}
     arguments |= {"source": job.placement.source, "use": job.placement.use, "box": job.placement.box}
+    arguments["stands"] = job.placement.stands
     arguments["matrix"] = [value for row in job.placement.matrix for value in row]
     try:
         bpy.ops.limbeck.import_asset("EXEC_DEFAULT", True, filepath=str(file), **arguments)
@@ -112,7 +115,14 @@ def _show(live: Any, job: FollowedJob, mesh: MeshData) -> bool:
     if not live.users_scene:  # its collection or its scene has been deleted
         _collection().objects.link(live)
     try:
-        mesh_write.write(live_mesh.mesh_of(live, job), mesh)
+        mesh_write.write(live_mesh.mesh_of(live, job), _raised(mesh) if job.placement.stands else mesh)
     except RuntimeError as error:
         raise SceneError(reason_of(error)) from error
     return True
+
+
+def _raised(mesh: MeshData) -> MeshData:
+    """Return a mesh whose lowest point has the height 0."""
+    if not len(mesh.vertices):
+        return mesh
+    return replace(mesh, vertices=mesh.vertices - np.array((0.0, 0.0, mesh.vertices[:, 2].min()), np.float32))

@@ -84,12 +84,6 @@ def hidden_blockout_of(full_name: str) -> StartMesh | None:
         return scene_mesh.blockout_of(thing)
 
 
-def is_free(scene: Any) -> bool:
-    """Return whether the asset goes to the 3D cursor or the world's origin, and nothing else says where it is."""
-    source = scene.limbeck.source
-    return source.start == "NOTHING" and source.fit in ("ORIGIN", "CURSOR") and not is_held_by_cameras(scene)
-
-
 def is_held_by_cameras(scene: Any) -> bool:
     """Return whether cameras of the scene say where the asset is, so that it must not be moved afterwards."""
     request = scene.limbeck
@@ -100,11 +94,16 @@ def is_held_by_cameras(scene: Any) -> bool:
 def _free_placement(scene: Any) -> Placement:
     source = scene.limbeck.source
     if source.fit == "ORIGIN":
-        return placement.at((0.0, 0.0, 0.0), source.radius)
+        return _standing(scene, (0.0, 0.0, 0.0))
     if source.fit == "CURSOR":
-        return placement.at(tuple(scene.cursor.location), source.radius)
+        return _standing(scene, tuple(scene.cursor.location))
     fitted = box_placement(_chosen(source.box, "whose box the asset fills"))
     return replace(fitted, box=placement.NO_BOX) if is_held_by_cameras(scene) else fitted
+
+
+def _standing(scene: Any, location: placement.Vector) -> Placement:
+    """Return a placement at a point on which the asset stands, or about which it is where cameras look at it."""
+    return replace(placement.at(location, scene.limbeck.source.radius), stands=not is_held_by_cameras(scene))
 
 
 def box_placement(thing: Any) -> Placement:

@@ -46,7 +46,7 @@ def create(job: FollowedJob, collection: Any) -> Any:
     live["seed"] = job.seed if job.seed <= MAX_INT else str(job.seed)
     live["steps"], live["faces"] = job.asked_steps, job.asked_faces
     live["limbeck_source"], live["limbeck_use"] = job.placement.source, job.placement.use
-    live["limbeck_box"] = job.placement.box
+    live["limbeck_box"], live["limbeck_stands"] = job.placement.box, job.placement.stands
     collection.objects.link(live)
     if job.placement.use != "beside":  # or the live mesh would form inside of what it is made from
         source_object.hide_for(job.placement.source, job.id)
@@ -76,6 +76,7 @@ def job_of(live: Any) -> FollowedJob:
             str(live.get("limbeck_source", "")),
             use if use in ("replace", "texture") else "beside",
             _box_of(live),
+            bool(live.get("limbeck_stands", False)),
         ),
         id=str(live[JOB_KEY]),
         asked_steps=_number(live, "steps"),
@@ -101,7 +102,7 @@ def remove(job_id: str) -> None:
 def release(job_id: str) -> None:
     """Turn the live object of a job that ended, and its copies, into ordinary objects."""
     for live in [live for live in all_live() if live[JOB_KEY] == job_id]:
-        for name in (JOB_KEY, "limbeck_source", "limbeck_use", "limbeck_box"):
+        for name in (JOB_KEY, "limbeck_source", "limbeck_use", "limbeck_box", "limbeck_stands"):
             if name in live:
                 del live[name]
         if JOB_KEY in live.data and live.data.library is None:

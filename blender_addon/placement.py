@@ -28,12 +28,14 @@ class Placement:
             or keeps its own geometry and gets the asset's material.
         box: half the edges of the box round the frame's origin that the asset is to fill, in the core's frame; zeros
             leave it in the size in which it was made.
+        stands: whether the meshes' lowest points are to lie on the frame's origin, instead of about a unit below it.
     """
 
     matrix: Matrix
     source: str = ""
     use: Literal["beside", "replace", "texture"] = "beside"
     box: Vector = NO_BOX
+    stands: bool = False
 
 
 def at(location: Vector, radius: float = 1.0) -> Placement:
@@ -49,14 +51,17 @@ def rows(matrix: Any) -> Matrix:
     return tuple(tuple(float(value) for value in row) for row in np.asarray(matrix, np.float64))
 
 
-def fill(box: Vector, low: Vector, high: Vector) -> Matrix:
+def fill(box: Vector, low: Vector, high: Vector, *, stands: bool = False) -> Matrix:
     """Return the [4,4] that makes a shape stand in a box, as large as fits; both in the core's frame.
 
     Args:
-        box: half the edges, as ``Placement.box`` has them; zeros change nothing.
+        box: half the edges, as ``Placement.box`` has them; zeros leave the size as it is.
         low, high: corners of the shape's bounding box.
+        stands: where there is no box, whether the shape stands on the origin's height.
     """
     matrix = np.eye(4)
+    if stands:
+        matrix[2, 3] = -low[2]
     sizes = np.maximum(np.subtract(high, low), 1e-9)
     if min(box) > 0:
         scale = float((2 * np.array(box) / sizes).min())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.props import FloatVectorProperty, StringProperty
+from bpy.props import BoolProperty, FloatVectorProperty, StringProperty
 from mathutils import Matrix
 
 from .. import asset_import, asset_marking, live_mesh, provenance, source_object, texture_back, timer, whereabouts
@@ -35,6 +35,7 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
     source: StringProperty(options={"HIDDEN"})
     use: StringProperty(options={"HIDDEN"}, default="beside")
     box: FloatVectorProperty(size=3, options={"HIDDEN"})
+    stands: BoolProperty(options={"HIDDEN"})
 
     @classmethod
     def poll(cls, context: Any) -> bool:
@@ -80,7 +81,8 @@ class LIMBECK_OT_import_asset(bpy.types.Operator):
     def _imported(self, context: Any) -> tuple[Any, dict[str, Any]]:
         """Import the asset in the place of the live mesh, and into the box that it is to fill."""
         asset, metadata = asset_import.import_glb(Path(self.filepath))
-        asset.matrix_world = Matrix(fill(tuple(self.box), *asset_import.bounds(asset))) @ asset.matrix_world
+        fitted = Matrix(fill(tuple(self.box), *asset_import.bounds(asset), stands=self.stands))
+        asset.matrix_world = fitted @ asset.matrix_world
         live = live_mesh.find(self.job)
         target = whereabouts.target(context, addon_preferences(context).collection)
         asset_import.replace_live(asset, live, otherwise_at=_matrix(self.matrix), otherwise_in=target)

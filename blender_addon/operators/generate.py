@@ -38,7 +38,7 @@ class LIMBECK_OT_generate(bpy.types.Operator):
             request.seed = seed  # nothing was sent
             session.problem = Problem(error.message, error.remedy)
             return refuse(self, error)
-        if from_scene.is_free(context.scene):
+        if placement.stands:
             placement = elbow_room.beside_others(placement, context.scene, session.jobs)
         remembered.note(request)
         session.submit(spec, placement)

@@ -4,6 +4,7 @@
 
 # pyright: reportInvalidTypeForm=false
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -140,7 +141,7 @@ class LIMBECK_OT_attach_job(bpy.types.Operator):
         if line is None:
             self.report({"WARNING"}, translated("The server does not list this job any more"))
             return {"CANCELLED"}
-        place = placement.at(tuple(context.scene.cursor.location))
+        place = replace(placement.at(tuple(context.scene.cursor.location)), stands=True)
         session.follow(FollowedJob(line.prompt, 0, line.recipe, place, id=line.job))
         timer.wake()
         return {"FINISHED"}

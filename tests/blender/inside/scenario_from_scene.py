@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Jobs that start from the scene: blockouts in their place, and boxes."""
 
+from dataclasses import replace
 from typing import Any
 
 import bpy
@@ -20,11 +21,11 @@ def test_nothing_starts_at_the_cursor(addon: Any) -> None:
     spec = described(addon)
     placement = addon.module("description").placement_of(bpy.context.scene)
     assert (spec.init.kind, spec.lock_geometry) == ("sphere", False)
-    assert placement == addon.module("placement").at((1.0, 2.0, 3.0))
+    assert placement == replace(addon.module("placement").at((1.0, 2.0, 3.0)), stands=True)
     start("NOTHING").fit = "ORIGIN"
     bpy.context.scene.limbeck.source.radius = 2.0
     placement = addon.module("description").placement_of(bpy.context.scene)
-    assert placement == addon.module("placement").at((0.0, 0.0, 0.0), 2.0)
+    assert placement == replace(addon.module("placement").at((0.0, 0.0, 0.0), 2.0), stands=True)
 
 
 @pytest.mark.parametrize("scale", [(1.0, 1.0, 1.0), (0.5, 2.0, 3.0), (-1.0, 1.0, 2.0)])

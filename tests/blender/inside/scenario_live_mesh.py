@@ -47,6 +47,18 @@ def test_preview_becomes_a_valid_mesh_at_the_cursor(addon: Any, scene: Any, job:
     )
 
 
+def test_preview_of_a_standing_job_has_its_lowest_point_at_the_cursor(addon: Any, scene: Any, job: Any) -> None:
+    standing = replace(job, placement=replace(job.placement, stands=True))
+    for preview in (mesh(9), mesh(9, beak=0.2), mesh(7)):
+        assert scene.show_preview(standing, preview)
+        live = addon.module("live_mesh").find("JOB")
+        assert positions(live)[:, 2].min() == pytest.approx(0, abs=1e-6)
+        assert np.allclose(positions(live)[:, :2], preview.vertices[:, :2])
+        assert tuple(live.location) == (1, 2, 3)
+    bpy.context.view_layer.update()
+    assert scene.known_jobs()[0].placement == standing.placement, "a file that is loaded again agrees"
+
+
 def test_colors_are_what_the_engine_sent(addon: Any, scene: Any, job: Any) -> None:
     preview = mesh(rings=9)
     scene.show_preview(job, preview)

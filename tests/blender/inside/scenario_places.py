@@ -38,6 +38,17 @@ def test_assets_at_the_same_cursor_stand_in_a_row(ready: Any) -> None:
     assert make(ready).location.x == pytest.approx(made[0].location.x, abs=1e-3), "there is room"
 
 
+def test_live_mesh_and_asset_stand_on_the_height_of_the_cursor(ready: Any) -> None:
+    bpy.context.scene.cursor.location = (3.0, -2.0, 1.0)
+    ready.request.steps = 40
+    ready.generate("a blue bird")
+    live = wait_for_live(ready)
+    assert tuple(live.location) == (3, -2, 1)
+    assert box_of(live)[0][2] == pytest.approx(1, abs=1e-5)
+    ready.pump_until(lambda: ready.session.job is None)
+    assert box_of(bpy.context.object)[0][2] == pytest.approx(1, abs=1e-5)
+
+
 def test_jobs_that_wait_keep_their_places(ready: Any) -> None:
     ready.request.steps = 40
     for _ in range(2):
@@ -52,4 +63,6 @@ def test_cameras_of_the_scene_hold_the_asset_where_they_look(ready: Any) -> None
     bpy.context.scene.camera = add_camera(at=(0.0, -5.0, 1.0))
     ready.request.rig.source = "SCENE"
     ready.generate("a blue bird")
-    assert ready.session.job.placement.matrix[0][3] == 0
+    placement = ready.session.job.placement
+    assert placement == ready.module("placement").at((0.0, 0.0, 0.0))
+    assert box_of(wait_for_live(ready))[0][2] < -0.1, "its middle is where the cameras look"
