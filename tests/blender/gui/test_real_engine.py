@@ -37,7 +37,6 @@ def test_penguin_forms_and_becomes_an_asset(real_server: Server, open_blender: C
     assert forming["live"] == [PROMPT]
     blender.picture("blender-forming", VIEWPORT, is_for_docs=True)
     assert_one_asset(blender.watch(is_over, timeout_s=ENGINE_S), PROMPT)
-    blender.press("limbeck.show_colors")
     blender.picture("blender-done", VIEWPORT, is_for_docs=True)
     blender.quit()
 
