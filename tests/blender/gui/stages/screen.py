@@ -18,6 +18,9 @@ QUICK_S, SURE_S = 0.0, 0.4
 COLUMNS = {"middle": 0.62, "left": 0.2, "right": 0.88}
 """Where in the sidebar's width to look: a property's field, the left one of two buttons, the right one."""
 
+MIDDLE = 0.8
+"""About the middle of an asset that stands on the cursor."""
+
 
 def open_sidebar(tab: str = "Limbeck") -> Iterator[None]:
     """Show the sidebar with a tab; wait until it is drawn."""
@@ -40,6 +43,7 @@ def empty_scene(distance: float = 3.2) -> None:
     space.overlay.show_floor = False  # its many lines are most of a picture's bytes
     space.region_3d.view_rotation = Euler((1.25, 0.0, 0.45)).to_quaternion()
     space.region_3d.view_distance = distance
+    space.region_3d.view_location = (0.0, 0.0, MIDDLE)
     in_viewport(bpy.ops.ed.undo_push, message="Start of the test")
 
 
