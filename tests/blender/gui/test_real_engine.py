@@ -30,6 +30,7 @@ def real_server(environment: dict[str, str]) -> Iterator[Server]:
 
 def test_penguin_forms_and_becomes_an_asset(real_server: Server, open_blender: Callable[..., Blender]) -> None:
     blender = open_blender("LIMBECK_PT_jobs")
+    blender.call("screen.look_from", distance=3.2, height=0.8)  # the middle of what will stand on the cursor
     ask(blender, steps=STEPS, prompt=PROMPT)
     blender.picture("blender-ready", VIEWPORT, is_for_docs=True)
     blender.press("limbeck.generate")

@@ -18,9 +18,6 @@ QUICK_S, SURE_S = 0.0, 0.4
 COLUMNS = {"middle": 0.62, "left": 0.2, "right": 0.88}
 """Where in the sidebar's width to look: a property's field, the left one of two buttons, the right one."""
 
-MIDDLE = 0.8
-"""About the middle of an asset that stands on the cursor."""
-
 
 def open_sidebar(tab: str = "Limbeck") -> Iterator[None]:
     """Show the sidebar with a tab; wait until it is drawn."""
@@ -43,7 +40,6 @@ def empty_scene(distance: float = 3.2) -> None:
     space.overlay.show_floor = False  # its many lines are most of a picture's bytes
     space.region_3d.view_rotation = Euler((1.25, 0.0, 0.45)).to_quaternion()
     space.region_3d.view_distance = distance
-    space.region_3d.view_location = (0.0, 0.0, MIDDLE)
     in_viewport(bpy.ops.ed.undo_push, message="Start of the test")
 
 
@@ -52,9 +48,10 @@ def remove_objects() -> None:
         bpy.data.objects.remove(thing)
 
 
-def look_from(distance: float) -> Iterator[None]:
-    """Look from another distance; wait until it is drawn."""
-    viewport().spaces.active.region_3d.view_distance = distance
+def look_from(distance: float, height: float = 0.0) -> Iterator[None]:
+    """Look from another distance at another height; wait until it is drawn."""
+    view = viewport().spaces.active.region_3d
+    view.view_distance, view.view_location = distance, (0.0, 0.0, height)
     yield from pause(1.0)
 
 
