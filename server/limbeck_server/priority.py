@@ -23,6 +23,11 @@ def give_way(server_pid: int) -> None:
         psutil.Process().nice(psutil.BELOW_NORMAL_PRIORITY_CLASS)
         return
     os.nice(NICENESS)
-    with suppress(OSError, ValueError):  # another system, another kernel, or not allowed
-        theirs = Path(f"/proc/{server_pid}/autogroup").read_text().split()[-1]
-        Path("/proc/self/autogroup").write_text(f"{min(19, int(theirs) + NICENESS)}")
+    with suppress(OSError):  # another system, another kernel, or not allowed
+        theirs = niceness_in(Path(f"/proc/{server_pid}/autogroup").read_text())
+        Path("/proc/self/autogroup").write_text(f"{min(19, theirs + NICENESS)}")
+
+
+def niceness_in(text: str) -> int:
+    """Return the niceness in a line like "/autogroup-25 nice 5"; 0 for the empty one of a session without a group."""
+    return int((text.split() or ["0"])[-1])

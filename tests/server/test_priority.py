@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from limbeck_protocol.job import JobSpec
-from limbeck_server.priority import NICENESS
+from limbeck_server.priority import NICENESS, niceness_in
 from server.harness import connected, run_job, running_server
 
 
@@ -33,4 +33,9 @@ def test_its_session_gives_way_too_and_its_link_stays_prompt(tmp_path: Path) -> 
 
 
 def weight_of_session(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/autogroup").read_text().split()[-1])
+    return niceness_in(Path(f"/proc/{pid}/autogroup").read_text())
+
+
+@pytest.mark.parametrize(("text", "niceness"), [("/autogroup-25 nice 5\n", 5), ("/autogroup-3 nice -20\n", -20), ("", 0)])
+def test_a_session_may_have_no_group(text: str, niceness: int) -> None:
+    assert niceness_in(text) == niceness
