@@ -36,6 +36,8 @@ def weight_of_session(pid: int) -> int:
     return niceness_in(Path(f"/proc/{pid}/autogroup").read_text())
 
 
-@pytest.mark.parametrize(("text", "niceness"), [("/autogroup-25 nice 5\n", 5), ("/autogroup-3 nice -20\n", -20), ("", 0)])
+@pytest.mark.parametrize(
+    ("text", "niceness"), [("/autogroup-25 nice 5\n", 5), ("/autogroup-3 nice -20\n", -20), ("", 0)]
+)
 def test_a_session_may_have_no_group(text: str, niceness: int) -> None:
     assert niceness_in(text) == niceness
