@@ -23,6 +23,7 @@ from limbeck.errors import LimbeckError
 from limbeck.framing import Reference, Targets, framed, targets, viewpoint_of
 from limbeck.image_use import chosen_prompt, require_image
 from limbeck.optimisation.views import fit_to
+from limbeck.planning.profiles import AT_ONCE, Profile
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.embedded import PRIORS, require_installed
 from limbeck.priors.loading import load_prior
@@ -30,6 +31,7 @@ from limbeck.priors.locating import role_folder
 from limbeck.priors.novel_view import NovelViewPrior, Viewpoints
 from limbeck.priors.pair_classifier import PairClassifier, load_pair_classifier
 from limbeck.priors.prior import AdaptedRole, Prior, PriorSpec, Role
+from limbeck.priors.profiled import place_text_encoders, within
 from limbeck.shelf import Shelf, newest_change_ns
 
 FRONT_ELEVATION_DEG = 15.0
@@ -82,6 +84,7 @@ def load_cast(
     generator: torch.Generator,
     device: torch.device,
     shelf: Shelf | None = None,
+    profile: Profile = AT_ONCE,
 ) -> Cast:
     """Load all models of a recipe and tell them what the run says.
 
@@ -92,18 +95,21 @@ def load_cast(
         generator: CPU generator of the drawn image.
         device: where to compute.
         shelf: models that an earlier run has loaded; it gets those of this one.
+        profile: what to do with memory.
 
     Raises:
         LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_RECIPE_INVALID.
     """
     require_image(recipe, spoken.references)
-    models = _load(recipe.roles, source, device, shelf or Shelf())
+    models = _load(recipe.roles, source, device, shelf or Shelf(), profile)
     _require_one_latent_space(recipe, models)
     speakers: dict[TermRole, Speaker] = {
         cast("TermRole", role): condition(model, spoken.prompt, spoken.negative_prompt)
         for role, model in models.items()
         if isinstance(model, DiffusionPrior)
     }
+    if profile.text_waits:
+        place_text_encoders(models, torch.device("cpu"))
     spec = cast("Prior", models[recipe.terms[0].prior]).spec
     prompt = chosen_prompt(spoken.references)
     view = _reference_view(recipe, prompt, spec, speakers, generator)
@@ -120,7 +126,9 @@ def load_cast(
     return Cast(speakers, _critics(recipe, models, speakers, view), picture, held_to)
 
 
-def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: Shelf) -> dict[AnyRole, Model]:
+def _load(
+    roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: Shelf, profile: Profile
+) -> dict[AnyRole, Model]:
     """Load each role; a text-to-image model with an adapter also serves as the one without, its gate closed."""
     if source == "embedded":
         for name, embedded in PRIORS.items():
@@ -133,8 +141,10 @@ def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: 
     }
     shelf.keep_only(keys.values())
     models: dict[AnyRole, Model] = {
-        role: shelf.get(key, partial(_load_role, role, source, device)) for role, key in keys.items()
+        role: within(shelf.get(key, partial(_load_role, role, source, device)), profile, device)
+        for role, key in keys.items()
     }
+    place_text_encoders(models, device)  # where an earlier run has sent them away
     if "text_to_image" in roles and "image_prompt" in models:
         models["text_to_image"] = models["image_prompt"]
     return models

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -25,6 +26,8 @@ from limbeck.framing import Targets
 from limbeck.meshing import free_mesh
 from limbeck.optimisation.state import RunState, make_optimizer, set_learning_rates
 from limbeck.optimisation.views import fit_to, neighbour_pairs, sample_views
+from limbeck.planning.exhaustion import first_line, is_out_of_memory
+from limbeck.priors.lora import TrainedCopy
 from limbeck.priors.prior import Cond
 from limbeck.representations.representation import Moment, Rendering
 from limbeck.rigs import Rig
@@ -118,8 +121,11 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
     state.optimizer.zero_grad(set_to_none=True)
     torch.stack(losses).sum().backward()
     _require_finite_gradients(state, [term.prior for term in recipe.terms])
-    _train_copies(state, recipe.terms, found)
-    _finish_step(state, recipe, rendering)
+    learners = _descend_copies(state, recipe.terms, found)
+    with _no_way_back(state.step):
+        for copied in learners:
+            copied.step()
+        _finish_step(state, recipe, rendering)
     shared = min((one.shared_noise for one in found if one.shared_noise is not None), default=None)
     return StepReport(state.step, tuple(one.magnitude for one in found), len(state.representation), shared)
 
@@ -157,8 +163,25 @@ def _term_loss(index: int, term: Term, scene: Scene, context: StepContext, state
     return TermLoss(weight * loss, found.magnitude, found.shared_noise, shown)
 
 
-def _train_copies(state: RunState, terms: Sequence[Term], found: Sequence[TermLoss]) -> None:
-    """Take one step with every trained copy, or with none if the loss of one is not finite."""
+@contextmanager
+def _no_way_back(step: int) -> Iterator[None]:
+    """Say that memory ran out while a step was applied: it may be half done, and cannot be repeated.
+
+    Raises:
+        LimbeckError: E_OUT_OF_MEMORY.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        message = f"memory ran out while step {step} was applied: {first_line(error)}"
+        remedy = "free memory, then go on from the newest checkpoint"
+        raise LimbeckError("E_OUT_OF_MEMORY", message, remedy) from error
+
+
+def _descend_copies(state: RunState, terms: Sequence[Term], found: Sequence[TermLoss]) -> list[TrainedCopy]:
+    """Find the gradient of every trained copy's loss, or none if one is not finite, and return the copies."""
     losses = {}
     for index, (term, one) in enumerate(zip(terms, found, strict=True)):
         if one.shown is None:
@@ -169,7 +192,8 @@ def _train_copies(state: RunState, terms: Sequence[Term], found: Sequence[TermLo
             what = f"the trained variate of term {index} has a loss of {float(losses[index].detach())}"
             raise diverged(state.step, what)
     for index, loss in losses.items():
-        state.trained[str(index)].step(loss)
+        state.trained[str(index)].descend(loss)
+    return [state.trained[str(index)] for index in losses]
 
 
 def _in_sector(context: StepContext, sector_deg: tuple[float, float]) -> StepContext:
