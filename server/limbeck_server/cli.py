@@ -24,6 +24,7 @@ from limbeck_server.commands.job_control import cancel, finish, fork, move, paus
 from limbeck_server.commands.jobs import get, status, submit, watch
 from limbeck_server.commands.keys import keys
 from limbeck_server.commands.models import models
+from limbeck_server.commands.plan import plan_command
 from limbeck_server.commands.priors import priors
 from limbeck_server.commands.recipes import recipes
 from limbeck_server.commands.serve import serve
@@ -60,7 +61,7 @@ JOB_COMMANDS = (
     top,
     estimate,
 )
-for command in (generate, serve, worker, *JOB_COMMANDS, recipes, priors, models, keys, config, doctor):
+for command in (generate, plan_command, serve, worker, *JOB_COMMANDS, recipes, priors, models, keys, config, doctor):
     limbeck.add_command(command)
 
 
