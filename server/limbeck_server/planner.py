@@ -64,9 +64,18 @@ class Planner:
         """End the child."""
         with self._lock:
             self.is_on, self._waiting = False, None
-        if self._child is not None:
-            self._child.kill()
-            self._child.wait()
+        self._end_child()
+
+    def _end_child(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.kill()
+        child.wait()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                with suppress(OSError):  # what it still held for a child that is gone
+                    pipe.close()
 
     def _work(self) -> None:
         """Have the questions answered until none waits."""
@@ -91,11 +100,13 @@ class Planner:
                     child.stdin.write(question + "\n")
                     child.stdin.flush()
                     return _read(json.loads(child.stdout.readline()))
-            self._child = None
+            self._end_child()
         return Planned(refusal="the planner does not answer")
 
     def _started(self) -> subprocess.Popen[str]:
-        if self._child is None or self._child.poll() is not None:
+        if self._child is not None and self._child.poll() is not None:
+            self._end_child()
+        if self._child is None:
             command = [sys.executable, "-P", "-m", "limbeck_server.planner_process"]
             self._child = subprocess.Popen(  # noqa: S603 - our own module
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True

@@ -18,6 +18,7 @@ from limbeck.planning.predict import Compute, Job
 from limbeck.planning.room import Room, host_room_mb
 from limbeck.planning.weights import Model, read_model
 from limbeck.priors.precision import LARGE_BYTES
+from limbeck.representations.rasterize import is_compiled
 
 PRODUCT_SIZES = {"cpu": 768, "cuda": 4096, "mps": 2048}
 """Rows of the square matrices whose product tells a device's rate."""
@@ -49,7 +50,7 @@ def plan_run(
             E_MODEL_INCOMPLETE and E_MODEL_ROLE for models.
     """
     room = room or room_on(device)
-    compute = compute or Compute(device.type, matrix_rate(device))
+    compute = compute or Compute(device.type, matrix_rate(device), compiles=not is_compiled(device))
     job = Job(recipe, read_models(recipe, source), has_negative, texture_size)
     return choose(options_of(job, compute), room, compute, _dtype_of(job, device), _instead(job, source, compute))
 

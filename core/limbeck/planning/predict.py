@@ -19,10 +19,12 @@ from limbeck.planning.layers import Cost
 from limbeck.planning.profiles import Profile, shrunk_size
 from limbeck.planning.weights import Model
 
-RUNTIME_MB = 560.0
+RUNTIME_MB = 520.0
 """The process with all libraries, before it loads a model: measured on Linux with CPU-only PyTorch."""
-KERNELS_MB = 200.0
-"""The rasteriser's compiled code and what compiling it took, measured."""
+KERNELS_MB = 80.0
+"""The rasteriser's compiled code: measured."""
+COMPILING_MB = 150.0
+"""What compiling it takes, on the first run of a machine: measured."""
 CUDA_RUNTIME_MB = 2500.0
 """The same process with PyTorch's CUDA libraries: a guess."""
 CUDA_CONTEXT_MB = 700.0
@@ -37,10 +39,12 @@ ELEMENT_BYTES = 4 * 4
 """Of a parameter of the representation: itself, its gradient and Adam's two moments, in float32."""
 GAUSSIAN_ELEMENTS = 14
 FIELD_CHANNELS = 4
-EXTRACTION_MB = 180.0
+EXTRACTION_MB = 115.0
 """Meshing and baking without the texture: measured."""
-TEXTURE_BYTES = 100.0
+TEXTURE_BYTES = 64.0
 """Per texel while it is baked and packed: measured."""
+BAKED_BYTES = 890.0
+"""Per pixel of the views that colours are taken from, all of them together: measured at 64 and 512 pixels."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,13 @@ class Compute:
         device: ``cpu``, ``cuda`` or ``mps``.
         flops_per_second: of matrix products in the type in which models compute.
         step_overhead_s: of a forward pass, however small.
+        compiles: whether the rasteriser is still to be compiled.
     """
 
     device: str
     flops_per_second: float
     step_overhead_s: float = 0.02
+    compiles: bool = False
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,8 @@ def predict(job: Job, profile: Profile, compute: Compute) -> Prediction:
     weights = _weights_mb(job, profile, is_gpu=is_gpu)
     kept, work = _step_mb(job, profile, is_gpu=is_gpu)
     scene = _scene_mb(job, profile)
-    finish = EXTRACTION_MB + TEXTURE_BYTES * job.texture_size**2 / 1e6
+    seen = render_sizes(job, profile)[-1]
+    finish = EXTRACTION_MB + (TEXTURE_BYTES * job.texture_size**2 + BAKED_BYTES * seen**2) / 1e6
     per_step = _seconds_per_step(job, profile, compute)
     seconds = per_step * job.recipe.all_steps + _fixed_seconds(job, compute)
     peaks = {"weights": weights.resident, "activations": kept + work, "render": scene}
@@ -108,10 +115,11 @@ def predict(job: Job, profile: Profile, compute: Compute) -> Prediction:
         device = CUDA_CONTEXT_MB + ALLOCATOR_SLACK * sum(peaks.values())
         host = CUDA_RUNTIME_MB + weights.waiting + max(weights.loading, finish)
         return Prediction(host, device, per_step, seconds, {"runtime": CUDA_CONTEXT_MB, **peaks})
-    running = KERNELS_MB + weights.resident + max(kept + work + scene, finish)
+    kernels = KERNELS_MB + (COMPILING_MB if compute.compiles else 0.0)
+    running = kernels + weights.resident + max(kept + work + scene, finish)
     loading = weights.loading
     return Prediction(
-        RUNTIME_MB + max(running, loading), 0.0, per_step, seconds, {"runtime": RUNTIME_MB + KERNELS_MB, **peaks}
+        RUNTIME_MB + max(running, loading), 0.0, per_step, seconds, {"runtime": RUNTIME_MB + kernels, **peaks}
     )
 
 
