@@ -25,7 +25,6 @@ from limbeck.catalogue.hub_errors import PASSED_OVER, reported
 from limbeck.catalogue.records import Record, RecordedFile, forget, read_record, write_record
 from limbeck.errors import LimbeckError
 
-READ_BYTES = 1 << 20
 SPARE_BYTES = 500_000_000
 """Must stay free after a download."""
 UNLISTED_PARTS = (*SDXL_PARTS, "image_encoder/*", "models/*")
@@ -201,11 +200,8 @@ def _problem(path: Path, file: RecordedFile) -> str:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while part := file.read(READ_BYTES):
-            digest.update(part)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _records_beside(record: Record) -> list[Record]:
