@@ -17,7 +17,7 @@ from core.fake_hub import COMMIT, FakeHub, running
 from limbeck.catalogue.choosing import choose_files
 from limbeck.catalogue.entries import CATALOGUE, find_entry
 from limbeck.catalogue.hub import prune, pull, verify
-from limbeck.catalogue.records import read_record, recorded_names
+from limbeck.catalogue.records import read_record, recorded_names, records_folder
 from limbeck.errors import LimbeckError
 from limbeck.priors.locating import prior_root, role_folder
 
@@ -199,6 +199,28 @@ def test_prune_frees_the_bytes_but_keeps_what_another_model_needs(hub: FakeHub) 
     assert recorded_names() == ()
     with pytest.raises(LimbeckError, match="not on this machine"):
         prune("ip-adapter-plus-sd15")
+
+
+@pytest.mark.parametrize("commits", [(COMMIT, COMMIT), (COMMIT, "f" * 40)], ids=["one commit", "two commits"])
+def test_prune_keeps_what_a_model_outside_of_the_catalogue_needs(hub: FakeHub, commits: tuple[str, str]) -> None:
+    hub.commit = commits[0]
+    pull("sd-2.1-base")
+    hub.commit = commits[1]
+    own = pull(REPO)
+    assert own.commit == commits[1]
+    assert prune("sd-2.1-base") == 0
+    assert verify(REPO) == ()
+    assert prune(REPO) > len(WEIGHTS)
+    assert not list(Path(constants.HF_HUB_CACHE).rglob("*.safetensors"))
+
+
+def test_prune_takes_nothing_while_another_record_is_damaged(hub: FakeHub) -> None:
+    pull("sd-2.1-base")
+    (records_folder() / "other.json").write_text("{", encoding="utf-8")
+    with pytest.raises(LimbeckError) as refused:
+        prune("sd-2.1-base")
+    assert refused.value.code == "E_MODEL_RECORD"
+    assert verify("sd-2.1-base") == ()
 
 
 def test_shards_come_with_their_index() -> None:
