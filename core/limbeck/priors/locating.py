@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from limbeck.catalogue.entries import CATALOGUE, Entry
+from limbeck.catalogue.entries import CATALOGUE, Entry, Kind
 from limbeck.catalogue.records import Record, read_record
 from limbeck.errors import LimbeckError
 
@@ -32,13 +32,37 @@ def role_folder(source: str, role: str) -> Path:
         return _within(folder, role)
     if source in CATALOGUE:
         return _pulled(_player(source, CATALOGUE[source], role))
-    if source.count("/") == 1 and not folder.is_absolute():
+    if _is_model_id(source):
         return _pulled(source)
     raise LimbeckError(
         "E_MODEL_UNKNOWN",
         f"expected 'embedded', an alias ({', '.join(_hosts())}), a model id or a folder as the prior, got {source!r}",
         "use --prior embedded, or see limbeck models list; a folder has unet, vae, text_encoder, tokenizer, scheduler",
     )
+
+
+def model_folder(source: str, kind: Kind) -> Path:
+    """Return the folder of a model that is no prior, such as Shap-E.
+
+    Args:
+        source: the folder itself, an alias of the catalogue, or a model id (OWNER/NAME) that was pulled.
+        kind: what the model must be, where the catalogue knows it.
+
+    Raises:
+        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_MISSING, E_MODEL_INCOMPLETE, E_MODEL_ROLE (an alias of another kind).
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    able = ", ".join(alias for alias, entry in CATALOGUE.items() if entry.kind == kind)
+    if source in CATALOGUE and CATALOGUE[source].kind != kind:
+        raise LimbeckError(
+            "E_MODEL_ROLE", f"expected {able}, got {source}, which is another kind of model", f"use {able}"
+        )
+    if source in CATALOGUE or _is_model_id(source):
+        return _pulled(source)
+    message = f"expected {able}, a model id or a folder, got {source!r}"
+    raise LimbeckError("E_MODEL_UNKNOWN", message, f"limbeck models pull {able}, or give a folder in diffusers' layout")
 
 
 def prior_root(source: str) -> Path | None:
@@ -54,6 +78,10 @@ def _within(root: Path, role: str) -> Path:
     if (root / role).is_dir() or role not in ("text_to_image", "multi_view", "novel_view"):
         return root / role
     return root
+
+
+def _is_model_id(source: str) -> bool:
+    return source.count("/") == 1 and not Path(source).expanduser().is_absolute()
 
 
 def _hosts() -> list[str]:
