@@ -21,7 +21,7 @@ from limbeck.priors.image_encoder import ImageEncoder
 from limbeck.priors.ip_adapter import image_prompt_arguments
 from limbeck.priors.prediction import NoiseSchedule
 from limbeck.priors.prior import Cond, PriorSpec
-from limbeck.priors.text_encoder import TextEncoder
+from limbeck.priors.text_encoder import TextReader
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class DiffusionPrior:
     spec: PriorSpec
     unet: UNet2DConditionModel
     autoencoder: Autoencoder
-    text_encoder: TextEncoder
+    text_encoder: TextReader
     schedule: NoiseSchedule
     image_encoder: ImageEncoder | None = None
     controlnet: ControlNetModel | None = None

@@ -25,7 +25,7 @@ from limbeck.priors.novel_view import NovelViewPrior, load_pose_projection
 from limbeck.priors.precision import precision_for
 from limbeck.priors.prediction import load_schedule
 from limbeck.priors.prior import AdaptedRole, PriorSpec, Role
-from limbeck.priors.text_encoder import load_text_encoder
+from limbeck.priors.transient_text import load_text_encoder
 
 MVDREAM_VIEWS = 4
 PIXEL_CHANNELS = 3
