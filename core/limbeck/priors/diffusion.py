@@ -17,7 +17,7 @@ from torch import Tensor
 from limbeck.priors.asking import ask
 from limbeck.priors.autoencoders import Autoencoder
 from limbeck.priors.control import control_arguments
-from limbeck.priors.image_encoder import ImageEncoder
+from limbeck.priors.image_encoder import PictureReader
 from limbeck.priors.ip_adapter import image_prompt_arguments
 from limbeck.priors.prediction import NoiseSchedule
 from limbeck.priors.prior import Cond, PriorSpec
@@ -38,7 +38,7 @@ class DiffusionPrior:
     autoencoder: Autoencoder
     text_encoder: TextReader
     schedule: NoiseSchedule
-    image_encoder: ImageEncoder | None = None
+    image_encoder: PictureReader | None = None
     controlnet: ControlNetModel | None = None
 
     @property
@@ -86,7 +86,7 @@ class DiffusionPrior:
         self._check(xt, cond)
         arguments: dict[str, Any] = {}
         if self.image_encoder is not None:
-            arguments |= image_prompt_arguments(cond, xt, self.image_encoder.width)
+            arguments |= image_prompt_arguments(cond, xt, self.image_encoder)
         if self.controlnet is not None:
             arguments |= control_arguments(self.controlnet, xt, t, cond)
         pixels = self.spec.image_size // self.unet.config["sample_size"]

@@ -155,7 +155,7 @@ class TrainedCopy:
         arguments: dict[str, Any] = {}
         if self.prior.image_encoder is not None:
             bare = replace(cond, image=None, image_scale=None)
-            arguments = image_prompt_arguments(bare, xt, self.prior.image_encoder.width)
+            arguments = image_prompt_arguments(bare, xt, self.prior.image_encoder)
         pixels = self.prior.spec.image_size // self.prior.unet.config["sample_size"]
         return ask(self.prior.unet, xt, t, cond, pixels, **arguments)
 
