@@ -19,6 +19,7 @@ from limbeck.catalogue.entries import CATALOGUE, find_entry
 from limbeck.catalogue.hub import prune, pull, verify
 from limbeck.catalogue.records import read_record, recorded_names, records_folder
 from limbeck.errors import LimbeckError
+from limbeck.priors.licence import weights_licence
 from limbeck.priors.locating import prior_root, role_folder
 
 WEIGHTS = bytes(range(256)) * 4000
@@ -255,6 +256,19 @@ def test_alias_plays_its_own_role_and_its_companion_the_others(hub: FakeHub) -> 
     assert prior_root("sd-2.1-base") is None
 
 
+def test_what_stands_behind_a_plus_plays_its_role_instead(hub: FakeHub) -> None:
+    hub.repos["stable-diffusion-v1-5/stable-diffusion-v1-5"] = dict(FILES)
+    plus = "models/ip-adapter-plus_sd15.safetensors"
+    hub.repos["h94/IP-Adapter"] = {plus: WEIGHTS, "models/ip-adapter_sd15.safetensors": WEIGHTS[::-1]}
+    base = pull("sd-1.5").folder
+    adapters = pull("ip-adapter-sd15").folder
+    assert pull("ip-adapter-plus-sd15").folder == adapters
+    assert role_folder("sd-1.5", "image_prompt") == adapters / "models/ip-adapter_sd15.safetensors"
+    assert role_folder("sd-1.5+ip-adapter-plus-sd15", "image_prompt") == adapters / plus
+    assert role_folder("sd-1.5+ip-adapter-plus-sd15", "text_to_image") == base
+    assert weights_licence("sd-1.5+ip-adapter-plus-sd15") == "CreativeML Open RAIL-M and Apache-2.0"
+
+
 @pytest.mark.parametrize(
     ("source", "role", "code"),
     [
@@ -262,6 +276,11 @@ def test_alias_plays_its_own_role_and_its_companion_the_others(hub: FakeHub) -> 
         ("sd-2.1-base", "image_prompt", "E_MODEL_ROLE"),
         ("mvdream", "text_to_image", "E_MODEL_ROLE"),
         ("nobody/nothing", "text_to_image", "E_MODEL_MISSING"),
+        ("sd-1.5+ip-adapter-plus-sd15", "image_prompt", "E_MODEL_MISSING"),
+        ("sd-2.1+ip-adapter-plus-sd15", "text_to_image", "E_MODEL_ROLE"),
+        ("sd-1.5+shap-e", "text_to_image", "E_MODEL_UNKNOWN"),
+        ("sd-1.5+", "text_to_image", "E_MODEL_UNKNOWN"),
+        ("embedded+ip-adapter-sd15", "text_to_image", "E_MODEL_UNKNOWN"),
         ("no-such-model", "text_to_image", "E_MODEL_UNKNOWN"),
         ("/no/such/folder", "text_to_image", "E_MODEL_UNKNOWN"),
     ],

@@ -39,7 +39,8 @@ class Entry:
         sources: the original first, then mirrors; the first that answers is used.
         licence: of the weights.
         parameters: of all its parts together, from docs or from the real configuration on the meta device.
-        parts: files and folders that are needed, as patterns; others are not downloaded.
+        parts: files and folders that are needed, as patterns; others are not downloaded. An image prompt's first is its
+            weight file.
         companions: alias for each other role of a run on this model.
         base: family of the latents and of the text encoder, which adapters must share; "" where it does not matter.
     """

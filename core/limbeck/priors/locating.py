@@ -11,6 +11,10 @@ from limbeck.catalogue.records import Record, read_record
 from limbeck.errors import LimbeckError
 
 EMBEDDED = Path(__file__).parents[1] / "embedded"
+ADAPTERS = ("image_prompt", "structure")
+"""Kinds that work on models of their own base alone."""
+ADDED = (*ADAPTERS, "multi_view", "novel_view")
+"""Kinds that can stand behind a plus."""
 
 
 def role_folder(source: str, role: str) -> Path:
@@ -18,22 +22,28 @@ def role_folder(source: str, role: str) -> Path:
 
     Args:
         source: ``embedded``; a folder that holds the model itself or a subfolder per role; an alias of the catalogue,
-            whose companions play the roles that it cannot; or a model id (OWNER/NAME) that was pulled.
+            whose companions play the roles that it cannot; or a model id (OWNER/NAME) that was pulled. Behind an alias
+            or an id, plus signs add aliases that play their roles instead: ``sd-1.5+ip-adapter-plus-sd15``.
         role: text_to_image, multi_view, novel_view, image_prompt, structure or pair_classifier.
 
     Raises:
         LimbeckError: E_MODEL_UNKNOWN if it is none of these, E_MODEL_MISSING if it was not pulled, E_MODEL_INCOMPLETE
-            if files have gone since, E_MODEL_ROLE if the model can neither play the role nor names one that can.
+            if files have gone since, E_MODEL_ROLE if the model can neither play the role nor names one that can, or if
+            what was added does not fit it.
     """
     if source == "embedded":
         return _within(EMBEDDED, role)
     folder = Path(source).expanduser()
     if folder.is_dir():
         return _within(folder, role)
-    if source in CATALOGUE:
-        return _pulled(_player(source, CATALOGUE[source], role))
-    if _is_model_id(source):
-        return _pulled(source)
+    source, *added = source.split("+")
+    for alias in added:
+        _require_fitting(source, alias)
+    player = next((alias for alias in added if CATALOGUE[alias].kind == role), source)
+    if player in CATALOGUE:
+        return _pulled(_player(player, CATALOGUE[player], role))
+    if _is_model_id(player):
+        return _pulled(player)
     raise LimbeckError(
         "E_MODEL_UNKNOWN",
         f"expected 'embedded', an alias ({', '.join(_hosts())}), a model id or a folder as the prior, got {source!r}",
@@ -99,7 +109,29 @@ def _player(alias: str, entry: Entry, role: str) -> str:
     raise LimbeckError("E_MODEL_ROLE", f"{alias} has no {role.replace('_', ' ')} model", f"{remedy}, or another recipe")
 
 
+def _require_fitting(source: str, alias: str) -> None:
+    """Refuse what cannot be added to a model.
+
+    Raises:
+        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_ROLE.
+    """
+    able = [name for name, entry in CATALOGUE.items() if entry.kind in ADDED]
+    if alias not in able:
+        raise LimbeckError(
+            "E_MODEL_UNKNOWN", f"expected {', '.join(able)} behind the plus, got {alias!r}", "correct it"
+        )
+    entry, base = CATALOGUE[alias], CATALOGUE[source].base if source in CATALOGUE else ""
+    if entry.kind in ADAPTERS and base and entry.base != base:
+        fitting = [name for name, other in CATALOGUE.items() if other.kind == entry.kind and other.base == base]
+        hosts = [
+            name for name in _hosts() if CATALOGUE[name].base == entry.base and CATALOGUE[name].kind != "multi_view"
+        ]
+        remedy = f"add it to {' or '.join(hosts)}" + (f", or add {' or '.join(fitting)} instead" if fitting else "")
+        raise LimbeckError("E_MODEL_ROLE", f"{alias} was made for other models than {source}", remedy)
+
+
 def _pulled(name: str) -> Path:
+    """Return a model's folder, or its weight file where several adapters lie in one folder."""
     record = read_record(name)
     if record is None:
         message = f"{name} is not on this machine"
@@ -108,7 +140,8 @@ def _pulled(name: str) -> Path:
     if missing:
         message = f"{name} lacks {missing} since it was pulled"
         raise LimbeckError("E_MODEL_INCOMPLETE", message, f"limbeck models pull {name}")
-    return record.folder
+    entry = CATALOGUE.get(name)
+    return record.folder / entry.parts[0] if entry and entry.kind == "image_prompt" else record.folder
 
 
 def _missing(record: Record) -> str:
