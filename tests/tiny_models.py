@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderTiny,
     DDIMScheduler,
     DDPMScheduler,
     HeunDiscreteScheduler,
@@ -78,6 +79,14 @@ def write_text_to_image(folder: Path, **changes) -> Path:
     write_vae_and_scheduler(folder)
     for part in ("text_encoder", "tokenizer"):
         shutil.copytree(EMBEDDED / "text_to_image" / part, folder / part)
+    return folder
+
+
+def write_taesd(folder: Path, **changes) -> Path:
+    """madebyollin/taesd's layout with a few channels; latents of 8 pixels a side, scaled already."""
+    torch.manual_seed(6)
+    config = {"encoder_block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4}
+    AutoencoderTiny(**(config | changes)).save_pretrained(folder)
     return folder
 
 

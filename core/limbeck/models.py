@@ -24,9 +24,10 @@ from limbeck.framing import Reference, Targets, framed, targets, viewpoint_of
 from limbeck.image_use import chosen_prompt, require_image
 from limbeck.optimisation.views import fit_to
 from limbeck.priors.diffusion import DiffusionPrior
+from limbeck.priors.draft import ALIAS, load_tiny, require_shared_latents, with_draft_encoder
 from limbeck.priors.embedded import PRIORS, require_installed
 from limbeck.priors.loading import load_prior
-from limbeck.priors.locating import role_folder
+from limbeck.priors.locating import model_folder, role_folder
 from limbeck.priors.novel_view import NovelViewPrior, Viewpoints
 from limbeck.priors.pair_classifier import PairClassifier, load_pair_classifier
 from limbeck.priors.prior import AdaptedRole, Prior, PriorSpec, Role
@@ -97,7 +98,11 @@ def load_cast(
         LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_RECIPE_INVALID.
     """
     require_image(recipe, spoken.references)
+    if recipe.encoder == "taesd":
+        _require_draftable(recipe.roles, source)
     models = _load(recipe.roles, source, device, shelf or Shelf())
+    if recipe.encoder == "taesd":
+        models = _drafting(models, device)
     _require_one_latent_space(recipe, models)
     speakers: dict[TermRole, Speaker] = {
         cast("TermRole", role): condition(model, spoken.prompt, spoken.negative_prompt)
@@ -138,6 +143,25 @@ def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: 
     if "text_to_image" in roles and "image_prompt" in models:
         models["text_to_image"] = models["image_prompt"]
     return models
+
+
+def _require_draftable(roles: tuple[AnyRole, ...], source: str) -> None:
+    """Refuse, before anything is loaded, models that TAESD cannot encode for, and runs without TAESD."""
+    for role in roles:
+        if role != "pair_classifier":
+            base = "text_to_image" if role in ("image_prompt", "structure") else role
+            require_shared_latents(role_folder(source, base), source)
+    model_folder(ALIAS, "autoencoder")
+
+
+def _drafting(models: Mapping[AnyRole, Model], device: torch.device) -> dict[AnyRole, Model]:
+    """Return the models with TAESD as their encoder; those on the shelf stay as they are."""
+    dtypes = {model.unet.dtype for model in models.values() if not isinstance(model, PairClassifier)}
+    tiny = {dtype: load_tiny(device, dtype) for dtype in dtypes}
+    return {
+        role: model if isinstance(model, PairClassifier) else with_draft_encoder(model, tiny[model.unet.dtype])
+        for role, model in models.items()
+    }
 
 
 def _load_role(role: AnyRole, source: str, device: torch.device) -> Model:
