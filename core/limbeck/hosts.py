@@ -68,8 +68,9 @@ class Fit:
         """Return the fit as a table says it."""
         if not self.runs:
             return f"no: no {' or '.join(role for role in self.lacks if role != CLASSIFIER)}"
-        own = ["own classifier"] if CLASSIFIER in self.lacks else []
-        return "yes" if not (own or self.settings) else "with " + ", ".join([*own, *self.settings])
+        own = ["a classifier of your own"] if CLASSIFIER in self.lacks else []
+        changes = [*own, *(f"--set {setting}" for setting in self.settings)]
+        return f"with {' and '.join(changes)}" if changes else "yes"
 
 
 def needs_of(recipe: Recipe) -> Needs:
@@ -118,7 +119,9 @@ def require_host(needs: Needs, source: str) -> None:
         return
     settings = fit_of(needs, source).settings
     if settings:
-        message = f"expected energies that compare images on {source}, whose latents are not their critics', got latents"
+        message = (
+            f"expected energies that compare images on {source}, whose latents are not their critics', got latents"
+        )
         options = " ".join(f"--set {setting}" for setting in settings)
         raise LimbeckError("E_RECIPE_INVALID", message, f"add {options}")
 

@@ -21,6 +21,7 @@ from limbeck.distillation.term import AnyRole, TermRole
 from limbeck.distillation.view_conditioning import condition_on_view
 from limbeck.errors import LimbeckError
 from limbeck.framing import Reference, Targets, framed, targets, viewpoint_of
+from limbeck.hosts import needs_of, require_host
 from limbeck.image_use import chosen_prompt, require_image
 from limbeck.optimisation.views import fit_to
 from limbeck.priors.diffusion import DiffusionPrior
@@ -100,6 +101,7 @@ def load_cast(
             E_RECIPE_INVALID.
     """
     require_image(recipe, spoken.references)
+    require_host(needs_of(recipe), source)
     models = _load(recipe.roles, source, device, shelf or Shelf())
     _require_one_latent_space(recipe, models)
     speakers: dict[TermRole, Speaker] = {

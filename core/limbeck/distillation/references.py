@@ -104,7 +104,9 @@ def _drawn_front(
     if painter.prior.spec.image_size == reader.spec.image_size and same_latents(painter.prior, reader):
         return _draw(painter, front, settings.sampler, generator, None)
     own = _four_sides(settings, painter.prior.spec).to(front.c2w.device)
-    latents = _draw(painter, own.select(torch.arange(4, device=front.c2w.device) == 0), settings.sampler, generator, None)
+    latents = _draw(
+        painter, own.select(torch.arange(4, device=front.c2w.device) == 0), settings.sampler, generator, None
+    )
     return reader.encode(fit(painter.prior.decode(latents), front.height, front.width))
 
 

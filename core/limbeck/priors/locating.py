@@ -88,7 +88,9 @@ def _player(alias: str, entry: Entry, role: str) -> str:
         return entry.companions[role]
     if role == "pair_classifier":
         message = f"{alias} has no pair classifier: C(I) is trained on the renders that it will judge"
-        remedy = "give --prior a folder with subfolders text_to_image (links will do) and pair_classifier: docs/models.md"
+        remedy = (
+            "give --prior a folder with subfolders text_to_image (links will do) and pair_classifier: docs/models.md"
+        )
         raise LimbeckError("E_MODEL_ROLE", message, remedy)
     able = [other for other in _hosts() if role == CATALOGUE[other].kind or role in CATALOGUE[other].companions]
     remedy = f"choose another prior ({', '.join(able)})" if able else "use --prior embedded"
