@@ -75,31 +75,31 @@ PARAMETERS_M: Mapping[str, float] = {
     "sd-2.1-base": 865.9,
     "sd-2.1": 865.9,
     "sdxl": 2567.5,
-    "if": 4305.0,
+    "if": 4304.7,
     "mvdream": 865.9,
     "zero123-xl": 859.5,
 }
 """Millions, of the UNets as published; MVDream's without its camera embedding."""
 
-TINY_SD: Config = {"sample_size": 8, "block_out_channels": (8, 16, 16, 16), "norm_num_groups": 4}
+TINY_SD: Config = {"sample_size": 8, "block_out_channels": (8, 16, 32, 32), "norm_num_groups": 4}
 TINY: Mapping[str, Config] = {
     "sd-1.5": {**TINY_SD, "cross_attention_dim": 24, "attention_head_dim": 2},
-    "sd-2.1-base": {**TINY_SD, "cross_attention_dim": 32, "attention_head_dim": (1, 2, 2, 2)},
-    "sd-2.1": {**TINY_SD, "cross_attention_dim": 32, "attention_head_dim": (1, 2, 2, 2)},
-    "mvdream": {**TINY_SD, "cross_attention_dim": 32, "attention_head_dim": (1, 2, 2, 2)},
+    "sd-2.1-base": {**TINY_SD, "cross_attention_dim": 32, "attention_head_dim": (1, 2, 4, 4)},
+    "sd-2.1": {**TINY_SD, "cross_attention_dim": 32, "attention_head_dim": (1, 2, 4, 4)},
+    "mvdream": {**TINY_SD, "cross_attention_dim": 32, "attention_head_dim": (1, 2, 4, 4)},
     "zero123-xl": {**TINY_SD, "cross_attention_dim": 24, "attention_head_dim": 2},
     "sdxl": {
         "sample_size": 8,
-        "block_out_channels": (8, 16, 16),
+        "block_out_channels": (8, 16, 32),
         "norm_num_groups": 4,
         "cross_attention_dim": 24 + 40,
-        "attention_head_dim": (1, 2, 2),
+        "attention_head_dim": (1, 2, 4),
         "addition_time_embed_dim": 8,
         "projection_class_embeddings_input_dim": 40 + 6 * 8,
     },
     "if": {
         "sample_size": 16,
-        "block_out_channels": (8, 16, 16, 16),
+        "block_out_channels": (8, 16, 24, 32),
         "norm_num_groups": 4,
         "cross_attention_dim": 32,
         "attention_head_dim": 4,
@@ -139,4 +139,4 @@ VAE: Config = {
     "down_block_types": ("DownEncoderBlock2D",) * 4,
     "up_block_types": ("UpDecoderBlock2D",) * 4,
 }
-TINY_VAE: Config = {"block_out_channels": (4, 4, 8, 8), "norm_num_groups": 4}
+TINY_VAE: Config = {"block_out_channels": (4, 8, 16, 16), "norm_num_groups": 4}
