@@ -137,7 +137,7 @@ def _require_width(role: str, width: int, base: Path) -> None:
     own = object_in(base / "unet" / "config.json", "text_to_image").get("cross_attention_dim")
     if own == width:
         return
-    message = f"expected a {role} adapter for text of width {_named(own)}, got one for {_named(width)}"
+    message = f"expected an adapter for {role} that reads text of width {_named(own)}, got one for {_named(width)}"
     host = HOST_OF_WIDTH.get(width)
     fitting = f"use --prior {host[0]}, or " if host else ""
     raise LimbeckError("E_MODEL_ROLE", message, f"{fitting}give an adapter that was made for this model")
