@@ -207,10 +207,10 @@ def matrix_peak_tflops(device: torch.device) -> float:
     best = float("inf")
     for _ in range(3):
         watch = Stopwatch(device)
-        left @ right
+        torch.matmul(left, right)
         watch.begin("step")
         for _ in range(repeats):
-            left @ right
+            torch.matmul(left, right)
         watch.end("step")
         best = min(best, *watch.milliseconds("step"))
     return 2 * size**3 * repeats / (best / 1000) / 1e12
