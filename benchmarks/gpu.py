@@ -33,7 +33,7 @@ if importlib.util.find_spec("limbeck") is None:
     root = Path(__file__).resolve().parents[1]
     sys.path[:0] = [str(root / "core"), str(root / "server")]
 
-from gpu_command import main  # noqa: E402 - once Limbeck can be found
+from gpu_command import main
 
 if __name__ == "__main__":
     sys.exit(main(__doc__ or ""))
