@@ -3,7 +3,8 @@
 """Compile the blocks of which UNets and autoencoders are made, region by region (``torch.compile``).
 
 A whole UNet takes a compiler minutes; its transformer and residual blocks repeat, so that compiling each kind once is
-most of the gain for a tenth of the wait. What was compiled is kept on disk and found again by the next process.
+most of the gain for less of the wait. What was compiled is kept on disk and found again by the next process. A copy of
+a UNet that a run trains (``lora.TrainedCopy``) is not compiled: what is compiled does not pass into copies.
 
 Compiled blocks fuse operations and so round differently: on the CPU in float32 noise predictions, latents and their
 gradients stay within 1e-4 of the largest value (a test). A seed's asset is therefore the same byte for byte only
@@ -52,11 +53,15 @@ def compile_for(choice: CompileChoice, device: torch.device, steps: int, speaker
     return any(unet.dtype != torch.float32 for speaker in speakers if (unet := _unet(speaker)) is not None)
 
 
-def compile_models(speakers: Iterable[Speaker]) -> list[str]:
+def compile_models(speakers: Iterable[Speaker], backend: str = "inductor") -> list[str]:
     """Compile the blocks of every speaker's models, in place, and try them; returns what went wrong, if anything.
 
     A model whose compilation fails (no compiler, no room for its files, an operation that it cannot do) stays as it was
     before. Failures after the trial, at shapes that only come later, leave that shape uncompiled.
+
+    Args:
+        speakers: whose models; one that is compiled already stays so.
+        backend: torch's compiler; others than the default are for tests.
     """
     cache = platformdirs.user_cache_path("limbeck", appauthor=False) / "compiled"
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache))
@@ -66,7 +71,7 @@ def compile_models(speakers: Iterable[Speaker]) -> list[str]:
     for speaker in _one_per_unet(speakers):
         modules = [*_blocks(_unet(speaker)), *_blocks(_encoder(speaker))]
         for module in modules:
-            module.compile()
+            module.compile(backend=backend)
         try:
             _try_out(speaker)
         except (RuntimeError, OSError, ImportError) as error:  # dynamo's and inductor's errors are RuntimeErrors
@@ -75,12 +80,6 @@ def compile_models(speakers: Iterable[Speaker]) -> list[str]:
             failures.append(f"{speaker.prior.spec.name} could not be compiled and runs as it is: {reason[:200]}")
     torch._dynamo.config.suppress_errors = True
     return failures
-
-
-def compile_copy(unet: nn.Module) -> None:
-    """Compile the blocks of a copy whose original has been tried."""
-    for module in _blocks(unet):
-        module.compile()
 
 
 def is_compiled(unet: nn.Module) -> bool:
