@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from torch import Tensor
 
 from limbeck.cameras import ring_cameras
 from limbeck.distillation.conditioning import Conditioned, condition
+from limbeck.events import Progress, Warned
+from limbeck.generate import GenerationSettings, generate, with_steps
 from limbeck.priors.compiling import FEWEST_STEPS, compile_for, compile_models, is_compiled
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import stack_conds
+from limbeck.recipes import load_recipe
 
 CPU = torch.device("cpu")
 ONE_LEVEL = {
@@ -103,3 +107,29 @@ def test_automatic_choice_leaves_the_cpu_and_short_runs_alone(speaker: Condition
     assert not compile_for("auto", torch.device("cuda"), FEWEST_STEPS, [speaker])  # small weights stay in float32
     assert compile_for("on", CPU, 1)
     assert not compile_for("off", torch.device("cuda"), 10 * FEWEST_STEPS, [speaker])
+
+
+def test_channels_last_answers_as_channels_first(speaker: Conditioned) -> None:
+    expected, prior = answers(speaker), speaker.prior
+    for model in (unet_of(speaker), prior.autoencoder.vae):  # type: ignore[attr-defined]
+        model.to(memory_format=torch.channels_last)
+    require_same(answers(speaker), expected)
+
+
+def test_failed_compilation_is_a_warning_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CXX", str(tmp_path / "no-such-compiler"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+    torch.compiler.reset()
+    folder = write_family(SMALL, tmp_path / "model", torch.float32)
+    recipe = with_steps(load_recipe("dreamfusion"), 1)
+    settings = GenerationSettings(
+        "a blue penguin", recipe, prior=str(folder), faces=100, texture_size=0, previews=0, compile="on"
+    )
+    events = []
+    with closing(generate(settings)) as run:
+        for event in run:
+            events.append(event)
+            if isinstance(event, Progress) and event.phase == "optimising" and event.step == 1:
+                break
+    warned = [event for event in events if isinstance(event, Warned) and event.code == "W_NOT_COMPILED"]
+    assert len(warned) == 1

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""What makes a GPU wait: a step reads back once, and uploads without waiting.
+"""What makes a GPU wait: a step reads back once, uploads without waiting, and asks every model once.
 
 The meta device stands for the GPU. It computes nothing, so that whatever needs a value of it is seen for certain: by a
 dispatch mode that logs it and gives ones. What the GPU's own rasteriser would do is not seen here: on other devices
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import traceback
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,7 @@ class WaitLog(TorchDispatchMode):
         super().__init__()
         self.reads: list[str] = []
         self.uploads: list[str] = []
+        self.passes = {"unet": 0, "encoder": 0, "decoder": 0}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -103,9 +105,28 @@ def waits(recipe_name: str, folder: Path) -> WaitLog:
     state = initial_state(recipe, 0, META, models.speakers)
     state.step = 6
     log = WaitLog()
+    for model in {id(speaker.prior): speaker.prior for speaker in models.speakers.values()}.values():
+        count_passes(model, log)
+    for trained in state.trained.values():
+        trained.prior.unet.register_forward_hook(counting(log, "unet"))
     with log:
         run_step(state, recipe, scene)
     return log
+
+
+def counting(log: WaitLog, part: str) -> Callable[..., None]:
+    """Return a hook that counts a module's passes."""
+
+    def count(*_: Any) -> None:
+        log.passes[part] += 1
+
+    return count
+
+
+def count_passes(prior: Any, log: WaitLog) -> None:
+    prior.unet.register_forward_hook(counting(log, "unet"))
+    prior.autoencoder.vae.encoder.register_forward_hook(counting(log, "encoder"))
+    prior.autoencoder.vae.decoder.register_forward_hook(counting(log, "decoder"))
 
 
 RASTERISED_ELSEWHERE = {
@@ -119,12 +140,35 @@ RASTERISED_ELSEWHERE = {
 
 
 @pytest.mark.parametrize(
-    "name", ["dreamfusion", "luciddreamer", "modedreamer", "jointdreamer", "prolificdreamer", "scaledreamer"]
+    ("name", "unet", "encoder"),
+    [
+        ("dreamfusion", 1, 1),
+        ("luciddreamer", 4, 1),  # a path of three passes at t of some 600, each from where the last one led
+        ("modedreamer", 2, 2),  # two priors
+        ("jointdreamer", 2, 2),
+        ("prolificdreamer", 3, 1),  # the copy answers, and learns
+        ("scaledreamer", 1, 1),
+    ],
 )
-def test_step_reads_back_once_and_uploads_without_waiting(name: str, folders: dict[str, Path]) -> None:
+def test_step_waits_once_and_asks_every_model_once(
+    name: str, unet: int, encoder: int, folders: dict[str, Path]
+) -> None:
     log = waits(name, folders["sd-1.5 + IP-Adapter + MVDream"])
     assert [read for read in log.reads if read not in RASTERISED_ELSEWHERE] == ["loop.py:_read_back"]
     assert set(log.uploads) <= RASTERISED_ELSEWHERE
+    assert log.passes == {"unet": unet, "encoder": encoder, "decoder": 0}
+
+
+def test_attention_is_the_fused_one_of_torch(folders: dict[str, Path]) -> None:
+    recipe = load_recipe("modedreamer")
+    folder = folders["sd-1.5 + IP-Adapter + MVDream"]
+    models = load_cast(recipe, str(folder), Spoken("a penguin"), seeded_generators(0)["image"], CPU)
+    kinds = set()
+    for speaker in models.speakers.values():
+        prior: Any = speaker.prior
+        for model in (prior.unet, prior.autoencoder.vae):
+            kinds |= {type(processor).__name__ for processor in model.attn_processors.values()}
+    assert kinds == {"AttnProcessor2_0", "IPAdapterAttnProcessor2_0", "CrossViewAttention"}
 
 
 def test_log_sees_what_would_wait() -> None:
