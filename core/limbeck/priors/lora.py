@@ -21,6 +21,7 @@ from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from limbeck.devices import uploaded
 from limbeck.priors.asking import ask
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.ip_adapter import image_prompt_arguments
@@ -110,11 +111,11 @@ class TrainedCopy:
         """
         views, schedule = len(latents), self.prior.schedule
         drawn = torch.randint(0, len(schedule.alphas_cumprod), (1 if is_shared else views,), generator=generator)
-        t = drawn.expand(views).to(latents.device)
-        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        t = uploaded(drawn.expand(views), latents.device)
+        noise = uploaded(torch.randn(latents.shape, generator=generator), latents)
         is_kept = torch.rand(1 if is_shared else views, generator=generator) >= self.rule.camera_dropout
         if cond.camera is not None and self.prior.unet.config["class_embed_type"] is None:
-            cond = replace(cond, camera=cond.camera * is_kept.expand(views)[:, None].to(cond.camera))
+            cond = replace(cond, camera=cond.camera * uploaded(is_kept.expand(views)[:, None], cond.camera))
         alpha_bar = schedule.alphas_cumprod[t][:, None, None, None]
         alpha, sigma = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
         latents = latents.detach()
