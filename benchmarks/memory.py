@@ -61,8 +61,8 @@ def real_cases(prior: str) -> tuple[Case, ...]:
     one = {"prior": prior, "is_one_step": True}
     return (
         Case("SDS, 1 view", "dreamfusion", settings=("views=1",), **one),
-        Case("SDS, 2 views, 1 at a time", "dreamfusion", settings=("views=2",), room_mb=11_000, **one),
-        Case("SDS, 2 views, half size", "dreamfusion", settings=("views=2",), room_mb=8_500, **one),
+        Case("SDS, 2 views, 1 at a time", "dreamfusion", settings=("views=2",), room_mb=9_500, **one),
+        Case("SDS, 2 views, half size", "dreamfusion", settings=("views=2",), room_mb=7_500, **one),
     )
 
 

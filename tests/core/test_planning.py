@@ -165,8 +165,7 @@ def test_profiles_go_from_the_fastest_to_the_smallest() -> None:
         "1 view at a time, images of 1/2 the size",
     ]
     on_gpu = profiles(1, "cuda", 1024, trains=False)
-    assert [profile.text_waits for profile in on_gpu] == [False, True, True, True, True, True]
-    assert [profile.unets_wait for profile in on_gpu] == [False, False, False, True, True, True]
+    assert [profile.unets_wait for profile in on_gpu] == [False, False, True, True, True]
     assert on_gpu[-1].shrink == 4
     assert not any(profile.unets_wait for profile in profiles(4, "cuda", 512, trains=True))
     assert profiles(4, "cpu", 64, trains=False)[-1].shrink == 1, "toys are small enough"

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from limbeck.errors import LimbeckError
 from limbeck_protocol.job_messages import JobEstimate, JobEstimateReply
-from limbeck_server.commands.plan import plan_command, told_time
+from limbeck_server.commands.plan import plan, told_time
 from limbeck_server.estimates import with_plan
 from limbeck_server.planner import Planned, Planner
 from limbeck_server.planner_process import answer
@@ -88,17 +88,17 @@ def test_process_answers_every_question(question: dict[str, object], code: str) 
 
 
 def test_plan_command_says_memory_time_and_reasons() -> None:
-    shown = CliRunner().invoke(plan_command, ["a blue penguin", "--steps", "50", "--device", "cpu"])
+    shown = CliRunner().invoke(plan, ["a blue penguin", "--steps", "50", "--device", "cpu"])
     assert shown.exit_code == 0
     assert shown.stdout.startswith("50 steps of limbeck on cpu: about ")
     assert "a guess" in shown.stdout
-    found = json.loads(CliRunner().invoke(plan_command, ["a blue penguin", "--device", "cpu", "--json"]).stdout)
+    found = json.loads(CliRunner().invoke(plan, ["a blue penguin", "--device", "cpu", "--json"]).stdout)
     assert found["recipe"] == "limbeck"
     assert {"memory_mb", "free_mb", "seconds", "profile", "why", "options"} <= found.keys()
 
 
 def test_plan_command_refuses_what_generate_would(tmp_path: Path) -> None:
-    refused = CliRunner().invoke(plan_command, ["a mug", "--prior", str(tmp_path)])
+    refused = CliRunner().invoke(plan, ["a mug", "--prior", str(tmp_path)])
     assert isinstance(refused.exception, LimbeckError)
     assert refused.exception.code == "E_MODEL_INCOMPLETE"
 

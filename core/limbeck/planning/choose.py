@@ -81,7 +81,6 @@ class Plan:
             "profile": profile.told(),
             "views_at_once": profile.views,
             "shrink": profile.shrink,
-            "text_waits": profile.text_waits,
             "unets_wait": profile.unets_wait,
             "parts_mb": {name: round(size) for name, size in found.parts_mb.items()},
             "why": list(self.why),

@@ -17,7 +17,7 @@ from limbeck.planning.architectures import controlnet_cost, encoder_cost, unet_c
 from limbeck.planning.demand import MOMENTS, Use, uses_at
 from limbeck.planning.layers import Cost
 from limbeck.planning.profiles import Profile, shrunk_size
-from limbeck.planning.weights import Model
+from limbeck.planning.weights import TEXT_ENCODERS, Model
 
 RUNTIME_MB = 520.0
 """The process with all libraries, before it loads a model: measured on Linux with CPU-only PyTorch."""
@@ -133,17 +133,24 @@ class WeightsMemory:
 
 
 def _weights_mb(job: Job, profile: Profile, *, is_gpu: bool) -> WeightsMemory:
-    """Return the memory of all models; while a part is loaded, its file is mapped beside it."""
-    resident = waiting = peak = 0.0
+    """Return the memory of all models; while a part is loaded, its file is mapped beside it.
+
+    Large text encoders are loaded after all else, to read the prompt, and let go of.
+    """
+    resident = waiting = peak = reading = 0.0
     for model in job.models.values():
         wide = _bytes_of(model, is_gpu=is_gpu)
         for part in model.parts:
             size = part.elements * wide / 1e6
+            if part.name in TEXT_ENCODERS and model.lets_text_go:
+                reading = max(reading, size + part.file_bytes / 1e6)
+                continue
             peak = max(peak, (0.0 if is_gpu else resident) + size + part.file_bytes / 1e6)
-            waits = (profile.text_waits and part.is_text_encoder) or (profile.unets_wait and part.name == "unet")
+            waits = profile.unets_wait and part.name == "unet"
             waiting, resident = (waiting + size, resident) if waits else (waiting, resident + size)
     largest = max((model.unet_elements * _bytes_of(model, is_gpu=is_gpu) for model in job.models.values()), default=0.0)
     resident += _copies_mb(job, is_gpu=is_gpu) + (largest / 1e6 if profile.unets_wait else 0.0)
+    peak = max(peak, (0.0 if is_gpu else resident) + reading)
     return WeightsMemory(resident, waiting, peak)
 
 

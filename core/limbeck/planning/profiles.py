@@ -3,15 +3,15 @@
 """The ways in which a run can do with less memory, in the order in which they are taken.
 
 1. Everything stays on the device, all views of a step at once. The fastest.
-2. (GPU) Text encoders wait in the host's memory once the prompts are encoded.
-3. Half of the views at a time, then a quarter, down to one: the gradient is the same to rounding, for each part's
+2. Half of the views at a time, then a quarter, down to one: the gradient is the same to rounding, for each part's
    forward pass is computed again in the backward pass, instead of being kept. About a third slower.
-4. (GPU) UNets wait in the host's memory while they are not asked. The same numbers, slower by the transfers. Not for
+3. (GPU) UNets wait in the host's memory while they are not asked. The same numbers, slower by the transfers. Not for
    recipes that train a copy of the model.
-5. Images of half the size, and of a quarter for models of 1024 pixels and more. This alone changes what the run makes.
+4. Images of half the size, and of a quarter for models of 1024 pixels and more. This alone changes what the run makes.
 
-The type in which models compute is not chosen by memory: GPUs compute large models in half precision anyway, and CPUs
-without matrix units for it are 8 to 70 times slower so.
+Large text encoders are let go of once the prompt is read, in every profile (``priors.transient_text``). The type in
+which models compute is not chosen by memory: GPUs compute large models in half precision anyway, and CPUs without matrix
+units for it are 8 to 70 times slower so.
 """
 
 from __future__ import annotations
@@ -29,13 +29,11 @@ class Profile:
     Attributes:
         views: encoded at a time, and computed again in the backward pass; None is all of them, and nothing twice.
         shrink: by how much images are smaller than the models' own.
-        text_waits: whether text encoders leave the device once the prompts are encoded.
         unets_wait: whether UNets are on the device only while they are asked.
     """
 
     views: int | None = None
     shrink: int = 1
-    text_waits: bool = False
     unets_wait: bool = False
 
     @property
@@ -46,8 +44,6 @@ class Profile:
     def told(self) -> str:
         """Return what it changes, in words."""
         found = []
-        if self.text_waits:
-            found.append("text encoders wait in the host's memory")
         if self.views is not None:
             found.append(f"{self.views} view{'s' if self.views > 1 else ''} at a time")
         if self.unets_wait:
@@ -70,8 +66,6 @@ def profiles(views: int, device: str, largest_image: int, *, trains: bool) -> tu
         trains: whether the recipe trains a copy of a model.
     """
     found = [Profile()]
-    if device != "cpu":
-        found.append(replace(found[-1], text_waits=True))
     part = views
     while part > 1:
         part = (part + 1) // 2

@@ -38,11 +38,6 @@ class Part:
     elements: int
     file_bytes: int
 
-    @property
-    def is_text_encoder(self) -> bool:
-        """Whether it is not needed any more once the prompts are encoded."""
-        return self.name in TEXT_ENCODERS
-
 
 @dataclass(frozen=True)
 class Model:
@@ -55,6 +50,7 @@ class Model:
         pixels_per_latent: of its autoencoder; 1 where it works on pixels.
         views_per_group: how many views its UNet must see at once.
         is_large: whether a GPU takes its weights in half precision.
+        lets_text_go: whether its text encoders are so large that they leave the memory once the prompt is read.
     """
 
     parts: tuple[Part, ...]
@@ -65,6 +61,7 @@ class Model:
     pixels_per_latent: int
     views_per_group: int = 1
     is_large: bool = False
+    lets_text_go: bool = False
 
     @property
     def image_size(self) -> int:
@@ -102,8 +99,10 @@ def read_model(source: str, role: str, large_bytes: int) -> Model:
         parts += _adapter_parts(adapter, role)
     group = 4 if role == "multi_view" else 1
     is_large = sum(part.file_bytes for part in parts) >= large_bytes
+    lets_text_go = sum(part.file_bytes for part in parts if part.name in TEXT_ENCODERS) >= large_bytes
     side = unet.get("sample_size") or 64
-    return Model(tuple(parts), unet, vae, controlnet, side, _pixels_per_latent(folder / "vae", vae), group, is_large)
+    pixels = _pixels_per_latent(folder / "vae", vae)
+    return Model(tuple(parts), unet, vae, controlnet, side, pixels, group, is_large, lets_text_go)
 
 
 def read_config(folder: Path, *, is_needed: bool = True) -> dict[str, Any]:

@@ -17,12 +17,12 @@ from torch import Tensor
 from limbeck.priors.asking import ask
 from limbeck.priors.autoencoders import Autoencoder
 from limbeck.priors.control import control_arguments
-from limbeck.priors.image_encoder import ImageEncoder
+from limbeck.priors.image_encoder import PictureReader
 from limbeck.priors.ip_adapter import image_prompt_arguments
 from limbeck.priors.prediction import NoiseSchedule
 from limbeck.priors.prior import Cond, PriorSpec
 from limbeck.priors.rationing import Ration, ask_in_parts, encode_in_parts, on_device, whole_groups
-from limbeck.priors.text_encoder import TextEncoder
+from limbeck.priors.text_encoder import TextReader
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ class DiffusionPrior:
     spec: PriorSpec
     unet: UNet2DConditionModel
     autoencoder: Autoencoder
-    text_encoder: TextEncoder
+    text_encoder: TextReader
     schedule: NoiseSchedule
-    image_encoder: ImageEncoder | None = None
+    image_encoder: PictureReader | None = None
     controlnet: ControlNetModel | None = None
     ration: Ration = Ration()
 
@@ -99,7 +99,7 @@ class DiffusionPrior:
     def _eps(self, xt: Tensor, t: Tensor, cond: Cond) -> Tensor:
         arguments: dict[str, Any] = {}
         if self.image_encoder is not None:
-            arguments |= image_prompt_arguments(cond, xt, self.image_encoder.width)
+            arguments |= image_prompt_arguments(cond, xt, self.image_encoder)
         if self.controlnet is not None:
             arguments |= control_arguments(self.controlnet, xt, t, cond)
         prediction = ask(self.unet, xt, t, cond, self.pixels_per_latent, **arguments)

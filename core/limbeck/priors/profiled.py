@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
@@ -29,12 +28,3 @@ def within(model: AnyModel, profile: Profile, device: torch.device) -> AnyModel:
     ration = Ration(profile.views, profile.samples, own_size // size, waits)
     cast("Any", model.unet).to(CPU if waits else device)
     return cast("AnyModel", replace(model, spec=replace(model.spec, image_size=size), ration=ration))
-
-
-def place_text_encoders(models: Mapping[Any, Any], device: torch.device) -> None:
-    """Move the text encoders of all models that have one."""
-    for model in models.values():
-        encoder = getattr(model, "text_encoder", None)
-        for network in (getattr(encoder, "model", None), getattr(encoder, "second_model", None)):
-            if isinstance(network, torch.nn.Module):
-                network.to(device)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from limbeck.planning.choose import Plan
 
 
-@click.command(name="plan")
+@click.command()
 @with_job_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def plan_command(as_json: bool, **options: Any) -> None:
+def plan(as_json: bool, **options: Any) -> None:
     """Say what memory and time 'limbeck generate' would need here, and how it would be made to fit."""
     if options["init"].partition(":")[0] == SHAP_E:
         options["init"], options["lock_geometry"] = "sphere", False  # nobody draws a shape for a plan
@@ -28,9 +28,9 @@ def plan_command(as_json: bool, **options: Any) -> None:
         require_known(job.recipe)
     from limbeck.devices import choose_device  # noqa: PLC0415 - these import torch
     from limbeck.planning.machine import plan_run  # noqa: PLC0415
-    from limbeck_server.plan import plan  # noqa: PLC0415
+    from limbeck_server.plan import plan as settings_of  # noqa: PLC0415
 
-    settings = plan(job)
+    settings = settings_of(job)
     recipe, has_negative = settings.recipe, bool(settings.negative_prompt)
     device = choose_device(settings.device)
     found = plan_run(recipe, settings.prior, device, has_negative=has_negative, texture_size=settings.texture_size)
