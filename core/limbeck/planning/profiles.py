@@ -10,8 +10,8 @@
 4. Images of half the size, and of a quarter for models of 1024 pixels and more. This alone changes what the run makes.
 
 Large text encoders are let go of once the prompt is read, in every profile (``priors.transient_text``). The type in
-which models compute is not chosen by memory: GPUs compute large models in half precision anyway, and CPUs without matrix
-units for it are 8 to 70 times slower so.
+which models compute is not chosen by memory: GPUs compute large models in half precision anyway, and CPUs without
+matrix units for it are 8 to 70 times slower so.
 """
 
 from __future__ import annotations
