@@ -135,7 +135,8 @@ def _checked_unet(weights: Mapping[str, Tensor], config: Mapping[str, Any], file
     try:
         unet = diffusers_names(weights, config)
     except (KeyError, IndexError, ValueError) as error:
-        raise _another_architecture(file, f"lacks {error}") from error
+        name = str(error.args[0] if error.args else error).replace("label_emb.0.", "camera_embed.")
+        raise _another_architecture(file, f"lacks {name}") from error
     missing = [name for name in expected if name not in unet]
     if missing:
         raise _another_architecture(file, f"lacks {len(missing)} of its weights: {_some(missing)}")
