@@ -69,7 +69,7 @@ def require_same(found: list[Tensor], expected: list[Tensor]) -> None:
         assert (one - other).abs().max() <= TOLERANCE * other.abs().max()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore")  # of what a compiler looks at on its way
 def test_traced_blocks_answer_as_plain_ones(speaker: Conditioned) -> None:
     expected = answers(speaker)
     assert compile_models([speaker], backend="aot_eager") == []
@@ -91,7 +91,7 @@ def test_compiled_blocks_answer_as_plain_ones(
     assert any((tmp_path / "compiled").rglob("*.so"))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore")  # of what a compiler looks at on its way
 def test_what_cannot_be_compiled_runs_as_it_was(speaker: Conditioned) -> None:
     expected = answers(speaker)
     failures = compile_models([speaker], backend="no_such_compiler")
@@ -116,6 +116,7 @@ def test_channels_last_answers_as_channels_first(speaker: Conditioned) -> None:
     require_same(answers(speaker), expected)
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_failed_compilation_is_a_warning_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CXX", str(tmp_path / "no-such-compiler"))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
@@ -129,7 +130,7 @@ def test_failed_compilation_is_a_warning_of_the_run(monkeypatch: pytest.MonkeyPa
     with closing(generate(settings)) as run:
         for event in run:
             events.append(event)
-            if isinstance(event, Progress) and event.phase == "optimising" and event.step == 1:
+            if isinstance(event, Progress) and event.stage == "optimising" and event.step == 1:
                 break
     warned = [event for event in events if isinstance(event, Warned) and event.code == "W_NOT_COMPILED"]
     assert len(warned) == 1
