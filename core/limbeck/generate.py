@@ -39,6 +39,7 @@ from limbeck.optimisation.initial import require_start
 from limbeck.optimisation.loop import Scene, StepReport, optimise
 from limbeck.optimisation.state import RunState, initial_state, restored_state, state_to_tensors
 from limbeck.priors.compiling import CompileChoice
+from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.licence import weights_licence
 from limbeck.priors.prior import Role
 from limbeck.prompts import unknown_words
@@ -200,6 +201,9 @@ def _prompt_warnings(settings: GenerationSettings, models: Cast) -> Iterator[War
     first = models.speakers[settings.recipe.terms[0].prior]
     reader = first if isinstance(first, Conditioned) else readers[0]
     spec = reader.prior.spec
+    troubles = {it.prior.text_encoder.trouble for it in readers if isinstance(it.prior, DiffusionPrior)} - {""}
+    for trouble in sorted(troubles):
+        yield Warned("W_EMBEDDINGS_NOT_KEPT", f"the next run must read the prompt again: {trouble}")
     if reader.prompt != settings.prompt:
         yield Warned("W_PROMPT_TRUNCATED", f"the prompt is too long for the prior, which reads {reader.prompt!r}")
     if spec.known_words is None:
