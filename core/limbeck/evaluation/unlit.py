@@ -23,9 +23,9 @@ SUPERSAMPLING = 2
 def draw_unlit(mesh: Mesh, cameras: Cameras) -> UInt8[ndarray, "views height width 3"]:
     """Draw the texture, else the vertex colours, before black; each pixel is the mean of four samples."""
     size = (cameras.width, cameras.height)
-    views = list(zip(cameras.viewmats.numpy(), cameras.Ks.numpy(), strict=True))
+    viewmats, Ks = cameras.viewmats.numpy(), cameras.Ks.numpy()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return np.stack(list(pool.map(lambda view: _draw(mesh, *view, size), views)))
+        return np.stack(list(pool.map(lambda viewmat, K: _draw(mesh, viewmat, K, size), viewmats, Ks)))
 
 
 def _draw(

@@ -31,9 +31,9 @@ def role_folder(source: str, role: str) -> Path:
     if folder.is_dir():
         return _within(folder, role)
     if source in CATALOGUE:
-        return _pulled(_player(source, CATALOGUE[source], role))
+        return pulled_folder(_player(source, CATALOGUE[source], role))
     if source.count("/") == 1 and not folder.is_absolute():
-        return _pulled(source)
+        return pulled_folder(source)
     raise LimbeckError(
         "E_MODEL_UNKNOWN",
         f"expected 'embedded', an alias ({', '.join(_hosts())}), a model id or a folder as the prior, got {source!r}",
@@ -71,7 +71,12 @@ def _player(alias: str, entry: Entry, role: str) -> str:
     raise LimbeckError("E_MODEL_ROLE", f"{alias} has no {role.replace('_', ' ')} model", f"{remedy}, or another recipe")
 
 
-def _pulled(name: str) -> Path:
+def pulled_folder(name: str) -> Path:
+    """Return the folder of a model that was pulled, by its alias or model id.
+
+    Raises:
+        LimbeckError: E_MODEL_MISSING if it was not, E_MODEL_INCOMPLETE if files have gone since.
+    """
     record = read_record(name)
     if record is None:
         message = f"{name} is not on this machine"
