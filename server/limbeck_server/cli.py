@@ -19,6 +19,7 @@ import click
 from limbeck import __version__
 from limbeck_server.commands.config import config
 from limbeck_server.commands.doctor import doctor
+from limbeck_server.commands.evaluate import evaluate
 from limbeck_server.commands.generate import generate
 from limbeck_server.commands.job_control import cancel, finish, fork, move, pause, resume, retry
 from limbeck_server.commands.jobs import get, status, submit, watch
@@ -60,7 +61,7 @@ JOB_COMMANDS = (
     top,
     estimate,
 )
-for command in (generate, serve, worker, *JOB_COMMANDS, recipes, priors, models, keys, config, doctor):
+for command in (generate, serve, worker, *JOB_COMMANDS, recipes, priors, models, evaluate, keys, config, doctor):
     limbeck.add_command(command)
 
 

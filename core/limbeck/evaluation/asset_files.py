@@ -20,9 +20,9 @@ from PIL import Image
 from limbeck.assets.mesh import NEUTRAL_SRGB, Mesh, make_mesh
 from limbeck.assets.texture import LARGEST, Texture
 from limbeck.errors import LimbeckError
+from limbeck.evaluation.protocol import ASSET_SUFFIXES
 from limbeck.representations.shape import MAX_BYTES, MAX_FACES, Y_UP
 
-ASSET_SUFFIXES = (".glb", ".obj", ".ply", ".stl")
 LARGEST_COORDINATE = 1e9
 
 

@@ -84,8 +84,8 @@ class ImageReward:
             if not 0 < len(tokenizer) <= text.config.vocab_size:
                 raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, its encoder {text.config.vocab_size}")
             head = _head(_within(tensors, HEAD))
-            size = vision.embeddings.image_size
-            return cls(frozen(vision, device), frozen(text, device), frozen(head, device), tokenizer, size)
+            parts = frozen(vision, device), frozen(text, device), frozen(head, device)
+            return cls(*parts, tokenizer, vision.config.image_size)
 
     @torch.no_grad()
     def fit(self, pictures: Pictures, text: str) -> Float[ndarray, " pictures"]:
@@ -121,7 +121,7 @@ def _within(tensors: Tensors, prefix: str) -> dict[str, Tensor]:
     return found
 
 
-def _vision(tensors: Tensors) -> BlipVisionModel:
+def _vision(tensors: Tensors) -> Any:
     renamed = {_renamed(key): tensor for key, tensor in tensors.items()}
     width, _, patch, _ = renamed["embeddings.patch_embedding.weight"].shape
     places = renamed["embeddings.position_embedding"].shape[1] - 1
@@ -143,7 +143,7 @@ def _renamed(key: str) -> str:
     return key
 
 
-def _text(tensors: Tensors) -> BlipTextModel:
+def _text(tensors: Tensors) -> Any:
     words, width = tensors["embeddings.word_embeddings.weight"].shape
     config = BlipTextConfig(
         vocab_size=words,

@@ -16,11 +16,10 @@ from torch import Tensor
 
 from limbeck.catalogue.entries import CATALOGUE
 from limbeck.errors import LimbeckError
-from limbeck.evaluation.words import require_known_object
+from limbeck.evaluation.protocol import EMBEDDED
 from limbeck.priors.locating import pulled_folder
 
 Pictures = UInt8[ndarray, "pictures height width 3"]
-EMBEDDED = "embedded"
 MEASURES_REMEDY = "use embedded, clip-vit-b-32 after 'limbeck models pull clip-vit-b-32', or the folder of a CLIP model"
 
 
@@ -91,17 +90,6 @@ def judge_folder(source: str) -> Path | None:
     if is_alias or (source not in CATALOGUE and source.count("/") == 1 and not folder.is_absolute()):
         return pulled_folder(source)
     raise LimbeckError("E_MODEL_UNKNOWN", f"expected a judge, got {source!r}", MEASURES_REMEDY)
-
-
-def require_readable(source: str, prompts: Sequence[str]) -> list[str]:
-    """Refuse prompts that a judge cannot judge; return warnings of words that it will not look at.
-
-    Raises:
-        LimbeckError: E_PROMPT_WORDS if the embedded judge knows no object of a prompt.
-    """
-    if source != EMBEDDED:
-        return []
-    return [warning for prompt in prompts if (warning := require_known_object(prompt))]
 
 
 def as_rgb(pictures: Pictures, device: torch.device) -> Float[Tensor, "pictures 3 height width"]:

@@ -12,6 +12,10 @@ from typing import Any
 
 from limbeck.results import ResultsKind
 
+EMBEDDED = "embedded"
+"""The judge that needs no download."""
+ASSET_SUFFIXES = (".glb", ".obj", ".ply", ".stl")
+"""Formats that can be read back as a mesh."""
 MEASURES = ("score", "r_precision", "janus", "t3")
 DEFAULT_MEASURES = ("score", "r_precision", "janus")
 VERSION = 1
@@ -32,7 +36,7 @@ class Protocol:
         elevation_deg: of the views.
     """
 
-    judge: str = "embedded"
+    judge: str = EMBEDDED
     reward: Path | None = None
     measures: tuple[str, ...] = DEFAULT_MEASURES
     candidates: tuple[str, ...] = ()

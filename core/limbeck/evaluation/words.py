@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from limbeck.errors import LimbeckError
+from limbeck.evaluation.protocol import EMBEDDED
 from limbeck.playset.captions import vocabulary
 from limbeck.playset.things import COLOR_WORDS, NOUNS, PATTERNS
 
@@ -40,6 +41,17 @@ def read_words(prompt: str) -> Words | None:
         return None
     color, pattern = _first(prompt, COLOR_WORDS), _first(prompt, PATTERNS)
     return Words(noun, NO_COLOR if color is None else color, pattern or 0)
+
+
+def require_readable(source: str, prompts: Sequence[str]) -> list[str]:
+    """Refuse prompts that a judge cannot judge; return warnings of words that it will not look at.
+
+    Raises:
+        LimbeckError: E_PROMPT_WORDS if the embedded judge knows no object of a prompt.
+    """
+    if source != EMBEDDED:
+        return []
+    return [warning for prompt in prompts if (warning := require_known_object(prompt))]
 
 
 def require_known_object(prompt: str) -> str:
