@@ -127,8 +127,18 @@ def _parsed(path: Path, content: bytes, kind: ResultsKind) -> tuple[list[dict[st
     _require_version(path, header, kind.name, kind.version)
     ours, theirs = json.loads(_line(kind.header()))["settings"], header.get("settings")
     if theirs != ours:
-        raise _refused(path, f"settings {json.dumps(ours)}", json.dumps(theirs))
+        expected, came = _differing(ours, theirs)
+        raise _refused(path, f"results with {expected}", came)
     return _rows(path, content)
+
+
+def _differing(ours: Row, theirs: Any) -> tuple[str, str]:
+    """Return the settings that differ, as ours has them and as theirs."""
+    if not isinstance(theirs, dict):
+        return json.dumps(ours), json.dumps(theirs)
+    names = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    expected, came = (", ".join(f"{name} {json.dumps(side.get(name))}" for name in names) for side in (ours, theirs))
+    return expected, came
 
 
 def _header(path: Path, content: bytes) -> dict[str, Any]:
