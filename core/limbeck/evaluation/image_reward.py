@@ -32,6 +32,8 @@ WEIGHTS = "ImageReward.safetensors"
 NEEDS = f"{WEIGHTS} with ImageReward's own keys, and BERT's tokenizer (vocab.txt)"
 MEAN, STD = 0.16717362830052426, 1.0333394966054072
 TOKENS = 35
+ADDED_TOKENS = 2
+"""BLIP's [DEC] and [ENC], which no prompt has; a tokenizer without its file loads silently empty."""
 HEAD_WIDTH = 64
 """Of every attention head of ViT-L and of BERT-base."""
 VISION_EPS, TEXT_EPS = 1e-6, 1e-12
@@ -81,7 +83,7 @@ class ImageReward:
             tensors = load_file(folder / WEIGHTS)
             vision, text = _vision(_within(tensors, VISION)), _text(_within(tensors, TEXT))
             tokenizer: Any = BertTokenizer.from_pretrained(folder, local_files_only=True)
-            if not 0 < len(tokenizer) <= text.config.vocab_size:
+            if not 0 <= text.config.vocab_size - len(tokenizer) <= ADDED_TOKENS:
                 raise ValueError(f"its tokenizer has {len(tokenizer)} tokens, its encoder {text.config.vocab_size}")
             head = _head(_within(tensors, HEAD))
             parts = frozen(vision, device), frozen(text, device), frozen(head, device)
@@ -153,6 +155,8 @@ def _text(tensors: Tensors) -> Any:
         num_hidden_layers=_depth(tensors, "encoder.layer."),
         num_attention_heads=width // HEAD_WIDTH,
         max_position_embeddings=tensors["embeddings.position_embeddings.weight"].shape[0],
+        bos_token_id=None,
+        sep_token_id=None,
         layer_norm_eps=TEXT_EPS,
     )
     return _filled(BlipTextModel(config, add_pooling_layer=False), tensors)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ Pictures = UInt8[ndarray, "pictures height width 3"]
 MEASURES_REMEDY = "use embedded, clip-vit-b-32 after 'limbeck models pull clip-vit-b-32', or the folder of a CLIP model"
 
 
+@runtime_checkable
 class Judge(Protocol):
     """Says how well pictures, sRGB, fit words."""
 
