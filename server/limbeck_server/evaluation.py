@@ -56,11 +56,12 @@ def evaluate_batch(batch: Batch, results: Results, panel: Panel, report: Progres
     """
     known = {(row["prompt"], row["asset"]): row for row in results.rows}
     rest = [item for item in batch.items if not is_done(item, known)]
-    done = len(batch.items) - len(rest)
+    done, begun_at = len(batch.items) - len(rest), time.monotonic()
     for number, item in enumerate(rest):
-        step = _Step(report, done + number, len(batch.items), item.prompt)
-        step.show("")
         started_at = time.monotonic()
+        left = time_left((started_at - begun_at) / number * (len(rest) - number)) if number else ""
+        step = _Step(report, done + number, len(batch.items), f"{left}{item.prompt}")
+        step.show("")
         outcome = _outcome(item, batch, panel, step)
         seconds = round(time.monotonic() - started_at, 2)
         results.append({"prompt": item.prompt, "asset": str(item.asset), **outcome, "seconds": seconds})
@@ -89,17 +90,24 @@ def summary(batch: Batch, results: Results) -> dict[str, Any]:
     }
 
 
+def time_left(seconds: float) -> str:
+    """Return how long the rest takes at the pace so far, for people: "(3 min left) "."""
+    minutes = round(seconds / 60)
+    shown = f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min" if minutes else "under 1 min"
+    return f"({shown} left) "
+
+
 @dataclass(frozen=True)
 class _Step:
-    """Shows where an item is, and what its batch has still to do."""
+    """Shows where an item is, and how long its batch will still take."""
 
     report: ProgressReport
     done: int
     total: int
-    prompt: str
+    title: str
 
     def show(self, what: str) -> None:
-        self.report.update(STAGE, self.done, self.total, f"{self.prompt} {what}".strip())
+        self.report.update(STAGE, self.done, self.total, f"{self.title} {what}".strip())
 
 
 def _outcome(item: Item, batch: Batch, panel: Panel, step: _Step) -> dict[str, Any]:
@@ -133,7 +141,7 @@ def _made(events: Any, step: _Step) -> Iterator[dict[str, Any]]:
                 count = f" {event.step}/{event.steps}" if event.steps else ""
                 step.show(f"{event.stage}{count}")
             case EngineWarning():
-                step.report.warn(event.code, f"{step.prompt}: {event.message}")
+                step.report.warn(event.code, f"{step.title}: {event.message}")
             case EngineFinished():
                 kept = ("recipe", "prior", "steps", "seed", "faces", "seconds")
                 yield {name: event.summary[name] for name in kept}

@@ -194,3 +194,10 @@ def test_names_of_assets_are_harmless_and_found_with_any_suffix(tmp_path: Path) 
         "ein_grüner_Frosch.obj",
         "a_mug.glb",
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(10, "under 1 min"), (170, "3 min"), (3600 + 300, "1 h 5 min"), (7190, "2 h 0 min")]
+)
+def test_time_left_is_said_for_people(seconds: float, shown: str) -> None:
+    assert evaluation.time_left(seconds) == f"({shown} left) "
