@@ -44,6 +44,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "recipes": ("recipes", "List the recipes, or show one."),
     "priors": ("priors", "List the embedded diffusion models, read their cards, draw samples."),
     "models": ("models", "Fetch published weights, such as Stable Diffusion, and check them."),
+    "evaluate": (
+        "evaluate",
+        "Measure the assets of PROMPTS, a file with one prompt a line or one JSON object a line (.jsonl).",
+    ),
     "keys": ("keys", "Let clients and workers on other machines in, and take that back."),
     "config": (
         "config",

@@ -43,9 +43,9 @@ def role_folder(source: str, role: str) -> Path:
         _require_fitting(source, alias)
     player = next((alias for alias in added if CATALOGUE[alias].kind == role), source)
     if player in CATALOGUE:
-        return _pulled(_player(player, CATALOGUE[player], role))
+        return pulled_folder(_player(player, CATALOGUE[player], role))
     if _is_model_id(player):
-        return _pulled(player)
+        return pulled_folder(player)
     raise LimbeckError(
         "E_MODEL_UNKNOWN",
         f"expected 'embedded', an alias ({', '.join(_hosts())}), a model id or a folder as the prior, got {source!r}",
@@ -72,7 +72,7 @@ def model_folder(source: str, kind: Kind) -> Path:
             "E_MODEL_ROLE", f"expected {able}, got {source}, which is another kind of model", f"use {able}"
         )
     if source in CATALOGUE or _is_model_id(source):
-        return _pulled(source)
+        return pulled_folder(source)
     message = f"expected {able}, a model id or a folder, got {source!r}"
     raise LimbeckError("E_MODEL_UNKNOWN", message, f"limbeck models pull {able}, or give a folder in diffusers' layout")
 
@@ -156,8 +156,12 @@ def _require_fitting(source: str, alias: str) -> None:
         raise LimbeckError("E_MODEL_ROLE", f"{alias} was made for other models than {source}", remedy)
 
 
-def _pulled(name: str) -> Path:
-    """Return a model's folder, or its weight file where several adapters lie in one folder."""
+def pulled_folder(name: str) -> Path:
+    """Return the folder of a model that was pulled, by alias or model id; its weight file where adapters share one folder.
+
+    Raises:
+        LimbeckError: E_MODEL_MISSING if it was not, E_MODEL_INCOMPLETE if files have gone since.
+    """
     record = read_record(name)
     if record is None:
         message = f"{name} is not on this machine"
