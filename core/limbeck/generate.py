@@ -220,6 +220,7 @@ def _optimise(state: RunState, settings: GenerationSettings, scene: Scene, contr
         report = _next_report(reports, checkpoint)
         if report is None:
             return
+        controls.sees_step(report)
         if not is_warned and report.shared_noise is not None and report.shared_noise < LEAST_SHARED_NOISE:
             is_warned = True
             yield _noise_warning(report.shared_noise)

@@ -69,12 +69,16 @@ class StepReport:
         residuals: root mean square of each term's residual.
         elements: Gaussians, voxels or faces after the step.
         shared_noise: the least of all terms with 3D-consistent noise (``noise.Noised.shared``); None without such.
+        gradients: root mean square of what each term's latents are pulled by, w(t) r, without the term's own weight.
+        views: how many views each term looked at; 0 where its weight is 0.
     """
 
     step: int
     residuals: tuple[float, ...]
     elements: int
     shared_noise: float | None = None
+    gradients: tuple[float, ...] = ()
+    views: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,16 @@ class TermLoss:
 
     Attributes:
         shown: the clean latents and the condition that its trained copy learns from, if it has one.
+        gradient: root mean square of w(t) r.
+        views: how many it looked at.
     """
 
     loss: Float[Tensor, ""]
     magnitude: float
     shared_noise: float | None = None
     shown: tuple[Tensor, Cond] | None = None
+    gradient: float = 0.0
+    views: int = 0
 
 
 def optimise(state: RunState, recipe: Recipe, scene: Scene) -> Iterator[StepReport]:
@@ -121,7 +129,9 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
     _train_copies(state, recipe.terms, found)
     _finish_step(state, recipe, rendering)
     shared = min((one.shared_noise for one in found if one.shared_noise is not None), default=None)
-    return StepReport(state.step, tuple(one.magnitude for one in found), len(state.representation), shared)
+    magnitudes, gradients = tuple(one.magnitude for one in found), tuple(one.gradient for one in found)
+    views = tuple(one.views for one in found)
+    return StepReport(state.step, magnitudes, len(state.representation), shared, gradients, views)
 
 
 def _context(state: RunState, recipe: Recipe, rendering: Rendering, cameras: Cameras, progress: float) -> StepContext:
@@ -154,7 +164,8 @@ def _term_loss(index: int, term: Term, scene: Scene, context: StepContext, state
     shown = None if trained is None else (latents.detach(), trained_cond(speaker, context))
     loss = surrogate_loss(latents, found.gradient, views)
     loss = loss if found.depth_loss is None else loss + found.depth_loss
-    return TermLoss(weight * loss, found.magnitude, found.shared_noise, shown)
+    gradient = float(found.gradient.square().mean().sqrt())
+    return TermLoss(weight * loss, found.magnitude, found.shared_noise, shown, gradient, len(rgb))
 
 
 def _train_copies(state: RunState, terms: Sequence[Term], found: Sequence[TermLoss]) -> None:

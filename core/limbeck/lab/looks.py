@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: 2026 The Limbeck authors
+# SPDX-License-Identifier: Apache-2.0
+"""How an asset looks from 24 sides: what the judges see, how many fronts it has, how sharp and how colourful it is.
+
+Judges are networks that no distillation sees (``evaluation/``); sharpness and saturation have no optimum, so they are
+stated beside the true toy's.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Float32
+from numpy import ndarray
+from PIL import Image
+
+from limbeck.assets.contact_sheet import ring_renders, tile, to_uint8
+from limbeck.assets.mesh import Mesh
+from limbeck.assets.render import LIGHT_GREY
+from limbeck.evaluation.loading import Judges
+from limbeck.playset.render import render_views
+from limbeck.playset.things import COLOR_WORDS, NOUNS, Thing
+
+VIEWS = 24
+ELEVATION_DEG = 15.0
+PIXELS = 128
+STRIP_VIEWS, STRIP_PIXELS = 8, 96
+WIDEST_FRONT = 10
+"""Views, 15 degrees each, that one front may take: true toys' take 5 to 7. A wider arc is several fronts side by side."""
+NAMED_SHARE = 0.5
+OPAQUE = 0.99
+"""Coverage from which a pixel shows the object alone, and so has colours of its own."""
+
+
+@dataclass(frozen=True)
+class Looks:
+    """An asset seen from 24 azimuths, 15 degrees apart.
+
+    Attributes:
+        object_share, color_share: of the views, those judged to show the object and the colour of the prompt.
+        fronts: "none", "one" or "several".
+        front_views: how many views are judged to look at a front.
+        success: exactly one front, and at least half of the views show the object.
+        sharpness: root mean square of the Laplacian of lightness (0 to 1) over the object's pixels, pictures 128
+            pixels wide. Noise is sharp, too: read it beside the other figures.
+        saturation: mean chroma, the largest of red, green and blue less the smallest, over the object's pixels.
+    """
+
+    object_share: float
+    color_share: float
+    fronts: str
+    front_views: int
+    success: bool
+    sharpness: float
+    saturation: float
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Renders from evenly spread azimuths, the front first.
+
+    Attributes:
+        rgb: sRGB over light grey, 0 to 1.
+        alpha: coverage, 0 to 1.
+    """
+
+    rgb: Float32[ndarray, "views H W 3"]
+    alpha: Float32[ndarray, "views H W"]
+
+
+def mesh_pictures(mesh: Mesh) -> Pictures:
+    """Draw an asset."""
+    renders = ring_renders(mesh, views=VIEWS, elevation_deg=ELEVATION_DEG, size=PIXELS, shading="as_rendered")
+    return Pictures(renders.rgb_srgb, renders.alpha)
+
+
+def toy_pictures(thing: Thing) -> Pictures:
+    """Draw the true toy by the playset's own renderer."""
+    azimuths = [index * 360.0 / VIEWS for index in range(VIEWS)]
+    views = render_views(thing, azimuths, ELEVATION_DEG, size=PIXELS)
+    rgba = np.stack([view.rgba for view in views]).astype(np.float32) / 255
+    alpha = rgba[..., 3:]
+    return Pictures(rgba[..., :3] * alpha + np.float32(LIGHT_GREY[0]) * (1 - alpha), rgba[..., 3])
+
+
+@torch.no_grad()
+def look_at(pictures: Pictures, thing: Thing, judges: Judges) -> Looks:
+    """Return what 24 pictures of what should be this toy show."""
+    rgb = torch.from_numpy(np.ascontiguousarray(pictures.rgb.transpose(0, 3, 1, 2)))
+    seen = judges.classifier(rgb)
+    object_share = float((seen.noun.argmax(1) == NOUNS.index(thing.noun)).float().mean())
+    color_share = float((seen.color.argmax(1) == COLOR_WORDS.index(thing.color)).float().mean())
+    is_front = front_views(judges.front.front_probability(rgb).numpy())
+    fronts = count_fronts(is_front)
+    success = fronts == "one" and object_share >= NAMED_SHARE
+    sharp, saturated = (round(value, 5) for value in (sharpness(pictures), saturation(pictures)))
+    shares = (round(object_share, 4), round(color_share, 4))
+    return Looks(*shares, fronts, int(is_front.sum()), success, sharp, saturated)
+
+
+def front_views(probability: Float[ndarray, " views"]) -> Bool[ndarray, " views"]:
+    """Return which views look at a front: on average with their neighbours, more likely than not."""
+    smoothed = (np.roll(probability, 1) + probability + np.roll(probability, -1)) / 3
+    return smoothed > 0.5
+
+
+def count_fronts(is_front: Bool[ndarray, " views"]) -> str:
+    """Return "none", "one" or "several" fronts: arcs of neighbouring front views round the object."""
+    if not is_front.any():
+        return "none"
+    arcs = int((is_front & ~np.roll(is_front, 1)).sum())
+    return "one" if arcs == 1 and is_front.sum() <= WIDEST_FRONT else "several"
+
+
+def sharpness(pictures: Pictures) -> float:
+    """Return the root mean square of the Laplacian of lightness, where a pixel and its neighbours are the object's."""
+    lightness = pictures.rgb @ np.array([0.299, 0.587, 0.114], np.float32)
+    solid = pictures.alpha > OPAQUE
+    inner = solid[:, 1:-1, 1:-1] & solid[:, :-2, 1:-1] & solid[:, 2:, 1:-1] & solid[:, 1:-1, :-2] & solid[:, 1:-1, 2:]
+    middle = lightness[:, 1:-1, 1:-1]
+    around = lightness[:, :-2, 1:-1] + lightness[:, 2:, 1:-1] + lightness[:, 1:-1, :-2] + lightness[:, 1:-1, 2:]
+    curved = (around - 4 * middle)[inner]
+    return float(np.sqrt(np.square(curved.astype(np.float64)).mean())) if len(curved) else 0.0
+
+
+def saturation(pictures: Pictures) -> float:
+    """Return the mean chroma over the object's pixels."""
+    colors = pictures.rgb[pictures.alpha > OPAQUE].astype(np.float64)
+    return float((colors.max(1) - colors.min(1)).mean()) if len(colors) else 0.0
+
+
+def strip(pictures: Pictures) -> str:
+    """Return eight of the pictures side by side as a WEBP in base64, for the result file's row."""
+    chosen = to_uint8(pictures.rgb[:: VIEWS // STRIP_VIEWS])
+    image = Image.fromarray(tile(chosen, STRIP_VIEWS))
+    small = image.resize((STRIP_VIEWS * STRIP_PIXELS, STRIP_PIXELS), Image.Resampling.LANCZOS)
+    encoded = io.BytesIO()
+    small.save(encoded, format="WEBP", quality=80)
+    return base64.b64encode(encoded.getvalue()).decode()
