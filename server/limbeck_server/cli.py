@@ -23,6 +23,7 @@ from limbeck_server.commands.generate import generate
 from limbeck_server.commands.job_control import cancel, finish, fork, move, pause, resume, retry
 from limbeck_server.commands.jobs import get, status, submit, watch
 from limbeck_server.commands.keys import keys
+from limbeck_server.commands.lab import lab
 from limbeck_server.commands.models import models
 from limbeck_server.commands.priors import priors
 from limbeck_server.commands.recipes import recipes
@@ -60,7 +61,7 @@ JOB_COMMANDS = (
     top,
     estimate,
 )
-for command in (generate, serve, worker, *JOB_COMMANDS, recipes, priors, models, keys, config, doctor):
+for command in (generate, serve, worker, *JOB_COMMANDS, recipes, priors, models, lab, keys, config, doctor):
     limbeck.add_command(command)
 
 

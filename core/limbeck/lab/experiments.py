@@ -20,7 +20,7 @@ PROMPTS = (
     "a blue penguin",
     "a green frog",
     "a yellow duck",
-    "a red car",
+    "a red chair",
     "an orange cat",
     "a white owl",
     "a purple teddy bear",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import io
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -29,8 +30,10 @@ VIEWS = 24
 ELEVATION_DEG = 15.0
 PIXELS = 128
 STRIP_VIEWS, STRIP_PIXELS = 8, 96
-WIDEST_FRONT = 10
-"""Views, 15 degrees each, that one front may take: true toys' take 5 to 7. A wider arc is several fronts side by side."""
+NARROWEST_FRONT, WIDEST_FRONT = 4, 10
+"""Views, 15 degrees each, that one front may take: true toys' take 4 to 7. A wider arc is several fronts side by side."""
+LEAST_TURNING = 0.6
+"""Of true toys nine in ten have more than 0.9; cars, whose ends look alike, may have 0.75."""
 NAMED_SHARE = 0.5
 OPAQUE = 0.99
 """Coverage from which a pixel shows the object alone, and so has colours of its own."""
@@ -43,20 +46,23 @@ class Looks:
     Attributes:
         object_share, color_share: of the views, those judged to show the object and the colour of the prompt.
         fronts: "none", "one" or "several".
-        front_views: how many views are judged to look at a front.
+        turning: how well the sides that are seen turn with the camera, 0 to 1.
         success: exactly one front, and at least half of the views show the object.
         sharpness: root mean square of the Laplacian of lightness (0 to 1) over the object's pixels, pictures 128
             pixels wide. Noise is sharp, too: read it beside the other figures.
         saturation: mean chroma, the largest of red, green and blue less the smallest, over the object's pixels.
+        front_probability, seen_azimuth_deg: what the front detector says of each view.
     """
 
     object_share: float
     color_share: float
     fronts: str
-    front_views: int
+    turning: float
     success: bool
     sharpness: float
     saturation: float
+    front_probability: tuple[float, ...]
+    seen_azimuth_deg: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -94,26 +100,49 @@ def look_at(pictures: Pictures, thing: Thing, judges: Judges) -> Looks:
     seen = judges.classifier(rgb)
     object_share = float((seen.noun.argmax(1) == NOUNS.index(thing.noun)).float().mean())
     color_share = float((seen.color.argmax(1) == COLOR_WORDS.index(thing.color)).float().mean())
-    is_front = front_views(judges.front.front_probability(rgb).numpy())
-    fronts = count_fronts(is_front)
+    probability, seen_deg = judges.front.front_probability(rgb).numpy(), judges.front.azimuth_deg(rgb).numpy()
+    fronts, turns = count_fronts(probability, seen_deg), round(turning(seen_deg), 3)
     success = fronts == "one" and object_share >= NAMED_SHARE
     sharp, saturated = (round(value, 5) for value in (sharpness(pictures), saturation(pictures)))
     shares = (round(object_share, 4), round(color_share, 4))
-    return Looks(*shares, fronts, int(is_front.sum()), success, sharp, saturated)
+    profile = (tuple(round(float(value), 3) for value in probability), tuple(round(float(v), 1) for v in seen_deg))
+    return Looks(*shares, fronts, turns, success, sharp, saturated, *profile)
 
 
-def front_views(probability: Float[ndarray, " views"]) -> Bool[ndarray, " views"]:
-    """Return which views look at a front: on average with their neighbours, more likely than not."""
-    smoothed = (np.roll(probability, 1) + probability + np.roll(probability, -1)) / 3
-    return smoothed > 0.5
+def count_fronts(
+    probability: Float[ndarray, " views"], seen_azimuth_deg: Float[ndarray, " views"]
+) -> Literal["none", "one", "several"]:
+    """Return how many fronts evenly spread views show, the first being where the front should be.
 
-
-def count_fronts(is_front: Bool[ndarray, " views"]) -> str:
-    """Return "none", "one" or "several" fronts: arcs of neighbouring front views round the object."""
-    if not is_front.any():
+    A front is an arc of at least four neighbouring views that are, on average with their neighbours, more likely front
+    views than not. It is the only one if there is one arc, not too wide, and the sides that the detector sees turn with
+    the camera: a shape that looks alike from all round makes it guess, and guesses form arcs, too.
+    """
+    arcs = _arcs((np.roll(probability, 1) + probability + np.roll(probability, -1)) / 3 > 0.5)
+    fronts = [arc for arc in arcs if arc >= NARROWEST_FRONT]
+    if not fronts:
         return "none"
-    arcs = int((is_front & ~np.roll(is_front, 1)).sum())
-    return "one" if arcs == 1 and is_front.sum() <= WIDEST_FRONT else "several"
+    if len(fronts) > 1 or fronts[0] > WIDEST_FRONT:
+        return "several"
+    return "one" if turning(seen_azimuth_deg) >= LEAST_TURNING else "none"
+
+
+def turning(seen_azimuth_deg: Float[ndarray, " views"]) -> float:
+    """Return how well the azimuths that are seen turn with the camera: 1 for true toys, 0 where all sides look alike.
+
+    It is the length of the mean of exp(i (seen - true)); a turned object loses nothing.
+    """
+    true_deg = np.arange(len(seen_azimuth_deg)) * (360.0 / len(seen_azimuth_deg))
+    return float(np.abs(np.exp(1j * np.radians(seen_azimuth_deg - true_deg)).mean()))
+
+
+def _arcs(is_front: Bool[ndarray, " views"]) -> list[int]:
+    """Return the lengths of the runs of true values round a circle."""
+    if is_front.all():
+        return [len(is_front)]
+    cut = np.roll(is_front, -int(np.argmin(is_front)))
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], cut, [False]]).astype(int)))
+    return (edges[1::2] - edges[::2]).tolist()
 
 
 def sharpness(pictures: Pictures) -> float:
