@@ -81,8 +81,8 @@ ISD_SCALE = Experiment(
 
 ISM = Experiment(
     "ism",
-    "ISM has structure after 1,000 of 5,000 steps and finer detail than SDS; short intervals are smoother, and the naive "
-    "multi-step objective is worse and dearer (LucidDreamer)",
+    "ISM has structure after 1,000 of 5,000 steps and finer detail than SDS; short intervals are smoother, and the "
+    "naive multi-step objective is worse and dearer (LucidDreamer)",
     (
         Arm("sds", "dreamfusion"),
         Arm("ism", "luciddreamer"),
@@ -145,8 +145,8 @@ ABLATIONS = Experiment(
 
 DEFAULT = Experiment(
     "default",
-    "The default recipe is at least as good as the best single paper, on success and on geometry, for at most 1.5 times "
-    "the operations of SDS (this project)",
+    "The default recipe is at least as good as the best single paper, on success and on geometry, for at most 1.5 "
+    "times the operations of SDS (this project)",
     tuple(
         Arm(name, name)
         for name in (

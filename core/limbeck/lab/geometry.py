@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How near a mesh is to the true toy: Chamfer distance and IoU, after the best rotation about the vertical.
 
-Both are fitted into the playset's ball first (bounding box centred, farthest point at ``RADIUS``), which is how toys are
-made and how a prior has seen them. A prompt leaves proportions open: another toy of the same words is not at zero, see
-``docs/lab.md`` for what is.
+Both are fitted into one ball first (bounding box centred, farthest point at ``RADIUS``), as the playset fits its toys:
+a prompt does not say how large a thing is. It leaves proportions open as well, so that another toy of the same words is
+not at zero; docs/lab.md says how far such toys are apart.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from limbeck.playset.solids import Solids
 from limbeck.playset.things import RADIUS
 
 POINTS = 4000
+FITTING_POINTS = 40_000
+"""Of the true surface, to find its box and its farthest point."""
 ANGLE_STEP_DEG = 5.0
 GRID = 48
 """Cells per side of the grid on which insides are compared: 0.04 wide, half of a thin part of a toy."""
@@ -52,19 +54,38 @@ def compare_geometry(mesh: Mesh, solids: Solids, *, points: int = POINTS, grid: 
 
     The rotation is the one, of 72, with the smallest Chamfer distance; it decides the IoU, too.
     """
-    vertices = _fitted(mesh.vertices.astype(np.float64))
-    ours = _spread_points(vertices, mesh.faces, points)
-    truth = surface_points(solids, points, np.random.default_rng(0)).points
+    vertices = _fit_of(mesh.vertices)(mesh.vertices.astype(np.float64))
+    surface = surface_points(solids, FITTING_POINTS, np.random.default_rng(0)).points
+    fit = _fit_of(surface)
+    ours, truth = _spread_points(vertices, mesh.faces, points), fit(surface[:points])
     angles = np.arange(0.0, 360.0, ANGLE_STEP_DEG)
     distances = [_chamfer(ours, truth, angle) for angle in angles]
     best = float(angles[int(np.argmin(distances))])
-    iou = _iou(vertices, mesh.faces, solids, best, grid)
+    cells = _cells(grid)
+    within = contains(solids, fit.undone(_turned(cells, -best))).reshape((grid,) * 3)
+    iou = _iou(solid_cells(vertices, mesh.faces, grid), within)
     return GeometryFigures(round(min(distances), 5), round(iou, 5), best if best <= 180 else best - 360)
 
 
-def _fitted(vertices: Float[ndarray, "vertices 3"]) -> Float[ndarray, "vertices 3"]:
-    centred = vertices - (vertices.min(0) + vertices.max(0)) / 2
-    return centred * (RADIUS / max(float(np.linalg.norm(centred, axis=1).max()), 1e-9))
+@dataclass(frozen=True)
+class Fit:
+    """Moves a shape's box to the origin and scales its farthest point to ``RADIUS``."""
+
+    centre: Float[ndarray, "3"]
+    scale: float
+
+    def __call__(self, points: Float[ndarray, "points 3"]) -> Float[ndarray, "points 3"]:
+        """Return points of the shape, fitted."""
+        return (points - self.centre) * self.scale
+
+    def undone(self, points: Float[ndarray, "points 3"]) -> Float[ndarray, "points 3"]:
+        """Return where fitted points are on the shape as it was."""
+        return points / self.scale + self.centre
+
+
+def _fit_of(points: Float[ndarray, "points 3"]) -> Fit:
+    centre = (points.min(0) + points.max(0)).astype(np.float64) / 2
+    return Fit(centre, RADIUS / max(float(np.linalg.norm(points - centre, axis=1).max()), 1e-9))
 
 
 def _spread_points(
@@ -91,12 +112,13 @@ def _chamfer(ours: ndarray, truth: ndarray, angle_deg: float) -> float:
     return float((there.mean() + back.mean()) / 2)
 
 
-def _iou(vertices: ndarray, faces: ndarray, solids: Solids, angle_deg: float, grid: int) -> float:
+def _cells(grid: int) -> Float[ndarray, "cells 3"]:
     centres = (np.arange(grid) + 0.5) * (2 / grid) - 1
-    ours = solid_cells(vertices, faces, grid)
     x, y, z = np.meshgrid(centres + COLUMN_SHIFT[0], centres + COLUMN_SHIFT[1], centres, indexing="ij")
-    cells = np.stack([x, y, z], -1).reshape(-1, 3)
-    truth = contains(solids, _turned(cells, -angle_deg)).reshape(ours.shape)
+    return np.stack([x, y, z], -1).reshape(-1, 3)
+
+
+def _iou(ours: Bool[ndarray, "grid grid grid"], truth: Bool[ndarray, "grid grid grid"]) -> float:
     either = int((ours | truth).sum())
     return float((ours & truth).sum()) / either if either else 0.0
 

@@ -31,7 +31,7 @@ ELEVATION_DEG = 15.0
 PIXELS = 128
 STRIP_VIEWS, STRIP_PIXELS = 8, 96
 NARROWEST_FRONT, WIDEST_FRONT = 4, 10
-"""Views, 15 degrees each, that one front may take: true toys' take 4 to 7. A wider arc is several fronts side by side."""
+"""Views, 15 degrees each, that one front may take: true toys' take 4 to 7. A wider arc is several fronts in a row."""
 LEAST_TURNING = 0.6
 """Of true toys nine in ten have more than 0.9; cars, whose ends look alike, may have 0.75."""
 NAMED_SHARE = 0.5

@@ -34,7 +34,8 @@ def html_page(sections: Sequence[Section], problems: Sequence[str]) -> str:
     for section in sections:
         body += _section(section)
     head = f'<meta charset="utf-8"><title>Limbeck lab</title><style>{STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n<body><h1>Limbeck lab</h1>\n{"".join(body)}</body></html>\n'
+    content = f"<body><h1>Limbeck lab</h1>\n{''.join(body)}</body>"
+    return f'<!doctype html>\n<html lang="en"><head>{head}</head>\n{content}</html>\n'
 
 
 def _section(section: Section) -> list[str]:

@@ -211,12 +211,10 @@ def _key(row: Mapping[str, Any]) -> tuple[str, str, int, str]:
 
 
 def newest_rows(rows: Sequence[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield the runs of each arm's newest fingerprint, and the refusals that no later run of the arm has undone."""
-    newest = {row["arm"]: index for index, row in enumerate(rows)}
-    marks = {arm: rows[index].get("fingerprint") for arm, index in newest.items()}
-    for index, row in enumerate(rows):
-        is_last = newest[row["arm"]] == index
-        if row["kind"] == "refused" and is_last:
-            yield row
-        elif row["kind"] == "run" and (row["fingerprint"] == marks[row["arm"]] or marks[row["arm"]] is None):
+    """Yield the runs of each arm's newest settings, and the refusals that no later run of the arm has undone."""
+    newest = {row["arm"]: row for row in rows}
+    marks = {row["arm"]: row["fingerprint"] for row in rows if row["kind"] == "run"}
+    for row in rows:
+        is_of_newest = row["kind"] == "run" and row["fingerprint"] == marks[row["arm"]]
+        if is_of_newest or (row["kind"] == "refused" and row is newest[row["arm"]]):
             yield row
