@@ -137,10 +137,11 @@ def prior_source(arm: Arm, priors: Path | None) -> str:
     if arm.prior == EMBEDDED:
         return EMBEDDED
     folder = (priors or Path("priors")) / arm.prior
-    if folder.is_dir():
+    missing = [name for name in ("prior.json", "text_to_image") if not (folder / name).exists()]
+    if not missing:
         return str(folder)
-    message = f"expected the prior {arm.prior!r} in {folder}, which is not there"
-    remedy = f"train it: python -m limbeck.training text-to-image-{arm.prior} --out {folder}; --priors names the folder"
+    message = f"expected the prior {arm.prior!r} in {folder}, which has no {' and no '.join(missing)}"
+    remedy = "train it as docs/lab.md says, and name the folder that it is in with --priors"
     raise LimbeckError("E_MODEL_MISSING", message, remedy)
 
 

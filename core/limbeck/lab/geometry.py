@@ -59,7 +59,8 @@ def compare_geometry(mesh: Mesh, solids: Solids, *, points: int = POINTS, grid: 
     fit = _fit_of(surface)
     ours, truth = _spread_points(vertices, mesh.faces, points), fit(surface[:points])
     angles = np.arange(0.0, 360.0, ANGLE_STEP_DEG)
-    distances = [_chamfer(ours, truth, angle) for angle in angles]
+    trees = KDTree(ours), KDTree(truth)
+    distances = [_chamfer(ours, truth, trees, angle) for angle in angles]
     best = float(angles[int(np.argmin(distances))])
     cells = _cells(grid)
     within = contains(solids, fit.undone(_turned(cells, -best))).reshape((grid,) * 3)
@@ -105,10 +106,10 @@ def _turned(points: Float[ndarray, "points 3"], angle_deg: float) -> Float[ndarr
     return points @ np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]])
 
 
-def _chamfer(ours: ndarray, truth: ndarray, angle_deg: float) -> float:
-    turned = _turned(truth, angle_deg)
-    there, _ = KDTree(turned).query(ours)
-    back, _ = KDTree(ours).query(turned)
+def _chamfer(ours: ndarray, truth: ndarray, trees: tuple[KDTree, KDTree], angle_deg: float) -> float:
+    """Return the distance to the truth turned by an angle; turning our points back instead spares a new tree."""
+    there, _ = trees[1].query(_turned(ours, -angle_deg))
+    back, _ = trees[0].query(_turned(truth, angle_deg))
     return float((there.mean() + back.mean()) / 2)
 
 
