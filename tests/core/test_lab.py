@@ -109,7 +109,7 @@ def test_a_report_says_what_ran_what_could_not_and_what_was_not_run(finished):
     ((section,), errors) = read_sections(folder)
     notes = "\n".join(notes_of(section))
     assert not errors
-    assert "2 runs: 2 arms, 1 prompts, 1 seeds, 2 steps" in notes
+    assert "runs: 2 (arms: 2, prompts: 1, seeds: 1), 2 steps" in notes
     assert "could not be run: refused: E_RECIPE_INVALID: terms.0: expected noise=inversion" in notes
     assert "could not be run: absent: E_MODEL_MISSING" in notes
     assert "not run: sds, jsd-i," in notes

@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lab's measures: right on shapes whose figures are known, and not to be won by mush."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -20,7 +22,7 @@ from limbeck.lab.looks import (
     toy_pictures,
     turning,
 )
-from limbeck.lab.statistics import difference_of, mean_of, share_of
+from limbeck.lab.statistics import clipped, difference_of, mean_of, share_of
 from limbeck.playset.geometry import contains
 from limbeck.playset.things import FRONTED, Thing, build
 
@@ -84,6 +86,7 @@ def probability(*front_views):
         ((5, 6, 7, 8, 9), AZIMUTHS - 105, "one"),
         ((), AZIMUTHS, "none"),
         ((0,), AZIMUTHS, "none"),
+        ((23, 0, 1), AZIMUTHS, "one"),
         ((22, 23, 0, 1, 2, 10, 11, 12, 13, 14), AZIMUTHS * 2, "several"),
         (range(24), AZIMUTHS * 0, "several"),
         (range(12), AZIMUTHS, "several"),
@@ -92,6 +95,10 @@ def probability(*front_views):
 )
 def test_fronts_are_arcs_of_front_views_whose_other_sides_turn(views, seen_deg, fronts):
     assert count_fronts(probability(*views), seen_deg) == fronts
+
+
+def test_what_is_likely_but_nowhere_clear_is_no_front():
+    assert count_fronts(probability(22, 23, 0, 1, 2) * 0.65, AZIMUTHS) == "none"
 
 
 def test_sides_turn_with_the_camera_whatever_the_object_has_turned_by():
@@ -148,4 +155,5 @@ def test_intervals_are_those_of_the_textbook():
 def test_a_share_of_none_has_an_interval_and_values_alike_have_none():
     none = share_of([False] * 8)
     assert (none.low, none.high) == (0.0, pytest.approx(0.3244, abs=1e-4))
+    assert clipped(mean_of([0.0, 1.0]), 1.0) == replace(mean_of([0.0, 1.0]), low=0.0, high=1.0)
     assert (mean_of([2.0, 2.0]).low, mean_of([2.0]).high, mean_of([])) == (None, None, None)

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Int
 from numpy import ndarray
 from PIL import Image
 
@@ -30,8 +30,11 @@ VIEWS = 24
 ELEVATION_DEG = 15.0
 PIXELS = 128
 STRIP_VIEWS, STRIP_PIXELS = 8, 96
-NARROWEST_FRONT, WIDEST_FRONT = 4, 10
+NARROWEST_FRONT, WIDEST_FRONT = 3, 10
 """Views, 15 degrees each, that one front may take: true toys' take 4 to 7. A wider arc is several fronts in a row."""
+LIKELY, CLEAR = 0.5, 0.7
+"""Probabilities, averaged over a view and its neighbours, that a front has throughout and at its best view; the best of
+a true toy's is 0.75 to 1."""
 LEAST_TURNING = 0.6
 """Of true toys nine in ten have more than 0.9; cars, whose ends look alike, may have 0.75."""
 NAMED_SHARE = 0.5
@@ -114,15 +117,16 @@ def count_fronts(
 ) -> Literal["none", "one", "several"]:
     """Return how many fronts evenly spread views show, the first being where the front should be.
 
-    A front is an arc of at least four neighbouring views that are, on average with their neighbours, more likely front
-    views than not. It is the only one if there is one arc, not too wide, and the sides that the detector sees turn with
-    the camera: a shape that looks alike from all round makes it guess, and guesses form arcs, too.
+    A front is an arc of at least three neighbouring views that are, on average with their neighbours, more likely front
+    views than not, and clearly so at the best one. It is the only one if there is one arc, not too wide, and the sides
+    that the detector sees turn with the camera: a shape that looks alike from all round makes it guess, and guesses
+    form arcs, too.
     """
-    arcs = _arcs((np.roll(probability, 1) + probability + np.roll(probability, -1)) / 3 > 0.5)
-    fronts = [arc for arc in arcs if arc >= NARROWEST_FRONT]
+    smoothed = (np.roll(probability, 1) + probability + np.roll(probability, -1)) / 3
+    fronts = [arc for arc in _arcs(smoothed > LIKELY) if len(arc) >= NARROWEST_FRONT and smoothed[arc].max() > CLEAR]
     if not fronts:
         return "none"
-    if len(fronts) > 1 or fronts[0] > WIDEST_FRONT:
+    if len(fronts) > 1 or len(fronts[0]) > WIDEST_FRONT:
         return "several"
     return "one" if turning(seen_azimuth_deg) >= LEAST_TURNING else "none"
 
@@ -136,13 +140,14 @@ def turning(seen_azimuth_deg: Float[ndarray, " views"]) -> float:
     return float(np.abs(np.exp(1j * np.radians(seen_azimuth_deg - true_deg)).mean()))
 
 
-def _arcs(is_front: Bool[ndarray, " views"]) -> list[int]:
-    """Return the lengths of the runs of true values round a circle."""
+def _arcs(is_front: Bool[ndarray, " views"]) -> list[Int[ndarray, " arc"]]:
+    """Return the runs of true values round a circle, as indices."""
+    views = len(is_front)
     if is_front.all():
-        return [len(is_front)]
-    cut = np.roll(is_front, -int(np.argmin(is_front)))
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], cut, [False]]).astype(int)))
-    return (edges[1::2] - edges[::2]).tolist()
+        return [np.arange(views)]
+    first = int(np.argmin(is_front))
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], np.roll(is_front, -first), [False]]).astype(int)))
+    return [(np.arange(low, high) + first) % views for low, high in zip(edges[::2], edges[1::2], strict=True)]
 
 
 def sharpness(pictures: Pictures) -> float:

@@ -50,7 +50,7 @@ class Section:
     def reached(self) -> str:
         """How many runs there are, of how many the profile asks for."""
         prompts, seeds = {row["prompt"] for row in self.rows}, {row["seed"] for row in self.rows}
-        said = f"{len(self.rows)} runs: {len(self.arms)} arms, {len(prompts)} prompts, {len(seeds)} seeds"
+        said = f"runs: {len(self.rows)} (arms: {len(self.arms)}, prompts: {len(prompts)}, seeds: {len(seeds)})"
         profile = PROFILES.get(self.profile)
         if profile is None:
             return said

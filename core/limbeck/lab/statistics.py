@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -45,6 +45,13 @@ def mean_of(values: Sequence[float]) -> Figure | None:
         return Figure(mean, None, None, n)
     reach = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * spread / math.sqrt(n)
     return Figure(mean, mean - reach, mean + reach, n)
+
+
+def clipped(figure: Figure | None, most: float | None) -> Figure | None:
+    """Return a figure whose interval ends at 0 and at ``most``, for values that cannot be beyond."""
+    if figure is None or figure.low is None or figure.high is None or most is None:
+        return figure
+    return replace(figure, low=max(figure.low, 0.0), high=min(figure.high, most))
 
 
 def share_of(claims: Sequence[bool]) -> Figure | None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from limbeck.lab.looks import saturation, sharpness, toy_pictures
-from limbeck.lab.statistics import Figure, difference_of, mean_of, share_of
+from limbeck.lab.statistics import Figure, clipped, difference_of, mean_of, share_of
 from limbeck.lab.toys import toy_of
 
 Row = Mapping[str, Any]
@@ -28,17 +28,21 @@ class Column:
         of: returns the measure of a row, or None where it has none.
         decimals: how many are shown.
         is_share: whether the values are true or false.
+        most: the largest value there is, if there is one; the smallest is 0 then. Intervals end there.
     """
 
     title: str
     of: Callable[[Row], float | bool | None]
     decimals: int = 2
     is_share: bool = False
+    most: float | None = None
 
     def figure(self, rows: Iterable[Row]) -> Figure | None:
         """Return the mean over the rows that have the measure."""
         values = [value for row in rows if (value := self.of(row)) is not None]
-        return share_of([bool(value) for value in values]) if self.is_share else mean_of([float(v) for v in values])
+        if self.is_share:
+            return share_of([bool(value) for value in values])
+        return clipped(mean_of([float(value) for value in values]), self.most)
 
 
 @dataclass(frozen=True)
@@ -72,16 +76,19 @@ def _fronts(count: str) -> Callable[[Row], bool]:
 
 
 SUCCESS = Column("success", _field("success"), is_share=True)
-OBJECT, COLOR = Column("object", _field("object_share")), Column("colour", _field("color_share"))
-CHAMFER, IOU = Column("Chamfer", _field("chamfer"), 4), Column("IoU", _field("iou"), 3)
-SHARPNESS, SATURATION = Column("sharpness", _field("sharpness"), 4), Column("saturation", _field("saturation"), 3)
+OBJECT, COLOR = Column("object", _field("object_share"), most=1.0), Column("colour", _field("color_share"), most=1.0)
+CHAMFER, IOU = Column("Chamfer", _field("chamfer"), 4, most=2.0), Column("IoU", _field("iou"), 3, most=1.0)
+SHARPNESS, SATURATION = (
+    Column("sharpness", _field("sharpness"), 4, most=8.0),
+    Column("saturation", _field("saturation"), 3, most=1.0),
+)
 FLUCTUATION = Column("fluctuation", _field("gradient_fluctuation"), 3)
 LIKENESS = Column("likeness", _field("likeness"), 3)
 JUDGED = (
     SUCCESS,
     *(Column(f"{count} front", _fronts(value), is_share=True) for count, value in (("no", "none"), ("one", "one"))),
     Column("several fronts", _fronts("several"), is_share=True),
-    Column("turning", _field("turning")),
+    Column("turning", _field("turning"), most=1.0),
     OBJECT,
     COLOR,
 )
