@@ -241,6 +241,7 @@ def _optimise(
         if isinstance(report, Shrunk):
             yield Warned("W_MEMORY", report.told())
             continue
+        controls.sees_step(report)
         if not is_warned and report.shared_noise is not None and report.shared_noise < LEAST_SHARED_NOISE:
             is_warned = True
             yield _noise_warning(report.shared_noise)

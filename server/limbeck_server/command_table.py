@@ -48,6 +48,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "evaluate",
         "Measure the assets of PROMPTS, a file with one prompt a line or one JSON object a line (.jsonl).",
     ),
+    "lab": ("lab", "Put the papers' claims to the test where the truth is known: docs/lab.md."),
     "keys": ("keys", "Let clients and workers on other machines in, and take that back."),
     "config": (
         "config",
