@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from limbeck.catalogue.entries import CATALOGUE, Entry, Kind
@@ -15,6 +16,7 @@ ADAPTERS = ("image_prompt", "structure")
 """Kinds that work on models of their own base alone."""
 ADDED = (*ADAPTERS, "multi_view", "novel_view")
 """Kinds that can stand behind a plus."""
+_WITH = {"image_prompt": ("text_to_image", "image_prompt"), "structure": ("text_to_image", "structure")}
 
 
 def role_folder(source: str, role: str) -> Path:
@@ -75,6 +77,24 @@ def model_folder(source: str, kind: Kind) -> Path:
     raise LimbeckError("E_MODEL_UNKNOWN", message, f"limbeck models pull {able}, or give a folder in diffusers' layout")
 
 
+def require_pulled(source: str, roles: Sequence[str]) -> None:
+    """Refuse an alias while any model of the roles was not pulled, and name all of these at once.
+
+    Raises:
+        LimbeckError: E_MODEL_MISSING, E_MODEL_ROLE, E_MODEL_RECORD.
+    """
+    if source not in CATALOGUE or Path(source).expanduser().is_dir():
+        return
+    # An adapter needs the model that it is for.
+    wanted = [role for given in roles for role in _WITH.get(given, (given,))]
+    players = dict.fromkeys(_player(source, CATALOGUE[source], role) for role in wanted)
+    missing = [alias for alias in players if read_record(alias) is None]
+    if missing:
+        are = "are" if len(missing) > 1 else "is"
+        message = f"{' and '.join(missing)} {are} not on this machine"
+        raise LimbeckError("E_MODEL_MISSING", message, f"limbeck models pull {' '.join(missing)}")
+
+
 def prior_root(source: str) -> Path | None:
     """Return the folder that may hold what Limbeck knows of a prior (``prior.json``); published models have none."""
     if source == "embedded":
@@ -104,6 +124,12 @@ def _player(alias: str, entry: Entry, role: str) -> str:
         return alias
     if role in entry.companions:
         return entry.companions[role]
+    if role == "pair_classifier":
+        message = f"{alias} has no pair classifier: C(I) is trained on the renders that it will judge"
+        remedy = (
+            "give --prior a folder with subfolders text_to_image (links will do) and pair_classifier: docs/models.md"
+        )
+        raise LimbeckError("E_MODEL_ROLE", message, remedy)
     able = [other for other in _hosts() if role == CATALOGUE[other].kind or role in CATALOGUE[other].companions]
     remedy = f"choose another prior ({', '.join(able)})" if able else "use --prior embedded"
     raise LimbeckError("E_MODEL_ROLE", f"{alias} has no {role.replace('_', ' ')} model", f"{remedy}, or another recipe")
