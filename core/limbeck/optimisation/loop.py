@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -27,6 +28,7 @@ from limbeck.framing import Targets
 from limbeck.meshing import free_mesh
 from limbeck.optimisation.state import RunState, make_optimizer, set_learning_rates
 from limbeck.optimisation.views import fit_to, neighbour_pairs, sample_views
+from limbeck.planning.exhaustion import first_line, is_out_of_memory
 from limbeck.priors.prior import Cond
 from limbeck.representations.representation import Moment, Rendering
 from limbeck.rigs import Rig
@@ -124,8 +126,11 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
     of_copies = _losses_of_copies(state, recipe.terms, found)
     magnitudes = _read_back(state, recipe.terms, [one.magnitude for one in found], of_copies)
     for index, loss in of_copies.items():
-        state.trained[str(index)].step(loss)
-    _finish_step(state, recipe, rendering)
+        state.trained[str(index)].descend(loss)
+    with _no_way_back(state.step):
+        for index in of_copies:
+            state.trained[str(index)].step()
+        _finish_step(state, recipe, rendering)
     shared = min((one.shared_noise for one in found if one.shared_noise is not None), default=None)
     return StepReport(state.step, magnitudes, len(state.representation), shared)
 
@@ -159,6 +164,23 @@ def _term_loss(index: int, term: Term, scene: Scene, context: StepContext, state
     loss = surrogate_loss(latents, found.gradient, views)
     loss = loss if found.depth_loss is None else loss + found.depth_loss
     return TermLoss(weight * loss, found.magnitude, found.shared_noise, shown)
+
+
+@contextmanager
+def _no_way_back(step: int) -> Iterator[None]:
+    """Say that memory ran out while a step was applied: it may be half done, and cannot be repeated.
+
+    Raises:
+        LimbeckError: E_OUT_OF_MEMORY.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        message = f"memory ran out while step {step} was applied: {first_line(error)}"
+        remedy = "free memory, then go on from the newest checkpoint"
+        raise LimbeckError("E_OUT_OF_MEMORY", message, remedy) from error
 
 
 def _losses_of_copies(state: RunState, terms: Sequence[Term], found: Sequence[TermLoss]) -> dict[int, Tensor]:
