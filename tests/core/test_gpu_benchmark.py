@@ -12,6 +12,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
+from benchmarks.gpu_models import REAL
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, str(ROOT / "benchmarks" / "gpu.py")]
@@ -90,3 +94,19 @@ def test_header_names_wheels_that_the_project_knows() -> None:
     names = {re.split(r"[<>=]", it)[0] for it in named}
     assert names <= known
     assert known - names <= {"pyzmq"}  # what the benchmark never imports
+
+
+@pytest.mark.parametrize(
+    ("family", "text_to_image", "multi_view"),
+    [("sd-2.1-base + MVDream", 865.9, 867.6), ("sd-1.5 + IP-Adapter + MVDream", 859.5, 867.6)],
+)
+def test_real_configurations_have_as_many_weights_as_the_published_models(
+    family: str, text_to_image: float, multi_view: float
+) -> None:
+    real = REAL[family]
+    assert real.multi_view is not None
+    with torch.device("meta"):
+        unets = [UNet2DConditionModel(**config) for config in (real.text_to_image, real.multi_view)]
+        vae = AutoencoderKL(**real.vae)
+    millions = [round(sum(p.numel() for p in model.parameters()) / 1e6, 1) for model in (*unets, vae.encoder)]
+    assert millions == [text_to_image, multi_view, 34.2]
