@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from limbeck.config import Recipe
 from limbeck.distillation.term import AnyRole
-from limbeck.planning.architectures import controlnet_cost, encoder_cost, unet_cost
+from limbeck.planning.architectures import controlnet_cost, encoder_cost, tiny_encoder_cost, unet_cost
 from limbeck.planning.demand import MOMENTS, Use, uses_at
 from limbeck.planning.layers import Cost
 from limbeck.planning.profiles import Profile, shrunk_size
@@ -195,8 +195,10 @@ def model_costs(model: Model, profile: Profile) -> tuple[Cost, Cost]:
     unet = unet_cost(model.unet, side)
     if model.controlnet:
         unet = unet.then(controlnet_cost(model.controlnet, side))
-    is_encoder = model.vae.get("_class_name") == "AutoencoderKL"
-    return unet, encoder_cost(model.vae, size) if is_encoder else Cost()
+    kind = model.vae.get("_class_name")
+    if kind == "AutoencoderTiny":
+        return unet, tiny_encoder_cost(size)
+    return unet, encoder_cost(model.vae, size) if kind == "AutoencoderKL" else Cost()
 
 
 def _part(samples: float, profile: Profile) -> float:
