@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -92,7 +94,7 @@ def test_encoder_costs_what_pytorch_counts_and_autograd_keeps(is_tiny: bool) -> 
         return tensor
 
     with torch.device("meta"):
-        vae = (AutoencoderTiny() if is_tiny else AutoencoderKL(**VAE)).requires_grad_(False)
+        vae: Any = (AutoencoderTiny() if is_tiny else AutoencoderKL(**VAE)).requires_grad_(False)
         image = torch.zeros(1, 3, 256, 256, requires_grad=True)
         hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
         with FlopCounterMode(display=False) as counter, hooks:

@@ -157,7 +157,7 @@ def _weights_mb(job: Job, profile: Profile, *, is_gpu: bool) -> WeightsMemory:
 def _copies_mb(job: Job, *, is_gpu: bool) -> float:
     """Return the memory of the copies that LoRA variates train."""
     roles = {use.role for use in uses_at(job.recipe, 0.5, has_negative=job.has_negative) if use.trained}
-    models = [job.models[role] for role in roles if role in job.models]
+    models = [model for role, model in job.models.items() if role in roles]
     return sum(model.unet_elements * _bytes_of(model, is_gpu=is_gpu) for model in models) / 1e6
 
 
