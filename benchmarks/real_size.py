@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 from transformers.convert_slow_tokenizer import bytes_to_unicode
@@ -20,15 +22,17 @@ VOCABULARY = 49_408
 def write_stable_diffusion_2(folder: Path) -> None:
     """Write UNet (866 M parameters), autoencoder (84 M), text encoder (340 M), tokenizer and scheduler, in float16."""
     saved: dict[str, Any] = {"safe_serialization": True, "variant": "fp16"}
-    heads, width = [5, 10, 20, 20], 1024
+    heads, width = (5, 10, 20, 20), 1024
+    make_unet: Any = UNet2DConditionModel  # whose annotations say tuples of one
+    make_vae: Any = AutoencoderKL
     unet = random_module(
-        lambda: UNet2DConditionModel(
+        lambda: make_unet(
             sample_size=64, cross_attention_dim=width, attention_head_dim=heads, use_linear_projection=True
         )
     )
     unet.save_pretrained(folder / "unet", **saved)
     vae = random_module(
-        lambda: AutoencoderKL(
+        lambda: make_vae(
             block_out_channels=(128, 256, 512, 512),
             layers_per_block=2,
             down_block_types=("DownEncoderBlock2D",) * 4,
@@ -76,4 +80,5 @@ def write_tokenizer(folder: Path) -> None:
     ends = [f"{letter}</w>" for letter in letters]
     merges = [(first, last) for first in letters for last in ends][: VOCABULARY - 2 - 2 * len(letters)]
     words = [*letters, *ends, *(first + last for first, last in merges), "<|startoftext|>", "<|endoftext|>"]
-    CLIPTokenizer(vocab={word: index for index, word in enumerate(words)}, merges=merges).save_pretrained(folder)
+    make_tokenizer: Any = CLIPTokenizer  # whose annotations want text
+    make_tokenizer(vocab={word: index for index, word in enumerate(words)}, merges=merges).save_pretrained(folder)

@@ -221,8 +221,10 @@ def test_trained_copy_learns_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) 
         {name: value.grad for name, value in desk.state.trained["0"].parameters.items()} for desk in (whole, parts)
     ]
     for name, gradient in gradients[0].items():
+        other = gradients[1][name]
         assert gradient is not None
-        assert torch.allclose(gradient, gradients[1][name], atol=ROUNDING), name
+        assert other is not None
+        assert torch.allclose(gradient, other, atol=ROUNDING), name
 
 
 def settings(**changes: Any) -> GenerationSettings:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 import torch
-from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from safetensors.torch import save_file
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -21,7 +23,7 @@ from limbeck.errors import LimbeckError
 from limbeck.models import Spoken, load_cast
 from limbeck.optimisation.loop import Scene, run_step
 from limbeck.optimisation.state import initial_state
-from limbeck.planning.architectures import encoder_cost, unet_cost
+from limbeck.planning.architectures import encoder_cost, tiny_encoder_cost, unet_cost
 from limbeck.planning.choose import MARGIN, choose, options_of
 from limbeck.planning.demand import uses_at
 from limbeck.planning.machine import plan_run, read_models
@@ -82,7 +84,8 @@ def test_operations_of_a_unet_are_those_that_pytorch_counts(config: dict[str, An
     assert unet_cost(config, side).flops == pytest.approx(counter.get_total_flops(), rel=0.01)
 
 
-def test_encoder_costs_what_pytorch_counts_and_autograd_keeps() -> None:
+@pytest.mark.parametrize("is_tiny", [False, True], ids=["kl", "taesd"])
+def test_encoder_costs_what_pytorch_counts_and_autograd_keeps(is_tiny: bool) -> None:
     kept: dict[int, int] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -91,15 +94,15 @@ def test_encoder_costs_what_pytorch_counts_and_autograd_keeps() -> None:
         return tensor
 
     with torch.device("meta"):
-        vae = AutoencoderKL(**VAE).requires_grad_(False)
+        vae: Any = (AutoencoderTiny() if is_tiny else AutoencoderKL(**VAE)).requires_grad_(False)
         image = torch.zeros(1, 3, 256, 256, requires_grad=True)
         hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
         with FlopCounterMode(display=False) as counter, hooks:
-            answer = vae.encode(image).latent_dist.mean
+            answer = vae.encode(image).latents if is_tiny else vae.encode(image).latent_dist.mean
     assert answer.requires_grad
     weights = {parameter.untyped_storage()._cdata for parameter in vae.parameters()}
     activations = sum(size for storage, size in kept.items() if storage not in weights)
-    cost = encoder_cost(VAE, 256)
+    cost = tiny_encoder_cost(256) if is_tiny else encoder_cost(VAE, 256)
     assert cost.flops == pytest.approx(counter.get_total_flops(), rel=0.01)
     assert cost.kept == pytest.approx(activations, rel=0.05)
 

@@ -110,6 +110,20 @@ def encoder_cost(config: Config, size: int) -> Cost:
     return chain([*costs, grid.resnet(width, width), attention, grid.resnet(width, width), head, last])
 
 
+def tiny_encoder_cost(size: int, width: int = 64, blocks: Sequence[int] = (1, 3, 3, 3)) -> Cost:
+    """Return the cost of TAESD's encoder: blocks of three convolutions, each with a ReLU, which keeps what it gives."""
+    grid = Grid(size**2)
+    costs = [grid.conv(3, width)]
+    for depth, count in enumerate(blocks):
+        grid = Grid((size >> depth) ** 2)
+        if depth:
+            above = Grid((size >> (depth - 1)) ** 2)
+            costs.append(above.conv(width, width, stride=2))
+        block = Cost(3 * grid.conv(width, width).flops, 3 * width * grid.pixels, 3 * width * grid.pixels)
+        costs += [block] * count
+    return chain([*costs, grid.conv(width, 4)])
+
+
 def _per_level(value: int | Sequence[int], levels: int) -> list[int]:
     """Return a setting of each level, which a configuration may give once for all of them.
 

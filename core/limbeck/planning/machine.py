@@ -7,6 +7,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 import torch
 
@@ -22,6 +23,9 @@ from limbeck.representations.rasterize import is_compiled
 
 PRODUCT_SIZES = {"cpu": 768, "cuda": 4096, "mps": 2048}
 """Rows of the square matrices whose product tells a device's rate."""
+
+DRAFT = {"_class_name": "AutoencoderTiny"}
+"""In the place of an autoencoder's configuration, for recipes that encode by TAESD."""
 
 
 def plan_run(
@@ -58,8 +62,10 @@ def plan_run(
 def read_models(recipe: Recipe, source: str) -> Mapping[AnyRole, Model]:
     """Return the models that ``models.load_cast`` would load."""
     roles = [role for role in recipe.roles if role != "text_to_image" or "image_prompt" not in recipe.roles]
-    found = {role: read_model(source, role, LARGE_BYTES) for role in roles}
-    shared = {"text_to_image": found["image_prompt"]} if "image_prompt" in found else {}
+    found: dict[AnyRole, Model] = {role: read_model(source, role, LARGE_BYTES) for role in roles}
+    if recipe.encoder == "taesd":
+        found = {role: replace(model, vae=DRAFT) if model.vae else model for role, model in found.items()}
+    shared: dict[AnyRole, Model] = {"text_to_image": found["image_prompt"]} if "image_prompt" in found else {}
     return found if "text_to_image" not in recipe.roles else {**found, **_without_parts(shared)}
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from limbeck.config import Recipe
 from limbeck.distillation.term import AnyRole
-from limbeck.planning.architectures import controlnet_cost, encoder_cost, unet_cost
+from limbeck.planning.architectures import controlnet_cost, encoder_cost, tiny_encoder_cost, unet_cost
 from limbeck.planning.demand import MOMENTS, Use, uses_at
 from limbeck.planning.layers import Cost
 from limbeck.planning.profiles import Profile, shrunk_size
@@ -157,7 +157,7 @@ def _weights_mb(job: Job, profile: Profile, *, is_gpu: bool) -> WeightsMemory:
 def _copies_mb(job: Job, *, is_gpu: bool) -> float:
     """Return the memory of the copies that LoRA variates train."""
     roles = {use.role for use in uses_at(job.recipe, 0.5, has_negative=job.has_negative) if use.trained}
-    models = [job.models[role] for role in roles if role in job.models]
+    models = [model for role, model in job.models.items() if role in roles]
     return sum(model.unet_elements * _bytes_of(model, is_gpu=is_gpu) for model in models) / 1e6
 
 
@@ -195,8 +195,10 @@ def model_costs(model: Model, profile: Profile) -> tuple[Cost, Cost]:
     unet = unet_cost(model.unet, side)
     if model.controlnet:
         unet = unet.then(controlnet_cost(model.controlnet, side))
-    is_encoder = model.vae.get("_class_name") == "AutoencoderKL"
-    return unet, encoder_cost(model.vae, size) if is_encoder else Cost()
+    kind = model.vae.get("_class_name")
+    if kind == "AutoencoderTiny":
+        return unet, tiny_encoder_cost(size)
+    return unet, encoder_cost(model.vae, size) if kind == "AutoencoderKL" else Cost()
 
 
 def _part(samples: float, profile: Profile) -> float:

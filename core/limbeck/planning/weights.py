@@ -87,7 +87,7 @@ def read_model(source: str, role: str, large_bytes: int) -> Model:
     """
     if role == "pair_classifier":
         folder = role_folder(source, role)
-        return Model(_parts(folder, [".", "vit"]), {}, {}, {}, 0, 1)
+        return Model(tuple(_parts(folder, [".", "vit"])), {}, {}, {}, 0, 1)
     base = role if role in ("multi_view", "novel_view") else "text_to_image"
     folder = role_folder(source, base)
     unet, vae = read_config(folder / "unet"), read_config(folder / "vae", is_needed=False)
