@@ -73,6 +73,7 @@ FIXES: dict[str, Fix] = {
     "E_QUOTA": _BUSY,
     "E_SUPERSEDED": Fix("Nothing: a newer mesh is on its way"),
     "E_MESH": Fix("Choose a smaller, undamaged mesh"),
+    "E_WORKER_START": Fix("Install the server again; its log says why no worker starts", LOG),
     "E_WORKER_LOST": Fix("Generate again; if it comes back, use a lower quality", LOWER),
     "E_WORKER_CRASH": Fix("Generate again; if it comes back, read the server's log", LOG),
     "E_SERVER_STOPPED": Fix("Start the server again; the job goes on from its checkpoint", START),

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderTiny,
     DDIMScheduler,
     DDPMScheduler,
     HeunDiscreteScheduler,
@@ -81,12 +82,20 @@ def write_text_to_image(folder: Path, **changes) -> Path:
     return folder
 
 
-def write_image_encoder(folder: Path, *, projection: int = 24) -> None:
+def write_taesd(folder: Path, **changes) -> Path:
+    """madebyollin/taesd's layout with a few channels; latents of 8 pixels a side, scaled already."""
+    torch.manual_seed(6)
+    config = {"encoder_block_out_channels": (8,) * 4, "decoder_block_out_channels": (8,) * 4}
+    AutoencoderTiny(**(config | changes)).save_pretrained(folder)
+    return folder
+
+
+def write_image_encoder(folder: Path, *, projection: int = 24, layers: int = 1) -> None:
     CLIPVisionModelWithProjection(
         CLIPVisionConfig(
             hidden_size=16,
             intermediate_size=32,
-            num_hidden_layers=1,
+            num_hidden_layers=layers,
             num_attention_heads=2,
             image_size=32,
             patch_size=8,
@@ -110,6 +119,28 @@ def write_ip_adapter(folder: Path, name: str = "ip-adapter.safetensors", *, widt
     (folder / "models").mkdir(parents=True)
     save_file(tensors, folder / "models" / name)
     write_image_encoder(folder / "models" / "image_encoder")
+    return folder
+
+
+def write_ip_adapter_plus(folder: Path, name: str = "ip-adapter-plus_sd15.safetensors", *, width: int = WIDTH) -> Path:
+    """h94/IP-Adapter's layout of IP-Adapter Plus: a perceiver with two heads that makes sixteen tokens."""
+    torch.manual_seed(5)
+    shapes = {"latents": (1, 16, 128), "proj_in": (128, 16), "proj_out": (width, 128), "norm_out": (width,)}
+    parts = {"0.norm1": (128,), "0.norm2": (128,), "0.to_q": (128, 128), "0.to_kv": (256, 128), "0.to_out": (128, 128)}
+    parts |= {"1.0": (128,), "1.1": (512, 128), "1.3": (128, 512)}
+    shapes |= {f"layers.{index}.{part}": shape for index in range(4) for part, shape in parts.items()}
+    tensors = {}
+    for part, shape in shapes.items():
+        is_biased = len(shape) == 1 or part in ("proj_in", "proj_out")
+        weight = torch.randn(shape) / shape[-1] ** 0.5 if len(shape) > 1 else 1 + 0.1 * torch.randn(shape)
+        tensors["image_proj.latents" if part == "latents" else f"image_proj.{part}.weight"] = weight
+        tensors |= {f"image_proj.{part}.bias": 0.1 * torch.randn(shape[0])} if is_biased else {}
+    for index in (1, 3, 5, 7):
+        for kind in "kv":
+            tensors[f"ip_adapter.{index}.to_{kind}_ip.weight"] = torch.randn(16, width) * 0.3
+    (folder / "models").mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / "models" / name)
+    write_image_encoder(folder / "models" / "image_encoder", layers=3)
     return folder
 
 

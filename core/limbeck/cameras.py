@@ -19,6 +19,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from limbeck.devices import uploaded
+
 OPENGL_TO_OPENCV = torch.tensor([1.0, -1.0, -1.0, 1.0])
 """Flips the camera's y and z axes; its own inverse."""
 
@@ -64,18 +66,18 @@ class Cameras:
     def to(self, device: torch.device) -> Cameras:
         """Return the cameras on another device."""
         return Cameras(
-            self.c2w.to(device),
-            self.Ks.to(device),
+            uploaded(self.c2w, device),
+            uploaded(self.Ks, device),
             self.width,
             self.height,
-            self.elevation_deg.to(device),
-            self.azimuth_deg.to(device),
+            uploaded(self.elevation_deg, device),
+            uploaded(self.azimuth_deg, device),
         )
 
 
 def viewmats_from_c2w(c2w: Float[Tensor, "views 4 4"]) -> Float[Tensor, "views 4 4"]:
     """Convert camera-to-world (OpenGL axes) to world-to-camera (OpenCV axes)."""
-    opencv_c2w = c2w * OPENGL_TO_OPENCV.to(c2w)
+    opencv_c2w = c2w * uploaded(OPENGL_TO_OPENCV, c2w)
     rotation = opencv_c2w[:, :3, :3].transpose(1, 2)
     viewmats = torch.zeros_like(c2w)
     viewmats[:, :3, :3] = rotation
@@ -200,7 +202,7 @@ def mvdream_camera(c2w: Float[Tensor, "views 4 4"]) -> Float[Tensor, "views 16"]
     MVDream's world (arXiv:2308.16512) is z up with the front at +X, so ours turns by +90 degrees about z
     (-Y -> +X). Its camera axes are OpenGL's, as ours.
     """
-    turn = torch.tensor([[0.0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]).to(c2w)
+    turn = uploaded(torch.tensor([[0.0, -1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]), c2w)
     turned = turn @ c2w
     centre = turned[:, :3, 3]
     turned[:, :3, 3] = centre / centre.norm(dim=-1, keepdim=True).clamp_min(1e-8)

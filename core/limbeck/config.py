@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -36,6 +36,7 @@ class Recipe:
         views: images per step.
         neighbours_deg: the second half of the views are the first turned by this much (GSD), or 0 for none.
         render_size: pixels per side over the run, or 0 for the prior's own image size.
+        encoder: what makes latents of the renders: the prior's ``own`` autoencoder, or ``taesd`` for drafts.
         background: grey level in 0 to 1 behind the renders, or None for the prior's own (or random, if it has none).
         terms: the objective; at least one.
         adam_betas: of the optimiser.
@@ -59,6 +60,7 @@ class Recipe:
     views: int = 4
     neighbours_deg: float = 0.0
     render_size: Schedule = constant(0)
+    encoder: Literal["own", "taesd"] = "own"
     background: float | None = None
     adam_betas: tuple[float, float] = (0.9, 0.99)
     representation: Kind = "gaussians"

@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib.util
 
 import torch
+from torch import Tensor
 
 from limbeck.errors import LimbeckError
 
@@ -29,3 +30,19 @@ def choose_device(name: str) -> torch.device:
             "E_DEVICE", f"expected a device of this machine ({present}), got {name!r}", "use --device auto"
         )
     return torch.device(name)
+
+
+def uploaded(tensor: Tensor, like: Tensor | torch.device) -> Tensor:
+    """Return a tensor on the device, and in the type, of another, without waiting for what the device still does.
+
+    ``tensor.to(device)`` from ordinary memory waits until a GPU has done all that it was asked for before; a step that
+    did so every time it draws noise would leave the GPU idle while the next passes are prepared.
+
+    Args:
+        tensor: usually drawn on the CPU, so that every device draws alike.
+        like: a tensor, or a device to keep the type.
+    """
+    device, dtype = (like, tensor.dtype) if isinstance(like, torch.device) else (like.device, like.dtype)
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.to(dtype).pin_memory()
+    return tensor.to(device, dtype, non_blocking=True) if tensor.device.type == "cpu" else tensor.to(device, dtype)

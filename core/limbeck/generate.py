@@ -38,13 +38,15 @@ from limbeck.models import Cast, Spoken, load_cast
 from limbeck.optimisation.initial import require_start
 from limbeck.optimisation.loop import Scene, StepReport, optimise
 from limbeck.optimisation.state import RunState, initial_state, restored_state, state_to_tensors
+from limbeck.priors.compiling import CompileChoice
+from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.licence import weights_licence
 from limbeck.priors.prior import Role
 from limbeck.prompts import unknown_words
 from limbeck.randomness import seeded_generators
-from limbeck.representations.rasterize import is_compiled, warm_up
 from limbeck.representations.shape import Shape
 from limbeck.rigs import Placement, Rig, rig_to_plain
+from limbeck.warming import warmed_up
 
 LEAST_SHARED_NOISE = 0.25
 """Share of 3D-consistent noise that two views see below which a run is warned: neighbours 5 degrees apart share 0.8,
@@ -68,6 +70,7 @@ class GenerationSettings:
         previews: how many intermediate meshes the run yields, evenly spread.
         checkpoints: how many checkpoints the run yields, evenly spread.
         references: the user's pictures: image prompts, and photometric targets at their cameras.
+        compile: whether to compile the models' blocks (``priors.compiling``); ``auto`` does for long runs on CUDA.
         start: the shape to start from, in the unit ball; None is a ball of fog. With representation=mesh it is what the
             run paints, and the asset has its very vertices and faces.
 
@@ -89,6 +92,7 @@ class GenerationSettings:
     checkpoints: int = 0
     references: tuple[Reference, ...] = ()
     start: Shape | None = None
+    compile: CompileChoice = "auto"
 
     def __post_init__(self) -> None:
         """Refuse what would fail only once the shape is made."""
@@ -125,9 +129,7 @@ def generate(
     models = _load(settings, device, controls)
     yield from _prompt_warnings(settings, models)
     yield from image_warnings(settings.recipe, settings.references)
-    if not is_compiled(device):
-        yield Progress("compiling", 0, 0, "the rasteriser; this happens once")
-    warm_up(device)
+    yield from warmed_up(settings.compile, recipe, models, device)
     state = initial_state(recipe, settings.seed, device, models.speakers, settings.start)
     references = _draw_references(state, settings, models, device)
     if resume is not None:
@@ -199,6 +201,9 @@ def _prompt_warnings(settings: GenerationSettings, models: Cast) -> Iterator[War
     first = models.speakers[settings.recipe.terms[0].prior]
     reader = first if isinstance(first, Conditioned) else readers[0]
     spec = reader.prior.spec
+    troubles = {it.prior.text_encoder.trouble for it in readers if isinstance(it.prior, DiffusionPrior)} - {""}
+    for trouble in sorted(troubles):
+        yield Warned("W_EMBEDDINGS_NOT_KEPT", f"the next run must read the prompt again: {trouble}")
     if reader.prompt != settings.prompt:
         yield Warned("W_PROMPT_TRUNCATED", f"the prompt is too long for the prior, which reads {reader.prompt!r}")
     if spec.known_words is None:

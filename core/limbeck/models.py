@@ -21,12 +21,16 @@ from limbeck.distillation.term import AnyRole, TermRole
 from limbeck.distillation.view_conditioning import condition_on_view
 from limbeck.errors import LimbeckError
 from limbeck.framing import Reference, Targets, framed, targets, viewpoint_of
+from limbeck.hosts import needs_of, require_host
 from limbeck.image_use import chosen_prompt, require_image
 from limbeck.optimisation.views import fit_to
 from limbeck.priors.diffusion import DiffusionPrior
+from limbeck.priors.draft import ALIAS, load_tiny, require_shared_latents, with_draft_encoder
 from limbeck.priors.embedded import PRIORS, require_installed
+from limbeck.priors.latents import same_latents
+from limbeck.priors.layout import require_layout
 from limbeck.priors.loading import load_prior
-from limbeck.priors.locating import role_folder
+from limbeck.priors.locating import model_folder, require_pulled, role_folder
 from limbeck.priors.novel_view import NovelViewPrior, Viewpoints
 from limbeck.priors.pair_classifier import PairClassifier, load_pair_classifier
 from limbeck.priors.prior import AdaptedRole, Prior, PriorSpec, Role
@@ -94,10 +98,16 @@ def load_cast(
         shelf: models that an earlier run has loaded; it gets those of this one.
 
     Raises:
-        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_RECIPE_INVALID.
+        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_MODEL_ROLE, E_MODEL_UNSAFE,
+            E_RECIPE_INVALID.
     """
     require_image(recipe, spoken.references)
+    require_host(needs_of(recipe), source)
+    if recipe.encoder == "taesd":
+        _require_draftable(recipe.roles, source)
     models = _load(recipe.roles, source, device, shelf or Shelf())
+    if recipe.encoder == "taesd":
+        models = _drafting(models, device)
     _require_one_latent_space(recipe, models)
     speakers: dict[TermRole, Speaker] = {
         cast("TermRole", role): condition(model, spoken.prompt, spoken.negative_prompt)
@@ -127,7 +137,7 @@ def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: 
             if embedded.role in roles:
                 require_installed(name)
     loaded: list[AnyRole] = [role for role in roles if role != "text_to_image" or "image_prompt" not in roles]
-    folders: dict[AnyRole, Path] = {role: role_folder(source, role) for role in loaded}
+    folders = _found(loaded, source)
     keys: dict[AnyRole, Hashable] = {
         role: (source, str(folder), newest_change_ns(folder), role, str(device)) for role, folder in folders.items()
     }
@@ -138,6 +148,37 @@ def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: 
     if "text_to_image" in roles and "image_prompt" in models:
         models["text_to_image"] = models["image_prompt"]
     return models
+
+
+def _require_draftable(roles: tuple[AnyRole, ...], source: str) -> None:
+    """Refuse, before anything is loaded, models that TAESD cannot encode for, and runs without TAESD."""
+    for role in roles:
+        if role != "pair_classifier":
+            base = "text_to_image" if role in ("image_prompt", "structure") else role
+            require_shared_latents(role_folder(source, base), source)
+    model_folder(ALIAS, "autoencoder")
+
+
+def _drafting(models: Mapping[AnyRole, Model], device: torch.device) -> dict[AnyRole, Model]:
+    """Return the models with TAESD as their encoder; those on the shelf stay as they are."""
+    dtypes = {model.unet.dtype for model in models.values() if not isinstance(model, PairClassifier)}
+    tiny = {dtype: load_tiny(device, dtype) for dtype in dtypes}
+    return {
+        role: model if isinstance(model, PairClassifier) else with_draft_encoder(model, tiny[model.unet.dtype])
+        for role, model in models.items()
+    }
+
+
+def _found(roles: Sequence[AnyRole], source: str) -> dict[AnyRole, Path]:
+    """Return each role's folder, having refused what is missing or does not fit before anything is loaded."""
+    require_pulled(source, roles)
+    folders: dict[AnyRole, Path] = {role: role_folder(source, role) for role in roles}
+    for role, folder in folders.items():
+        base = role_folder(source, "text_to_image") if role in ("image_prompt", "structure") else None
+        if base is not None:
+            require_layout(base, "text_to_image")
+        require_layout(folder, role, base)
+    return folders
 
 
 def _load_role(role: AnyRole, source: str, device: torch.device) -> Model:
@@ -224,20 +265,10 @@ def _require_one_latent_space(recipe: Recipe, models: Mapping[AnyRole, Model]) -
             critic = models.get(cast("AnyRole", energy.kind))
             if isinstance(critic, PairClassifier) or energy.kind == "pair_classifier" or energy.space == "images":
                 continue
-            if critic is not None and not _same_latents(cast("Prior", own), cast("Prior", critic)):
+            if critic is not None and not same_latents(cast("Prior", own), cast("Prior", critic)):
                 raise LimbeckError(
                     "E_RECIPE_INVALID",
                     f"terms.{index}.energies.{number}: expected a {energy.kind} prior with the latents of "
                     f"{term.prior}, got another latent space",
                     f"compare as images: --set terms.{index}.energies.{number}.space=images",
                 )
-
-
-def _same_latents(first: Prior, second: Prior) -> bool:
-    """Return whether two priors encode a ramp of colours alike: to a tenth of its latents' spread."""
-    size = min(first.spec.image_size, second.spec.image_size)
-    ramp = torch.linspace(0, 1, size).to(first.alphas_cumprod)
-    rgb = torch.stack([ramp.expand(size, size), ramp[:, None].expand(size, size), 1 - ramp.expand(size, size)])[None]
-    with torch.no_grad():
-        one, other = first.encode(rgb), second.encode(rgb)
-    return one.shape == other.shape and bool((one - other).std() < 0.1 * one.std())

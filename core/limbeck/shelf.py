@@ -28,5 +28,10 @@ class Shelf:
 
 
 def newest_change_ns(folder: Path) -> int:
-    """Return when a file of the folder was last changed, so that new weights are not taken for the old ones."""
-    return max((path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()), default=0)
+    """Return when a file of the folder was last changed, so that new weights are not taken for the old ones.
+
+    Args:
+        folder: of a model, or one weight file.
+    """
+    files = (folder,) if folder.is_file() else folder.rglob("*")
+    return max((path.stat().st_mtime_ns for path in files if path.is_file()), default=0)

@@ -38,7 +38,7 @@ class JobLine:
 
 @dataclass(frozen=True)
 class ServerState:
-    """The server in a status answer; ``state`` is starting, idle, busy, disk_full or draining."""
+    """The server in a status answer; ``state`` is starting, idle, busy, disk_full, worker_fails or draining."""
 
     state: str
     epoch: str

@@ -17,20 +17,7 @@ from typing import TextIO
 import click
 
 from limbeck import __version__
-from limbeck_server.commands.config import config
-from limbeck_server.commands.doctor import doctor
-from limbeck_server.commands.evaluate import evaluate
-from limbeck_server.commands.generate import generate
-from limbeck_server.commands.job_control import cancel, finish, fork, move, pause, resume, retry
-from limbeck_server.commands.jobs import get, status, submit, watch
-from limbeck_server.commands.keys import keys
-from limbeck_server.commands.models import models
-from limbeck_server.commands.priors import priors
-from limbeck_server.commands.recipes import recipes
-from limbeck_server.commands.serve import serve
-from limbeck_server.commands.steps import checkpoints, estimate
-from limbeck_server.commands.top import logs, top
-from limbeck_server.commands.worker import worker
+from limbeck_server.command_table import TableGroup
 from limbeck_server.exit_status import BAD_INPUT, INTERRUPTED, exit_status
 from limbeck_server.failures import FailedJobError, Failure, failure_of, keep_traceback
 from limbeck_server.interruptions import interruptions_repeated
@@ -38,31 +25,10 @@ from limbeck_server.interruptions import interruptions_repeated
 MAX_MESSAGE_CHARACTERS = 2000
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=TableGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="limbeck")
 def limbeck() -> None:
     """Text to 3D by score distillation."""
-
-
-JOB_COMMANDS = (
-    submit,
-    status,
-    watch,
-    cancel,
-    pause,
-    resume,
-    finish,
-    move,
-    retry,
-    fork,
-    checkpoints,
-    logs,
-    get,
-    top,
-    estimate,
-)
-for command in (generate, serve, worker, *JOB_COMMANDS, recipes, priors, models, evaluate, keys, config, doctor):
-    limbeck.add_command(command)
 
 
 @dataclass(frozen=True)

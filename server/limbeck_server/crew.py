@@ -84,6 +84,11 @@ class Crew:
         return any(member.is_ready or member.is_resting for member in self.members)
 
     @property
+    def cannot_start(self) -> bool:
+        """Whether there is no worker, because none of this machine's can be started."""
+        return not self.is_ready and bool(self._own) and all(member.cannot_start for member in self._own)
+
+    @property
     def has_died(self) -> bool:
         """Whether a process has ended and ``tick`` has not noticed yet."""
         return any(member.has_died for member in self._own)

@@ -17,6 +17,7 @@ STATUSES = {
         "E_AUTH",
         "E_FORBIDDEN",
         "E_NO_ANSWER",
+        "E_WORKER_START",
         "E_TIMEOUT",
         "E_CONNECTION_FILE",
         "E_RAY",

@@ -21,6 +21,8 @@ HELLO_TIMEOUT_S = 60.0
 LATE_TURN_S = 5.0
 """If the server itself did nothing for this long, silence until then says nothing about the worker."""
 STUCK_FACTOR = 10.0
+STILLBIRTHS = 3
+"""So many processes in a row that end before they can take a job are no accident."""
 
 
 class Member:
@@ -43,6 +45,7 @@ class Member:
         self._post = post
         self._life: Life | None = None
         self._deaths = 0
+        self._stillbirths = 0
         self._start_at = 0.0
         self._ticked_at = 0.0
         self.device = device
@@ -74,6 +77,11 @@ class Member:
     def has_died(self) -> bool:
         """Whether the process has ended and ``tick`` has not noticed yet."""
         return self._life is not None and self._life.process.exit_code is not None
+
+    @property
+    def cannot_start(self) -> bool:
+        """Whether its last processes all ended before they could take a job, as where an installation is broken."""
+        return self._stillbirths >= STILLBIRTHS
 
     @property
     def pid(self) -> int:
@@ -115,7 +123,7 @@ class Member:
             self._life.heard_at = now
             self._life.beat = beat or self._life.beat
             if is_ready:
-                self._life.is_ready, self._life.busy_at = True, now
+                self._life.is_ready, self._life.busy_at, self._stillbirths = True, now, 0
                 log.info("worker ready", extra={"pid": self.pid, "device": self.device.name})
 
     def run(self, assignment: Assignment, order: RunJob, spec: Any) -> None:
@@ -204,6 +212,7 @@ class Member:
             process = launch(token)
         except (OSError, ProtocolError) as error:
             self._deaths += 1
+            self._stillbirths += 1
             self._start_at = now + self._delay_s
             log.error("worker not started", extra={"reason": str(error)})
             return
@@ -237,6 +246,7 @@ class Member:
     def _bury(self, life: Life, now: float, exit_code: int) -> Loss | None:
         lost, was_cancelled = self.assignment, life.cancelled_at is not None
         self._deaths += 1
+        self._stillbirths += not (life.is_ready or life.has_worked)
         self._start_at = now + self._delay_s
         how = life.verdict or how_it_ended(exit_code)
         extra = {"device": self.device.name, "how": how, "job": lost.job if lost else None}

@@ -43,11 +43,13 @@ class Parts:
 
     @property
     def state(self) -> str:
-        """What the server is doing: starting, idle, busy, disk_full or draining."""
+        """What the server is doing: starting, idle, busy, disk_full, worker_fails or draining."""
         if self.intake.is_draining:
             return "draining"
         if self.intake.is_full or self.board.has_unsaved:
             return "disk_full"
         if self.crew.is_busy:
             return "busy"
+        if self.crew.cannot_start:
+            return "worker_fails"
         return "idle" if self.crew.is_ready else "starting"

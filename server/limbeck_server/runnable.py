@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a server knows, without torch, that its own workers could not run: a device or a model that is not here."""
+"""What a server knows, without torch, that its workers could not run: none starts, or a device or model is not here."""
 
 from __future__ import annotations
 
@@ -19,8 +19,12 @@ def require_runnable(parts: Parts, spec: JobSpec) -> None:
     """Refuse a job that no worker of this machine could run; where workers may be elsewhere, theirs is the word.
 
     Raises:
-        JobError: E_DEVICE or E_MODEL_UNKNOWN.
+        JobError: E_WORKER_START, E_DEVICE or E_MODEL_UNKNOWN.
     """
+    if parts.crew.cannot_start:
+        message = "the server's worker ended before it could take a job, several times in a row"
+        remedy = f"read why in {parts.settings.state_folder / 'logs' / 'worker.log'}, then run: limbeck doctor"
+        raise JobError("E_WORKER_START", message, remedy, retryable=True)
     if parts.settings.remote_worker_address is not None:
         return
     if not may_compute_on(spec.device, [member.device for member in parts.crew.members]):

@@ -27,6 +27,7 @@ class FakeHub:
         gated, private: names that answer accordingly.
         cut_after: bytes after which each download breaks off, until it has done so ``cuts`` times.
         lies: paths whose content is not what the listing says.
+        commit: of every repository, whatever revision is asked for.
     """
 
     repos: dict[str, dict[str, bytes]]
@@ -36,6 +37,7 @@ class FakeHub:
     lies: set[str] = field(default_factory=set)
     ranges: list[str] = field(default_factory=list)
     address: str = ""
+    commit: str = COMMIT
 
 
 @contextmanager
@@ -93,7 +95,9 @@ class _Handler(BaseHTTPRequestHandler):
         siblings = [
             {"rfilename": path, "size": len(data), "blobId": "0" * 40, **_lfs(data)} for path, data in files.items()
         ]
-        body = json.dumps({"id": repo, "sha": COMMIT, "siblings": siblings, "private": False, "tags": []}).encode()
+        body = json.dumps(
+            {"id": repo, "sha": self.fake.commit, "siblings": siblings, "private": False, "tags": []}
+        ).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -109,7 +113,7 @@ class _Handler(BaseHTTPRequestHandler):
         start = int(asked.removeprefix("bytes=").split("-")[0]) if asked else 0
         sent = bytes(len(data)) if path in self.fake.lies else data
         self.send_response(206 if asked else 200)
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", self.fake.commit)
         self.send_header("ETag", f'"{hashlib.sha256(data).hexdigest()}"')
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(data) - start))

@@ -17,8 +17,9 @@ from core.fake_hub import COMMIT, FakeHub, running
 from limbeck.catalogue.choosing import choose_files
 from limbeck.catalogue.entries import CATALOGUE, find_entry
 from limbeck.catalogue.hub import prune, pull, verify
-from limbeck.catalogue.records import read_record, recorded_names
+from limbeck.catalogue.records import read_record, recorded_names, records_folder
 from limbeck.errors import LimbeckError
+from limbeck.priors.licence import weights_licence
 from limbeck.priors.locating import prior_root, role_folder
 
 WEIGHTS = bytes(range(256)) * 4000
@@ -201,6 +202,28 @@ def test_prune_frees_the_bytes_but_keeps_what_another_model_needs(hub: FakeHub) 
         prune("ip-adapter-plus-sd15")
 
 
+@pytest.mark.parametrize("commits", [(COMMIT, COMMIT), (COMMIT, "f" * 40)], ids=["one commit", "two commits"])
+def test_prune_keeps_what_a_model_outside_of_the_catalogue_needs(hub: FakeHub, commits: tuple[str, str]) -> None:
+    hub.commit = commits[0]
+    pull("sd-2.1-base")
+    hub.commit = commits[1]
+    own = pull(REPO)
+    assert own.commit == commits[1]
+    assert prune("sd-2.1-base") == 0
+    assert verify(REPO) == ()
+    assert prune(REPO) > len(WEIGHTS)
+    assert not list(Path(constants.HF_HUB_CACHE).rglob("*.safetensors"))
+
+
+def test_prune_takes_nothing_while_another_record_is_damaged(hub: FakeHub) -> None:
+    pull("sd-2.1-base")
+    (records_folder() / "other.json").write_text("{", encoding="utf-8")
+    with pytest.raises(LimbeckError) as refused:
+        prune("sd-2.1-base")
+    assert refused.value.code == "E_MODEL_RECORD"
+    assert verify("sd-2.1-base") == ()
+
+
 def test_shards_come_with_their_index() -> None:
     paths = (
         "text_encoder/model.fp16-00001-of-00002.safetensors",
@@ -233,6 +256,19 @@ def test_alias_plays_its_own_role_and_its_companion_the_others(hub: FakeHub) -> 
     assert prior_root("sd-2.1-base") is None
 
 
+def test_what_stands_behind_a_plus_plays_its_role_instead(hub: FakeHub) -> None:
+    hub.repos["stable-diffusion-v1-5/stable-diffusion-v1-5"] = dict(FILES)
+    plus = "models/ip-adapter-plus_sd15.safetensors"
+    hub.repos["h94/IP-Adapter"] = {plus: WEIGHTS, "models/ip-adapter_sd15.safetensors": WEIGHTS[::-1]}
+    base = pull("sd-1.5").folder
+    adapters = pull("ip-adapter-sd15").folder
+    assert pull("ip-adapter-plus-sd15").folder == adapters
+    assert role_folder("sd-1.5", "image_prompt") == adapters / "models/ip-adapter_sd15.safetensors"
+    assert role_folder("sd-1.5+ip-adapter-plus-sd15", "image_prompt") == adapters / plus
+    assert role_folder("sd-1.5+ip-adapter-plus-sd15", "text_to_image") == base
+    assert weights_licence("sd-1.5+ip-adapter-plus-sd15") == "CreativeML Open RAIL-M and Apache-2.0"
+
+
 @pytest.mark.parametrize(
     ("source", "role", "code"),
     [
@@ -240,6 +276,11 @@ def test_alias_plays_its_own_role_and_its_companion_the_others(hub: FakeHub) -> 
         ("sd-2.1-base", "image_prompt", "E_MODEL_ROLE"),
         ("mvdream", "text_to_image", "E_MODEL_ROLE"),
         ("nobody/nothing", "text_to_image", "E_MODEL_MISSING"),
+        ("sd-1.5+ip-adapter-plus-sd15", "image_prompt", "E_MODEL_MISSING"),
+        ("sd-2.1+ip-adapter-plus-sd15", "text_to_image", "E_MODEL_ROLE"),
+        ("sd-1.5+shap-e", "text_to_image", "E_MODEL_UNKNOWN"),
+        ("sd-1.5+", "text_to_image", "E_MODEL_UNKNOWN"),
+        ("embedded+ip-adapter-sd15", "text_to_image", "E_MODEL_UNKNOWN"),
         ("no-such-model", "text_to_image", "E_MODEL_UNKNOWN"),
         ("/no/such/folder", "text_to_image", "E_MODEL_UNKNOWN"),
     ],

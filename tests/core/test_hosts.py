@@ -49,7 +49,7 @@ def test_pixel_host_works_on_pixels_and_drops_the_variance(pixel_host: Diffusion
 
 def test_pixel_host_reads_a_prompt_as_diffusers_does(pixel_host: DiffusionPrior) -> None:
     encoder = pixel_host.text_encoder
-    pipeline = IFPipeline(encoder.tokenizer, encoder.model, pixel_host.unet, None, None, None, None, False)
+    pipeline = IFPipeline(encoder.window.tokenizer, encoder.model, pixel_host.unet, None, None, None, None, False)
     expected, _ = pipeline.encode_prompt("a blue penguin", do_classifier_free_guidance=False, device=CPU)
     assert torch.allclose(pixel_host.encode_text(["a blue penguin"]), expected)
 
@@ -71,8 +71,8 @@ def test_sdxl_reads_a_prompt_and_answers_as_diffusers_does(sdxl_folder: Path) ->
 def parts(prior: DiffusionPrior) -> dict:
     encoder = prior.text_encoder
     return {
-        "tokenizer": encoder.tokenizer,
-        "tokenizer_2": encoder.second_tokenizer,
+        "tokenizer": encoder.window.tokenizer,
+        "tokenizer_2": encoder.second_window.tokenizer,
         "text_encoder": encoder.model,
         "text_encoder_2": encoder.second_model,
         "unet": prior.unet,

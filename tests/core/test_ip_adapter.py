@@ -107,7 +107,7 @@ def test_diffusers_pipeline_loads_the_same_adapter(folder, adapted):
     pipeline = StableDiffusionPipeline(
         vae=plain.autoencoder.vae,
         text_encoder=plain.text_encoder.model,
-        tokenizer=plain.text_encoder.tokenizer,
+        tokenizer=plain.text_encoder.window.tokenizer,
         unet=plain.unet,
         scheduler=DDIMScheduler.from_pretrained(folder / "text_to_image" / "scheduler"),
         safety_checker=None,

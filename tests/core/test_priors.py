@@ -238,7 +238,7 @@ def test_weights_as_pickle_are_refused(tiny_folder, tmp_path):
 
 def test_every_object_and_colour_of_the_card_is_a_token_to_itself(text_to_image):
     card = json.loads((EMBEDDED / "prior.json").read_text())
-    tokens = text_to_image.text_encoder.tokenizer.get_vocab()
+    tokens = text_to_image.text_encoder.window.tokenizer.get_vocab()
     words = [word for name in ("objects", "colors") for phrase in card[name] for word in phrase.split()]
     assert [word for word in words if f"{word}</w>" not in tokens] == []
 

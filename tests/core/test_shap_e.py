@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 
 from limbeck.assets.mesh import is_closed, signed_volume
 from limbeck.assets.ply import encode_ply
+from limbeck.catalogue.records import Record, RecordedFile, write_record
 from limbeck.errors import LimbeckError
 from limbeck.representations.shap_e import _Field, load_shap_e, shap_e_mesh
 from limbeck.representations.shape import read_shape
@@ -73,14 +74,29 @@ def test_a_folder_that_diffusers_saved_is_loaded(folder, tmp_path):
     assert isinstance(load_shap_e(str(tmp_path), CPU), ShapEPipeline)
 
 
-def test_weights_that_are_not_there_are_named_with_what_fetches_them(monkeypatch, tmp_path):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    for source in ("openai/shap-e-that-nobody-has", str(tmp_path / "nothing")):
-        with pytest.raises(LimbeckError) as refused:
-            load_shap_e(source, CPU)
-        assert refused.value.code == "E_MODEL_MISSING"
-        assert "hf download openai/shap-e" in refused.value.remedy
-        assert "--init shap-e:FOLDER" in refused.value.remedy
+@pytest.mark.parametrize(
+    ("source", "code", "remedy"),
+    [
+        ("shap-e", "E_MODEL_MISSING", "limbeck models pull shap-e"),
+        ("openai/shap-e", "E_MODEL_MISSING", "limbeck models pull openai/shap-e"),
+        ("taesd", "E_MODEL_ROLE", "use shap-e"),
+        ("/no/such/folder", "E_MODEL_UNKNOWN", "limbeck models pull shap-e, or give a folder"),
+    ],
+)
+def test_weights_that_are_not_there_are_named_with_what_fetches_them(monkeypatch, tmp_path, source, code, remedy):
+    monkeypatch.setenv("LIMBECK_DATA_DIR", str(tmp_path))
+    with pytest.raises(LimbeckError) as refused:
+        load_shap_e(source, CPU)
+    assert refused.value.code == code
+    assert refused.value.remedy.startswith(remedy)
+
+
+def test_what_was_pulled_is_loaded_by_its_alias(folder, monkeypatch, tmp_path):
+    monkeypatch.setenv("LIMBECK_DATA_DIR", str(tmp_path))
+    files = (path for path in folder.rglob("*") if path.is_file())
+    recorded = tuple(RecordedFile(path.relative_to(folder).as_posix(), path.stat().st_size, "") for path in files)
+    write_record(Record("shap-e", "openai/shap-e", "0" * 40, folder, recorded))
+    assert isinstance(load_shap_e("shap-e", CPU), ShapEPipeline)
 
 
 @pytest.mark.parametrize("damage", ["missing", "pickle", "short"])

@@ -171,7 +171,8 @@ def test_an_unwritable_path_is_refused_before_any_work(capsys, tmp_path, option)
         (("--set", "gaussians.learning_rates.means=50"), "E_RECIPE_INVALID", "from 0 to 1, got 50 for means"),
         (("--init", "EMPTY.glb"), "E_INIT", "got an empty file"),
         (("--init", "BOX.ply", "--lock-geometry", "--set", "representation=field"), "E_RECIPE_INVALID", "got field"),
-        (("--init", "shap-e:/nowhere"), "E_MODEL_MISSING", "expected Shap-E's weights in a folder"),
+        (("--init", "shap-e:/nowhere"), "E_MODEL_UNKNOWN", "expected shap-e, a model id or a folder, got '/nowhere'"),
+        (("--init", "shap-e:taesd"), "E_MODEL_ROLE", "expected shap-e, got taesd"),
     ],
 )
 def test_what_no_run_can_do_is_refused_by_name(capsys, tmp_path, arguments, code, words):

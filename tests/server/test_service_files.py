@@ -14,6 +14,7 @@ import urllib.request
 from contextlib import closing
 from pathlib import Path
 
+import click
 import pytest
 
 from limbeck_protocol.errors import ProtocolError
@@ -114,7 +115,11 @@ def test_the_units_start_commands_that_exist(file: str, command: str, flags: lis
     unit.optionxform = str  # pyright: ignore[reportAttributeAccessIssue]
     unit.read(ROOT / "packaging" / f"{file}.service")
     program, *words = unit["Service"]["ExecStart"].split()
-    options = {option for parameter in command_line.commands[command].params for option in parameter.opts}
+    options = {
+        option
+        for parameter in command_line.get_command(click.Context(command_line), command).params
+        for option in parameter.opts
+    }
     assert (Path(program).name, words[0]) == ("limbeck", command)
     assert [word for word in words[1:] if word.startswith("-")] == flags
     assert set(flags) <= options

@@ -39,7 +39,8 @@ class Entry:
         sources: the original first, then mirrors; the first that answers is used.
         licence: of the weights.
         parameters: of all its parts together, from docs or from the real configuration on the meta device.
-        parts: files and folders that are needed, as patterns; others are not downloaded.
+        parts: files and folders that are needed, as patterns; others are not downloaded. An image prompt's first is its
+            weight file.
         companions: alias for each other role of a run on this model.
         base: family of the latents and of the text encoder, which adapters must share; "" where it does not matter.
     """
@@ -57,13 +58,14 @@ class Entry:
 TEXT_TO_IMAGE_PARTS = ("unet/*", "vae/*", "text_encoder/*", "tokenizer/*", "scheduler/*")
 SDXL_PARTS = (*TEXT_TO_IMAGE_PARTS, "text_encoder_2/*", "tokenizer_2/*")
 NOVEL_VIEW_PARTS = ("unet/*", "vae/*", "image_encoder/*", "scheduler/*", "clip_camera_projection/*", "cc_projection/*")
+# Recipes give a ControlNet depth, whose geometry they know; those of segmentation and DensePose are for folders.
 ON_SD15 = {
     "multi_view": "mvdream",
     "novel_view": "zero123-xl",
     "image_prompt": "ip-adapter-sd15",
-    "structure": "controlnet-seg-sd15",
+    "structure": "controlnet-depth-sd15",
 }
-ON_SD21 = {"multi_view": "mvdream", "novel_view": "zero123-xl", "structure": "controlnet-seg-sd21"}
+ON_SD21 = {"multi_view": "mvdream", "novel_view": "zero123-xl", "structure": "controlnet-depth-sd21"}
 
 CATALOGUE: Mapping[str, Entry] = {
     "sd-1.5": Entry(
@@ -194,6 +196,16 @@ CATALOGUE: Mapping[str, Entry] = {
         "structure",
         "ControlNet for Stable Diffusion 2.1 that follows a segmentation",
         (Source("thibaud/controlnet-sd21-ade20k-diffusers"),),
+        OPENRAIL_PP,
+        364_000_000,
+        ("config.json", "*.safetensors"),
+        {},
+        "sd2",
+    ),
+    "controlnet-depth-sd21": Entry(
+        "structure",
+        "ControlNet for Stable Diffusion 2.1 that follows depth",
+        (Source("thibaud/controlnet-sd21-depth-diffusers"),),
         OPENRAIL_PP,
         364_000_000,
         ("config.json", "*.safetensors"),

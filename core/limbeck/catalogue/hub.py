@@ -22,10 +22,9 @@ from huggingface_hub.utils import tqdm
 from limbeck.catalogue.choosing import Precision, choose_files
 from limbeck.catalogue.entries import CATALOGUE, SDXL_PARTS, Entry, Source
 from limbeck.catalogue.hub_errors import PASSED_OVER, reported
-from limbeck.catalogue.records import Record, RecordedFile, forget, read_record, write_record
+from limbeck.catalogue.records import Record, RecordedFile, forget, read_record, recorded_names, write_record
 from limbeck.errors import LimbeckError
 
-READ_BYTES = 1 << 20
 SPARE_BYTES = 500_000_000
 """Must stay free after a download."""
 UNLISTED_PARTS = (*SDXL_PARTS, "image_encoder/*", "models/*")
@@ -91,22 +90,24 @@ def verify(name: str) -> tuple[str, ...]:
 
 
 def prune(name: str) -> int:
-    """Take a model out of the hub's cache, unless another model of ours lies in the same repository; return the bytes.
+    """Take a model out of the hub's cache, but for files that another model of ours needs; return the bytes freed.
 
     Raises:
-        LimbeckError: E_MODEL_MISSING, E_MODEL_RECORD, E_OUTPUT_UNWRITABLE.
+        LimbeckError: E_MODEL_MISSING, E_MODEL_RECORD (of any model: its needs are then unknown), E_OUTPUT_UNWRITABLE.
     """
-    record = require_record(name)
+    record, others = require_record(name), _other_records(name)
+    kept = {(other.folder / file.path).resolve() for other in others for file in other.files}
     forget(name)
-    kept = {path for other in _records_beside(record) for path in (file.path for file in other.files)}
     freed = 0
     for file in record.files:
-        path = record.folder / file.path
-        if file.path not in kept and path.exists():
-            freed += file.size_bytes
-            path.resolve().unlink()  # the blob
-            path.unlink(missing_ok=True)  # the link to it
-    if not kept:
+        link = record.folder / file.path
+        blob = link.resolve()
+        if blob in kept:
+            continue
+        freed += file.size_bytes if blob.exists() else 0
+        blob.unlink(missing_ok=True)
+        link.unlink(missing_ok=True)
+    if all(other.folder != record.folder for other in others):
         shutil.rmtree(record.folder, ignore_errors=True)
     return freed
 
@@ -201,16 +202,14 @@ def _problem(path: Path, file: RecordedFile) -> str:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while part := file.read(READ_BYTES):
-            digest.update(part)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _records_beside(record: Record) -> list[Record]:
-    others = (read_record(name) for name in CATALOGUE if name != record.name)
-    return [other for other in others if other is not None and other.folder == record.folder]
+def _other_records(name: str) -> list[Record]:
+    """Return the records of all models but one, those that the catalogue does not have included."""
+    others = (read_record(other) for other in recorded_names() if other != name)
+    return [other for other in others if other is not None]
 
 
 def _tell(progress: Progress, before: int, total: int, path: str, done: int) -> None:

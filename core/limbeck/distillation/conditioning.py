@@ -107,7 +107,7 @@ class Conditioned:
         return replace(
             cond,
             image=embeds if branch in WITH_IMAGE else torch.zeros_like(embeds),
-            image_scale=torch.full((views,), gate).to(embeds),
+            image_scale=torch.full((views,), gate, device=embeds.device, dtype=embeds.dtype),
         )
 
     def _text(self, cameras: Cameras, branch: Branch, view_prompts: ViewPrompts) -> Float[Tensor, "views tokens width"]:

@@ -32,6 +32,7 @@ class StepContext:
         guide: the shape that the run starts from; None where no part looks at it.
         negative: share of the negative prompt in the term's unconditional branch, which its critics take over.
         empty_eps: the term's prior with the empty prompt, for noise that is a path of the model itself.
+        host_t: the views' timesteps on the CPU, where they were drawn and looking at them waits for no device.
     """
 
     progress: float
@@ -45,3 +46,4 @@ class StepContext:
     guide: Guide | None = None
     negative: float = 1.0
     empty_eps: Eps | None = None
+    host_t: Int[Tensor, " views"] | None = None

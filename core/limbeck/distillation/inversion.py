@@ -20,6 +20,7 @@ from jaxtyping import Float, Int
 from pydantic import ConfigDict
 from torch import Tensor
 
+from limbeck.devices import uploaded
 from limbeck.distillation.context import StepContext
 from limbeck.distillation.multi_step import gamma, grid_to, require_path, scaled
 from limbeck.distillation.noise import Noised, add_noise
@@ -66,11 +67,11 @@ class DDIMInversion:
             raise ValueError("expected a context with empty_eps, which DDIM inversion walks along, got none")
         x0 = y = latents.detach()
         eps = torch.zeros_like(y)
-        grid = self.grid(t, len(alphas_cumprod), context.progress)
-        for here, there in pairwise(grid):
+        on_host = t.cpu() if context.host_t is None else context.host_t
+        grid = self.grid(on_host, len(alphas_cumprod), context.progress)
+        longer = [pair for pair in pairwise(grid) if not torch.equal(*pair)]
+        for here, there in ((uploaded(low, t), uploaded(high, t)) for low, high in longer):
             step = gamma(there, alphas_cumprod) - gamma(here, alphas_cumprod)
-            if (step == 0).all():
-                continue
             eps = torch.where(step == 0, eps, context.empty_eps(scaled(y, here, alphas_cumprod), here))
             y = y + step * eps
         noise = (y - x0) / gamma(t, alphas_cumprod)

@@ -61,7 +61,8 @@ def require_path(stride: float, interval: Schedule) -> None:
 def grid_to(t: Int[Tensor, " views"], stride: int, interval: int) -> list[Int[Tensor, " views"]]:
     """Return rising timesteps per view: 0, stride, 2 stride, ..., s = max(t - interval, 0), t.
 
-    Views with an earlier t stay at s until the others have come as far; such steps have no length.
+    Views with an earlier t stay at s until the others have come as far; such steps have no length. How long the grid
+    is depends on t: on a GPU, finding out waits for it, so take t from where it was drawn (``StepContext.host_t``).
     """
     s = (t - interval).clamp_min(0)
     longest = int(s.max())

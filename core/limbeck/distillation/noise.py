@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from pydantic import ConfigDict
 from torch import Tensor
 
+from limbeck.devices import uploaded
 from limbeck.distillation.context import StepContext
 
 
@@ -54,7 +55,7 @@ class GaussianNoise:
         context: StepContext | None = None,
     ) -> Noised:
         """Draw noise from ``generator`` (a CPU generator, so that every device draws alike) and add it."""
-        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        noise = uploaded(torch.randn(latents.shape, generator=generator), latents)
         return add_noise(latents, noise, t, alphas_cumprod)
 
 

@@ -74,13 +74,14 @@ def view_mixture(cameras: Cameras) -> Float[Tensor, "views suffixes"]:
     From overhead the prompt says so, as view words do.
     """
     turned = _turned(cameras)
-    mixture = torch.zeros(len(turned), len(VIEW_SUFFIXES)).to(turned)
+    mixture = torch.zeros(len(turned), len(VIEW_SUFFIXES), device=turned.device, dtype=turned.dtype)
     mixture[:, FRONT] = (1 - turned).clamp_min(0)
     mixture[:, BACK] = (turned - 1).clamp_min(0)
     mixture[:, SIDE] = 1 - mixture[:, FRONT] - mixture[:, BACK]
     is_overhead = cameras.elevation_deg > ViewThresholds().overhead_deg
-    mixture[is_overhead] = torch.nn.functional.one_hot(torch.tensor(OVERHEAD), len(VIEW_SUFFIXES)).to(turned)
-    return mixture
+    overhead = torch.zeros_like(mixture)
+    overhead[:, OVERHEAD] = 1.0
+    return torch.where(is_overhead[:, None], overhead, mixture)
 
 
 def negative_rows(cameras: Cameras, branch: Branch) -> Int[Tensor, " views"]:

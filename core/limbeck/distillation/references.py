@@ -15,9 +15,11 @@ from torch import Tensor
 
 from limbeck.cameras import Cameras, distance_for, ring_cameras
 from limbeck.distillation.conditioning import Conditioned
+from limbeck.distillation.energies.energy import fit
 from limbeck.distillation.requests import Branch
 from limbeck.distillation.sampling import Sampler, draw
 from limbeck.framing import Targets
+from limbeck.priors.latents import same_latents
 from limbeck.priors.prior import PriorSpec, Role
 from limbeck.schedules import Schedule, constant
 
@@ -83,13 +85,29 @@ def draw_references(
     multi_view = priors["multi_view"]
     cameras = _four_sides(settings, multi_view.prior.spec).to(device)
     if front_rgb is None:
-        front = cameras.select(torch.arange(4, device=device) == 0)
-        known = _draw(priors["text_to_image"], front, settings.sampler, generator, None)
+        known = _drawn_front(settings, priors, cameras.select(torch.arange(4, device=device) == 0), generator)
     else:
         known = multi_view.prior.encode(front_rgb)
     latents = _draw(multi_view, cameras, settings.sampler, generator, known)
     rgb = multi_view.prior.decode(latents)
     return PosedImages(rgb, cameras, border_color(rgb))
+
+
+def _drawn_front(
+    settings: DrawnReferences, priors: Mapping[Role, Conditioned], front: Cameras, generator: torch.Generator
+) -> Float[Tensor, "1 channels h w"]:
+    """Return the multi-view prior's latents of a front that the text-to-image prior draws at its own size.
+
+    Stable Diffusion draws 512 pixels, MVDream 256; SDXL and IF have other latents, or none.
+    """
+    painter, reader = priors["text_to_image"], priors["multi_view"].prior
+    if painter.prior.spec.image_size == reader.spec.image_size and same_latents(painter.prior, reader):
+        return _draw(painter, front, settings.sampler, generator, None)
+    own = _four_sides(settings, painter.prior.spec).to(front.c2w.device)
+    latents = _draw(
+        painter, own.select(torch.arange(4, device=front.c2w.device) == 0), settings.sampler, generator, None
+    )
+    return reader.encode(fit(painter.prior.decode(latents), front.height, front.width))
 
 
 def border_color(rgb: Float[Tensor, "views 3 H W"]) -> Float[Tensor, "views 3"]:

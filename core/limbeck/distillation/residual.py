@@ -14,6 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from limbeck.cameras import mvdream_camera
+from limbeck.devices import uploaded
 from limbeck.distillation.conditioning import Conditioned, Speaker
 from limbeck.distillation.context import StepContext
 from limbeck.distillation.energies.energy import Critics, Denoised, correction, latent_opacity
@@ -50,16 +51,16 @@ class Residual:
 
     Attributes:
         gradient: w(t) * r, the gradient of the latents.
-        magnitude: root mean square of r, for the log.
+        magnitude: root mean square of r, for the log; on the device, as reading it waits for all that came before.
         depth_loss: weighted consistency loss, whose gradient reaches the rendered depth alone; None without.
         energies: mean over views of each energy, for the log.
         shared_noise: as ``noise.Noised.shared`` says.
     """
 
     gradient: Float[Tensor, "views channels h w"]
-    magnitude: float
+    magnitude: Float[Tensor, ""]
     depth_loss: Float[Tensor, ""] | None = None
-    energies: tuple[float, ...] = ()
+    energies: tuple[Float[Tensor, ""], ...] = ()
     shared_noise: float | None = None
 
 
@@ -95,7 +96,8 @@ class Asker:
         )
         if not controlled:
             return cond
-        gate = torch.full((len(cond.text),), term.control_scale(progress)).to(cond.text)
+        text = cond.text
+        gate = torch.full((len(text),), term.control_scale(progress), device=text.device, dtype=text.dtype)
         return replace(cond, control_scale=gate)
 
     def ask(self, branches: tuple[Branch, ...], noised: Noised, shifted: Noised | None = None) -> dict[Branch, Tensor]:
@@ -162,8 +164,10 @@ def residual(
         context: the views; whole groups of the prior's ``views_per_group``.
         helpers: what energies and variate need.
     """
-    asker, prior, progress = Asker(term, speaker, context), speaker.prior, context.progress
-    t = draw_timesteps(term, len(latents), len(prior.alphas_cumprod), context).to(latents.device)
+    prior, progress = speaker.prior, context.progress
+    drawn = draw_timesteps(term, len(latents), len(prior.alphas_cumprod), context)
+    context, t = replace(context, host_t=drawn), uploaded(drawn, latents.device)
+    asker = Asker(term, speaker, context)
     walking = replace(context, empty_eps=asker.at("empty")) if term.noise.kind == "inversion" else context
     noised = term.noise(latents, t, prior.alphas_cumprod, context.generator, walking)
     is_corrected = bool(term.energies) and term.energy_weight(progress) != 0.0
@@ -175,7 +179,7 @@ def residual(
     if term.guidance.multi_step is not None:
         target = _walked(asker, target, noised)
     r = target - term.variate(noise_preds, noised)
-    values: tuple[float, ...] = ()
+    values: tuple[Tensor, ...] = ()
     if is_corrected:
         _, _, h, w = latents.shape
         denoised = Denoised(prior, noised, noise_preds["uncond"], latent_opacity(context.rendering.alpha, h, w))
@@ -185,7 +189,7 @@ def residual(
         found = correction(term.energies, denoised, helpers.critics, judged, norms)
         r, values = r - factor * found.gradient, found.values
     depth_loss = _consistency(term, target, noised, context)
-    gradient, magnitude = weight_of(term.weighting, noised) * r, float(r.square().mean().sqrt())
+    gradient, magnitude = weight_of(term.weighting, noised) * r, r.square().mean().sqrt()
     return Residual(gradient, magnitude, depth_loss, values, noised.shared)
 
 
@@ -202,7 +206,7 @@ def _shifted(term: Term, latents: Tensor, noised: Noised, asker: Asker) -> Noise
         return None
     alphas_cumprod, context = asker.speaker.prior.alphas_cumprod, asker.context
     lowest = term.timesteps.lowest(context.progress, len(alphas_cumprod))
-    return term.variate.shifted(latents, noised, alphas_cumprod, lowest, context.generator)
+    return term.variate.shifted(latents, noised, alphas_cumprod, lowest, context.generator, context.host_t)
 
 
 def _guided(asker: Asker, noise_preds: NoisePreds, noised: Noised) -> Tensor:
@@ -222,7 +226,9 @@ def _walked(asker: Asker, first: Tensor, noised: Noised) -> Tensor:
         here = noised_at(xt, t, alphas_cumprod)
         return _guided(asker, asker.ask(asker.term.guidance.branches, here), here)
 
-    return walk_down(guided, first, noised, grid_to(noised.t, max(1, stride), max(1, interval)), alphas_cumprod)
+    on_host = noised.t.cpu() if asker.context.host_t is None else asker.context.host_t
+    grid = [uploaded(t, noised.t) for t in grid_to(on_host, max(1, stride), max(1, interval))]
+    return walk_down(guided, first, noised, grid, alphas_cumprod)
 
 
 def trained_cond(speaker: Speaker, context: StepContext) -> Cond:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from pydantic import ConfigDict
 from torch import Tensor
 
+from limbeck.devices import uploaded
 from limbeck.distillation.noise import Noised, add_noise
 from limbeck.distillation.requests import Branch, NoisePreds
 
@@ -104,13 +105,14 @@ class ShiftedBaseScore:
         alphas_cumprod: Float[Tensor, " timesteps"],
         t_min: int,
         generator: torch.Generator,
+        host_t: Int[Tensor, " views"] | None = None,
     ) -> Noised:
         """Noise the latents by the same noise to t + eta (t - t_min) u; where all views share t they share u."""
-        t = noised.t.cpu()
+        t = noised.t.cpu() if host_t is None else host_t
         u = torch.rand(len(t), generator=generator)
         u = u[:1].expand(len(t)) if (t == t[0]).all() else u
         later = t + (self.eta * (t - t_min).clamp_min(0) * u).round().long()
-        later = later.clamp_max(len(alphas_cumprod) - 1).to(noised.t.device)
+        later = uploaded(later.clamp_max(len(alphas_cumprod) - 1), noised.t)
         return add_noise(latents, noised.noise, later, alphas_cumprod)
 
     def __call__(self, noise_preds: NoisePreds, noised: Noised) -> Float[Tensor, "views channels h w"]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from limbeck.cameras import Cameras, are_in_sector
 from limbeck.config import Recipe
+from limbeck.devices import uploaded
 from limbeck.distillation.conditioning import Speaker
 from limbeck.distillation.context import StepContext
 from limbeck.distillation.energies.energy import Critics
@@ -81,12 +83,14 @@ class StepReport:
 class TermLoss:
     """A term's weighted loss, its residual's magnitude, and how much of its noise views share (``StepReport``).
 
+    Losses and magnitudes stay on the device until the step reads all of them at once.
+
     Attributes:
         shown: the clean latents and the condition that its trained copy learns from, if it has one.
     """
 
     loss: Float[Tensor, ""]
-    magnitude: float
+    magnitude: Float[Tensor, ""]
     shared_noise: float | None = None
     shown: tuple[Tensor, Cond] | None = None
 
@@ -117,11 +121,13 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
     losses = [one.loss for one in found] + [regularisation, _reference_loss(state, recipe, scene, background, progress)]
     state.optimizer.zero_grad(set_to_none=True)
     torch.stack(losses).sum().backward()
-    _require_finite_gradients(state, [term.prior for term in recipe.terms])
-    _train_copies(state, recipe.terms, found)
+    of_copies = _losses_of_copies(state, recipe.terms, found)
+    magnitudes = _read_back(state, recipe.terms, [one.magnitude for one in found], of_copies)
+    for index, loss in of_copies.items():
+        state.trained[str(index)].step(loss)
     _finish_step(state, recipe, rendering)
     shared = min((one.shared_noise for one in found if one.shared_noise is not None), default=None)
-    return StepReport(state.step, tuple(one.magnitude for one in found), len(state.representation), shared)
+    return StepReport(state.step, magnitudes, len(state.representation), shared)
 
 
 def _context(state: RunState, recipe: Recipe, rendering: Rendering, cameras: Cameras, progress: float) -> StepContext:
@@ -133,7 +139,7 @@ def _context(state: RunState, recipe: Recipe, rendering: Rendering, cameras: Cam
         state.generators["diffusion"],
         None if points is None else points.positions,
         None if points is None else points.sigmas,
-        pairs=neighbour_pairs(recipe.views).to(cameras.c2w.device) if recipe.neighbours_deg else None,
+        pairs=uploaded(neighbour_pairs(recipe.views), cameras.c2w.device) if recipe.neighbours_deg else None,
     )
 
 
@@ -144,47 +150,67 @@ def _term_loss(index: int, term: Term, scene: Scene, context: StepContext, state
         context = _in_sector(context, term.sector_deg)
     rgb = context.rendering.rgb
     if weight == 0.0 or not len(rgb):
-        return TermLoss(rgb.new_zeros(()), 0.0)
+        return TermLoss(rgb.new_zeros(()), rgb.new_zeros(()))
     speaker = scene.priors[term.prior]
     latents = speaker.prior.encode(fit_to(rgb, speaker.prior.spec.image_size))
     trained = state.trained.get(str(index))
     found = residual(term, speaker, latents, context, Helpers(scene.critics, trained))
-    if not found.magnitude < EXPLODED:  # also where it is not a number
-        raise diverged(state.step, f"term {index} on the {term.prior} prior has a residual of {found.magnitude:.3g}")
     shown = None if trained is None else (latents.detach(), trained_cond(speaker, context))
     loss = surrogate_loss(latents, found.gradient, views)
     loss = loss if found.depth_loss is None else loss + found.depth_loss
     return TermLoss(weight * loss, found.magnitude, found.shared_noise, shown)
 
 
-def _train_copies(state: RunState, terms: Sequence[Term], found: Sequence[TermLoss]) -> None:
-    """Take one step with every trained copy, or with none if the loss of one is not finite."""
-    losses = {}
-    for index, (term, one) in enumerate(zip(terms, found, strict=True)):
-        if one.shown is None:
-            continue
-        copied, generator = state.trained[str(index)], state.generators["trained"]
-        losses[index] = copied.loss(*one.shown, generator, is_shared=term.shares_timestep)
-        if not bool(losses[index].isfinite()):
-            what = f"the trained variate of term {index} has a loss of {float(losses[index].detach())}"
+def _losses_of_copies(state: RunState, terms: Sequence[Term], found: Sequence[TermLoss]) -> dict[int, Tensor]:
+    """Return the loss of every trained copy, by its term's number."""
+    generator = state.generators["trained"]
+    return {
+        index: state.trained[str(index)].loss(*one.shown, generator, is_shared=term.shares_timestep)
+        for index, (term, one) in enumerate(zip(terms, found, strict=True))
+        if one.shown is not None
+    }
+
+
+def _read_back(
+    state: RunState, terms: Sequence[Term], magnitudes: Sequence[Tensor], of_copies: Mapping[int, Tensor]
+) -> tuple[float, ...]:
+    """Return the residuals' magnitudes, once all that a step needs to know has come from the device in one transfer.
+
+    It is the step's only one, at a moment when a GPU has little left to do: gsplat waits for it as well when the next
+    step begins to render.
+
+    Raises:
+        LimbeckError: E_DIVERGED if a residual has exploded, or a gradient or a copy's loss is not finite.
+    """
+    gradients = {name: p.grad for name, p in state.representation.parameters().items() if p.grad is not None}
+    are_finite = [gradient.isfinite().all() for gradient in gradients.values()]
+    losses = [loss.detach() for loss in of_copies.values()]
+    asked = (*magnitudes, *losses, *are_finite)
+    read = torch.stack([one.to(state.representation.device, torch.float32) for one in asked]).cpu().tolist()
+    own, copies = read[: len(terms)], read[len(terms) : len(terms) + len(losses)]
+    finite = read[len(terms) + len(losses) :]
+    _require_sane(state.step, terms, own)
+    for name, is_finite in zip(gradients, finite, strict=True):
+        if not is_finite:
+            among = ", ".join(f"{index} ({term.prior})" for index, term in enumerate(terms))
+            what = f"the gradient of {name} is not finite, though the residual of each term {among} is"
             raise diverged(state.step, what)
-    for index, loss in losses.items():
-        state.trained[str(index)].step(loss)
+    for index, loss in zip(of_copies, copies, strict=True):
+        if not math.isfinite(loss):
+            raise diverged(state.step, f"the trained variate of term {index} has a loss of {loss}")
+    return tuple(own)
+
+
+def _require_sane(step: int, terms: Sequence[Term], magnitudes: Sequence[float]) -> None:
+    for index, (term, magnitude) in enumerate(zip(terms, magnitudes, strict=True)):
+        if not magnitude < EXPLODED:  # also where it is not a number
+            raise diverged(step, f"term {index} on the {term.prior} prior has a residual of {magnitude:.3g}")
 
 
 def _in_sector(context: StepContext, sector_deg: tuple[float, float]) -> StepContext:
     is_seen = are_in_sector(context.cameras.azimuth_deg, sector_deg)
     rendering, cameras = context.rendering.select(is_seen), context.cameras.select(is_seen)
     return replace(context, rendering=rendering, cameras=cameras, pairs=None)
-
-
-def _require_finite_gradients(state: RunState, priors: list[TermRole]) -> None:
-    for name, parameter in state.representation.parameters().items():
-        if parameter.grad is not None and not bool(parameter.grad.isfinite().all()):
-            among = ", ".join(f"{index} ({prior})" for index, prior in enumerate(priors))
-            raise diverged(
-                state.step, f"the gradient of {name} is not finite, though the residual of each term {among} is"
-            )
 
 
 def diverged(step: int, what: str) -> LimbeckError:

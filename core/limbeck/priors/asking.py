@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from limbeck.devices import uploaded
 from limbeck.priors.prior import Cond
 
 TIME_IDS = 6
@@ -53,7 +54,7 @@ def _told_sizes(
     config = unet.config
     pooled_width = config["projection_class_embeddings_input_dim"] - TIME_IDS * config["addition_time_embed_dim"]
     height, width = (size * pixels_per_latent for size in xt.shape[2:])
-    ids = torch.tensor([height, width, 0, 0, height, width], device=xt.device, dtype=torch.float32)
+    ids = uploaded(torch.tensor([height, width, 0, 0, height, width], dtype=torch.float32), xt.device)
     return text[:, :-1], {"text_embeds": text[:, -1, :pooled_width], "time_ids": ids.expand(len(xt), TIME_IDS)}
 
 

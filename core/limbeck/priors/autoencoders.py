@@ -36,6 +36,15 @@ class Autoencoder(Protocol):
         ...
 
 
+@runtime_checkable
+class WithExactEncoder(Protocol):
+    """An autoencoder whose ``encode`` is a cheap stand-in."""
+
+    def encode_exactly(self, rgb: Float[Tensor, "views 3 H W"]) -> Float[Tensor, "views channels h w"]:
+        """Return the latents that ``encode`` stands in for."""
+        ...
+
+
 @dataclass(frozen=True)
 class KLAutoencoder:
     """diffusers' AutoencoderKL, scaled by its own ``scaling_factor``."""

@@ -17,11 +17,11 @@ from torch import Tensor
 from limbeck.priors.asking import ask
 from limbeck.priors.autoencoders import Autoencoder
 from limbeck.priors.control import control_arguments
-from limbeck.priors.image_encoder import ImageEncoder
+from limbeck.priors.image_encoder import PictureReader
 from limbeck.priors.ip_adapter import image_prompt_arguments
 from limbeck.priors.prediction import NoiseSchedule
 from limbeck.priors.prior import Cond, PriorSpec
-from limbeck.priors.text_encoder import TextEncoder
+from limbeck.priors.text_encoder import TextReader
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,9 @@ class DiffusionPrior:
     spec: PriorSpec
     unet: UNet2DConditionModel
     autoencoder: Autoencoder
-    text_encoder: TextEncoder
+    text_encoder: TextReader
     schedule: NoiseSchedule
-    image_encoder: ImageEncoder | None = None
+    image_encoder: PictureReader | None = None
     controlnet: ControlNetModel | None = None
 
     @property
@@ -86,7 +86,7 @@ class DiffusionPrior:
         self._check(xt, cond)
         arguments: dict[str, Any] = {}
         if self.image_encoder is not None:
-            arguments |= image_prompt_arguments(cond, xt, self.image_encoder.width)
+            arguments |= image_prompt_arguments(cond, xt, self.image_encoder)
         if self.controlnet is not None:
             arguments |= control_arguments(self.controlnet, xt, t, cond)
         pixels = self.spec.image_size // self.unet.config["sample_size"]

@@ -7,18 +7,23 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from limbeck.catalogue.entries import CATALOGUE
+
 EMBEDDED_LICENCE = "Apache-2.0"
 UNKNOWN_LICENCE = "unknown"
 
 
 def weights_licence(prior: str) -> str:
-    """Return the licence of the embedded family, or the one that a folder's model card (README.md) states.
+    """Return the licence of the embedded family or of aliases of the catalogue, or what a folder's model card states.
 
-    Model cards begin with a block of YAML between two lines of dashes; its key ``license`` counts, or ``license_name``
-    where that is "other". Without either the answer is "unknown".
+    Model cards (README.md) begin with a block of YAML between two lines of dashes; its key ``license`` counts, or
+    ``license_name`` where that is "other". Without either the answer is "unknown".
     """
     if prior == "embedded":
         return EMBEDDED_LICENCE
+    aliases = [alias for alias in prior.split("+") if alias in CATALOGUE]
+    if aliases and not Path(prior).is_dir():
+        return " and ".join(dict.fromkeys(CATALOGUE[alias].licence.name for alias in aliases))
     try:
         card = Path(prior, "README.md").read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -16,8 +16,8 @@ from limbeck.priors.autoencoders import PixelSpace, load_autoencoder
 from limbeck.priors.control import find_controlnet, load_controlnet
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.files import load_module, reported_as_incomplete
-from limbeck.priors.image_encoder import load_image_encoder
-from limbeck.priors.ip_adapter import attach_adapter, find_adapter, read_adapter
+from limbeck.priors.image_encoder import PatchEncoder, load_image_encoder
+from limbeck.priors.ip_adapter import attach_adapter, find_adapter, is_plus, read_adapter, required_width
 from limbeck.priors.locating import prior_root, role_folder
 from limbeck.priors.multiview import join_views
 from limbeck.priors.mvdream import load_mvdream_unet
@@ -25,7 +25,7 @@ from limbeck.priors.novel_view import NovelViewPrior, load_pose_projection
 from limbeck.priors.precision import precision_for
 from limbeck.priors.prediction import load_schedule
 from limbeck.priors.prior import AdaptedRole, PriorSpec, Role
-from limbeck.priors.text_encoder import load_text_encoder
+from limbeck.priors.transient_text import load_text_encoder
 
 MVDREAM_VIEWS = 4
 PIXEL_CHANNELS = 3
@@ -101,12 +101,14 @@ def with_image_prompt(prior: DiffusionPrior, adapter: Path, device: torch.device
     """
     with reported_as_incomplete("image_prompt adapter", adapter, "models/ip-adapter and models/image_encoder"):
         path = find_adapter(adapter)
-        encoder = load_image_encoder(path.parent / "image_encoder", device, prior.unet.dtype)
         state = read_adapter(path)
-        if state["image_proj"]["proj.weight"].shape[1] != encoder.width:
-            raise ValueError(f"its image_proj does not take the {encoder.width} numbers of its image encoder")
+        encoder = load_image_encoder(path.parent / "image_encoder", device, prior.unet.dtype)
+        given = encoder.model.config.hidden_size if is_plus(state) else encoder.width
+        if required_width(state) != given:
+            raise ValueError(f"its image_proj does not take the {given} numbers of its image encoder")
         attach_adapter(prior.unet, state, device)
-    return replace(prior, spec=_renamed(prior.spec, "image_prompt"), image_encoder=encoder)
+        reader = PatchEncoder.of(encoder.model) if is_plus(state) else encoder
+    return replace(prior, spec=_renamed(prior.spec, "image_prompt"), image_encoder=reader)
 
 
 def with_control(prior: DiffusionPrior, adapter: Path, device: torch.device) -> DiffusionPrior:

@@ -15,18 +15,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from diffusers.models.attention_processor import Attention
 from diffusers.models.embeddings import TimestepEmbedding
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from limbeck.devices import uploaded
 from limbeck.priors.asking import ask
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.ip_adapter import image_prompt_arguments
 from limbeck.priors.prior import Cond
 
 CAMERA_NUMBERS = 16
-PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0")
+PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0", "add_k_proj", "add_v_proj")
+"""Of an attention; the last two are those of a UNet that reads text and pixels in one attention (DeepFloyd IF)."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,11 @@ class TrainedCopy:
         """
         views, schedule = len(latents), self.prior.schedule
         drawn = torch.randint(0, len(schedule.alphas_cumprod), (1 if is_shared else views,), generator=generator)
-        t = drawn.expand(views).to(latents.device)
-        noise = torch.randn(latents.shape, generator=generator).to(latents)
+        t = uploaded(drawn.expand(views), latents.device)
+        noise = uploaded(torch.randn(latents.shape, generator=generator), latents)
         is_kept = torch.rand(1 if is_shared else views, generator=generator) >= self.rule.camera_dropout
         if cond.camera is not None and self.prior.unet.config["class_embed_type"] is None:
-            cond = replace(cond, camera=cond.camera * is_kept.expand(views)[:, None].to(cond.camera))
+            cond = replace(cond, camera=cond.camera * uploaded(is_kept.expand(views)[:, None], cond.camera))
         alpha_bar = schedule.alphas_cumprod[t][:, None, None, None]
         alpha, sigma = alpha_bar.sqrt(), (1 - alpha_bar).sqrt()
         latents = latents.detach()
@@ -155,7 +158,7 @@ class TrainedCopy:
         arguments: dict[str, Any] = {}
         if self.prior.image_encoder is not None:
             bare = replace(cond, image=None, image_scale=None)
-            arguments = image_prompt_arguments(bare, xt, self.prior.image_encoder.width)
+            arguments = image_prompt_arguments(bare, xt, self.prior.image_encoder)
         pixels = self.prior.spec.image_size // self.prior.unet.config["sample_size"]
         return ask(self.prior.unet, xt, t, cond, pixels, **arguments)
 
@@ -163,12 +166,15 @@ class TrainedCopy:
 def add_low_rank_layers(unet: UNet2DConditionModel, rank: int, generator: torch.Generator) -> None:
     """Replace every attention projection of the UNet, in place; nothing else is trained."""
     unet.requires_grad_(False)
-    attentions = [module for name, module in unet.named_modules() if name.endswith((".attn1", ".attn2"))]
+    modules = dict(unet.named_modules())
+    attentions = [name for name, module in modules.items() if isinstance(module, Attention)]
     for attention in attentions:
         for name in PROJECTIONS:
-            owner, _, last = name.rpartition(".")
-            parent: Any = attention.get_submodule(owner)
-            layer: Any = attention.get_submodule(name)
+            layer = modules.get(f"{attention}.{name}")
+            if not isinstance(layer, nn.Linear):
+                continue
+            owner, _, last = f"{attention}.{name}".rpartition(".")
+            parent: Any = modules[owner]
             adapted = LowRankLinear(layer, rank, generator)
             if last.isdigit():
                 parent[int(last)] = adapted

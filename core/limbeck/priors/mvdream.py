@@ -136,7 +136,7 @@ def _filled(
 ) -> UNet2DConditionModel:
     """Return a UNet with a camera embedding and exactly these weights."""
     unet: Any = UNet2DConditionModel(**_with_camera(config))
-    unet.load_state_dict({name: value.to(torch.float32) for name, value in weights.items()})
+    unet.load_state_dict(weights)  # which widens them one by one
     return frozen(unet.to(dtype), device)
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from limbeck.cameras import Cameras
 from limbeck.priors.asking import ask
-from limbeck.priors.autoencoders import Autoencoder
+from limbeck.priors.autoencoders import Autoencoder, WithExactEncoder
 from limbeck.priors.files import load_projection
 from limbeck.priors.image_encoder import ImageEncoder
 from limbeck.priors.prediction import NoiseSchedule
@@ -138,7 +138,8 @@ def unscaled_latents(
     autoencoder: Autoencoder, rgb: Float[Tensor, "views 3 H W"]
 ) -> Float[Tensor, "views channels h w"]:
     """Return the posterior's mode without the scaling factor, as Zero-1-to-3 was trained."""
-    return autoencoder.encode(rgb) / autoencoder.scaling_factor
+    encode = autoencoder.encode_exactly if isinstance(autoencoder, WithExactEncoder) else autoencoder.encode
+    return encode(rgb) / autoencoder.scaling_factor
 
 
 def load_pose_projection(folder: Path, width: int, embed_width: int, device: torch.device) -> nn.Linear:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from limbeck.assets.cloud import GaussianArrays
 from limbeck.cameras import Cameras
+from limbeck.devices import uploaded
 from limbeck.representations.normals import normals_from_depth
 from limbeck.representations.rasterize import rasterization
 from limbeck.representations.representation import Rendering
@@ -151,7 +152,7 @@ class Gaussians:
             cameras.Ks,
             cameras.width,
             cameras.height,
-            backgrounds=torch.as_tensor(background).to(viewmats).expand(len(viewmats), 3).contiguous(),
+            backgrounds=uploaded(torch.as_tensor(background), viewmats).expand(len(viewmats), 3).contiguous(),
             render_mode="RGB+ED",
         )
         images, alpha = colors_and_depth.permute(0, 3, 1, 2), alpha.permute(0, 3, 1, 2)

@@ -7,7 +7,6 @@ Shap-E's world is ours: z up, the front facing -y (diffusers' ``create_pan_camer
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,6 @@ from diffusers.models.transformers.prior_transformer import PriorTransformer
 from diffusers.pipelines.shap_e.pipeline_shap_e import ShapEPipeline
 from diffusers.pipelines.shap_e.renderer import ShapERenderer
 from diffusers.schedulers.scheduling_heun_discrete import HeunDiscreteScheduler
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from skimage.measure import marching_cubes
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
@@ -26,8 +23,10 @@ from limbeck.assets.contact_sheet import to_uint8
 from limbeck.assets.mesh import Mesh, make_mesh
 from limbeck.errors import LimbeckError
 from limbeck.priors.files import load_module, reported_as_incomplete
+from limbeck.priors.locating import model_folder
 
-MODEL_ID = "openai/shap-e"
+ALIAS = "shap-e"
+"""In the catalogue."""
 PARTS = "prior, text_encoder, tokenizer, scheduler and shap_e_renderer"
 STEPS, GUIDANCE_SCALE = 64, 15.0
 """GaussianDreamer's (Yi et al. 2023, section 4.1)."""
@@ -49,15 +48,15 @@ def shap_e_mesh(
 
     Args:
         prompt: in words.
-        source: a folder in diffusers' layout, or a model id whose files are on this machine already.
+        source: a folder in diffusers' layout, the catalogue's alias, or a model id that was pulled.
         seed: of the first noise; drawn on the CPU.
         device: where to compute.
         steps: of Heun's sampler.
         resolution: nodes along an edge of the sampled cube.
 
     Raises:
-        LimbeckError: E_MODEL_MISSING or E_MODEL_INCOMPLETE for weights that are not there, E_EMPTY if Shap-E makes
-            nothing.
+        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_MISSING, E_MODEL_INCOMPLETE or E_MODEL_ROLE for weights that are not
+            there, E_EMPTY if Shap-E makes nothing.
     """
     pipeline = load_shap_e(source, device)
     generator = torch.Generator().manual_seed(seed)
@@ -83,9 +82,9 @@ def load_shap_e(source: str, device: torch.device) -> ShapEPipeline:
     """Load Shap-E part by part, from safetensors alone and never from the network.
 
     Raises:
-        LimbeckError: E_MODEL_MISSING, E_MODEL_INCOMPLETE.
+        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_MISSING, E_MODEL_INCOMPLETE, E_MODEL_ROLE.
     """
-    folder = _folder(source)
+    folder = model_folder(source, "start")
     with reported_as_incomplete("Shap-E", folder, PARTS):
         tokenizer: Any = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
         scheduler: Any = HeunDiscreteScheduler.from_pretrained(folder / "scheduler", local_files_only=True)
@@ -98,19 +97,6 @@ def load_shap_e(source: str, device: torch.device) -> ShapEPipeline:
         )
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
-
-
-def _folder(source: str) -> Path:
-    """Return the folder of the weights."""
-    folder = Path(source).expanduser()
-    if folder.is_dir():
-        return folder
-    try:
-        return Path(snapshot_download(source, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError) as error:
-        message = f"expected Shap-E's weights in a folder, or fetched before as a model id, got {source!r}"
-        remedy = f"fetch them with 'hf download {MODEL_ID}', or give their folder: --init shap-e:FOLDER"
-        raise LimbeckError("E_MODEL_MISSING", message, remedy) from error
 
 
 class _Field:

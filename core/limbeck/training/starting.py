@@ -60,7 +60,7 @@ def load_start(options: TrainingOptions) -> Start:
     with reported_as_incomplete("text_to_image prior", folder, "unet, vae, text_encoder and tokenizer"):
         unet = load_weights(UNet2DConditionModel, folder / "unet")
         text_encoder = load_weights(CLIPTextModel, folder / "text_encoder")
-        return Start(folder, unet, text_encoder, load_tokenizer(folder, text_encoder), pca)
+        return Start(folder, unet, text_encoder, load_tokenizer(folder, text_encoder.config.vocab_size), pca)
 
 
 def take_weights(unet: Any, start: Start, *, fresh: str = "") -> None:

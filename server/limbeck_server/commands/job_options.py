@@ -159,16 +159,16 @@ def draw_init(job: JobSpec, text: str) -> Init:
     """Return the mesh that Shap-E makes of the job's prompt on this machine, as the content of a PLY file.
 
     Raises:
-        LimbeckError: E_MODEL_MISSING, E_MODEL_INCOMPLETE, E_DEVICE, E_EMPTY.
+        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_MISSING, E_MODEL_INCOMPLETE, E_MODEL_ROLE, E_DEVICE, E_EMPTY.
     """
     from limbeck.assets.ply import encode_ply  # noqa: PLC0415 - these import torch
     from limbeck.devices import choose_device  # noqa: PLC0415
-    from limbeck.representations.shap_e import MODEL_ID, shap_e_mesh  # noqa: PLC0415
+    from limbeck.representations.shap_e import ALIAS, shap_e_mesh  # noqa: PLC0415
     from limbeck_server.quiet import quiet_libraries  # noqa: PLC0415
 
     quiet_libraries()
     click.echo("Shap-E makes the first shape", err=True)
-    source = text.partition(":")[2] or MODEL_ID
+    source = text.partition(":")[2] or ALIAS
     mesh = shap_e_mesh(job.prompt.strip(), source, job.seed, choose_device(job.device))
     return Init("mesh", blob_of(encode_ply(mesh), ".ply"))
 

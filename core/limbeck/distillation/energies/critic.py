@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from limbeck.devices import uploaded
 from limbeck.distillation.energies.energy import Denoised, EnergyGradient, Mask, fit
 from limbeck.distillation.guidance import ClassifierFreeGuidance, predict_x0
 from limbeck.distillation.noise import add_noise
@@ -49,7 +50,7 @@ def one_step_x0(
     prior = question.prior
     size = prior.spec.image_size
     latents = prior.encode(fit(rgb, size, size))
-    noise = torch.randn(latents.shape, generator=generator, dtype=latents.dtype).to(latents.device)
+    noise = uploaded(torch.randn(latents.shape, generator=generator, dtype=latents.dtype), latents)
     noised = add_noise(latents, noise, t, prior.alphas_cumprod)
     noise_preds = predict_branches(prior, noised.xt, t, question.conds)
     mix_uncond(noise_preds, question.negative)

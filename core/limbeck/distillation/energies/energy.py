@@ -171,11 +171,11 @@ class Correction:
 
     Attributes:
         gradient: sum_e lambda_e dC_e/dx_t; the residual loses sigma_t times it.
-        values: mean over views of each energy's C, in their order; 0 where the weight is 0.
+        values: mean over views of each energy's C, in their order, on the device; 0 where the weight is 0.
     """
 
     gradient: Float[Tensor, "views channels h w"]
-    values: tuple[float, ...]
+    values: tuple[Float[Tensor, ""], ...]
 
 
 def correction(
@@ -198,7 +198,7 @@ def correction(
     for energy in energies:
         weight = energy.weight(context.progress)
         found = energy(denoised, critics, context) if weight else None
-        values.append(float(found.values.mean()) if found else 0.0)
+        values.append(found.values.detach().mean() if found else total.new_zeros(()))
         if found is not None:
             total = total + limited(weight * found.gradient, energy.max_share, residual_norms)
     return Correction(total, tuple(values))

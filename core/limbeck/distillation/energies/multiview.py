@@ -76,8 +76,9 @@ class MultiViewEnergy:
             raise ValueError("expected a multi-view prior for the multi-view energy, got none")
         conditioned, t = critics.multi_view, denoised.noised.t
         group = conditioned.prior.spec.views_per_group
-        if len(t) % group or (t.view(-1, group) != t.view(-1, group)[:, :1]).any():
-            raise ValueError(f"expected whole groups of {group} views that share a timestep, got t = {t.tolist()}")
+        host_t = t.cpu() if context.host_t is None else context.host_t
+        if len(t) % group or (host_t.view(-1, group) != host_t.view(-1, group)[:, :1]).any():
+            raise ValueError(f"expected whole groups of {group} views that share a timestep, got t = {host_t.tolist()}")
         branches = ("text", *uncond_branches(context.negative, has_negative=conditioned.has_negative))
         conds = {
             branch: conditioned.conds(context.cameras, branch, view_prompts=self.view_prompts) for branch in branches
