@@ -78,6 +78,7 @@ FIXES: dict[str, Fix] = {
     "E_WORKER_CRASH": Fix("Generate again; if it comes back, read the server's log", LOG),
     "E_SERVER_STOPPED": Fix("Start the server again; the job goes on from its checkpoint", START),
     "E_ENGINE": Fix("Install the server again, then restart it", RESTART),
+    "E_MEMORY": Fix("Pause other jobs to free memory, or choose a smaller prior", FREE_MEMORY),
     "E_GPU_OOM": Fix("Pause other jobs to free memory, or use a lower quality", FREE_MEMORY),
     "E_OUT_OF_MEMORY": Fix("Use a lower quality, or pause other jobs to free memory", LOWER),
     "E_DISK_FULL": Fix("Make room on the server's disk; its log names the folder", LOG),

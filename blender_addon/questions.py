@@ -25,6 +25,8 @@ SEEN_FOR_S = 3.0
 """A panel that was drawn this long ago may have been closed since. Each answer draws it again where it is open."""
 ESTIMATE_INTERVAL_S = 0.5
 """The least time between two estimates, while a number is dragged."""
+PLAN_INTERVAL_S = 1.5
+"""Between two questions for a plan that the server is making."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Questions:
         self._seen_at = self._topped_at = self._estimated_at = float("-inf")
         self._top_request = self._estimate_request = ""
         self._asked: EstimateQuestion | None = None
+        self._is_planning = False
 
     def panel_is_drawn(self) -> None:
         """Note that somebody looks at the server's panel."""
@@ -76,6 +79,7 @@ class Questions:
                 self.busyness, self._top_request = event, ""
             case wire.events.Estimate(request=request) if request == self._estimate_request:
                 self._estimate, self._answered, self._estimate_request = event, self._asked, ""
+                self._is_planning = bool(event.is_planning)
             case wire.events.RequestFailed(request=request) if request and request == self._top_request:
                 self._top_request = ""
             case wire.events.RequestFailed(request=request) if request and request == self._estimate_request:
@@ -93,19 +97,26 @@ class Questions:
         self.busyness = self._estimate = self._answered = self._asked = None
         self._top_request = self._estimate_request = ""
         self._topped_at = self._estimated_at = float("-inf")
+        self._is_planning = False
 
     @property
     def estimate_text(self) -> str:
         """Return what a job would take, or "" while nobody has said."""
         if self._answered is None:
             return ""
-        if self._estimate is None or self._estimate.seconds is None:
-            return translated("Not measured yet on this server")
-        return estimate_text(self._estimate.seconds, self._estimate.memory_mb, self._estimate.from_jobs)
+        found = self._estimate
+        if found is not None and found.planned_refusal is not None:
+            return translated("Would not run: {reason}").format(reason=found.planned_refusal)
+        if found is not None and found.seconds is not None:
+            return estimate_text(found.seconds, found.memory_mb, found.from_jobs)
+        if found is not None and found.planned_seconds is not None:
+            return plan_text(found.planned_seconds, found.planned_memory_mb)
+        return translated("Not measured yet on this server")
 
     def _ask_estimate(self, client: Client, now: float) -> None:
         wanted = self._wanted()
-        if wanted is None or wanted == self._asked:
+        is_due = self._is_planning and now - self._estimated_at >= PLAN_INTERVAL_S
+        if wanted is None or (wanted == self._asked and not is_due):
             return
         try:
             overrides = wire.overrides.parse_overrides(wanted.overrides)
@@ -117,11 +128,21 @@ class Questions:
         )
 
 
+def plan_text(seconds: float, memory_mb: float | None) -> str:
+    """Return a plan's time and memory in a line, as the guess that it is."""
+    text = translated("About {time}{memory}, a guess before the first run")
+    return text.format(time=about(seconds), memory=_memory_text(memory_mb))
+
+
+def _memory_text(memory_mb: float | None) -> str:
+    if memory_mb is None:
+        return ""
+    return ", " + translated("{gigabytes} GB").format(gigabytes=f"{memory_mb / 1000:.1f}")
+
+
 def estimate_text(seconds: float, memory_mb: float | None, from_jobs: int) -> str:
     """Return time and memory in a line, no more exact than a median of a few jobs is."""
-    gigabytes = translated("{gigabytes} GB").format(gigabytes=f"{(memory_mb or 0.0) / 1000:.1f}")
-    memory = "" if memory_mb is None else f", {gigabytes}"
     text = translated("About {time}{memory}, by {jobs} jobs of this server")
     if from_jobs == 1:
         text = translated("About {time}{memory}, by one job of this server")
-    return text.format(time=about(seconds), memory=memory, jobs=from_jobs)
+    return text.format(time=about(seconds), memory=_memory_text(memory_mb), jobs=from_jobs)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from limbeck.shelf import Shelf
 
@@ -22,6 +23,10 @@ def _no_finish() -> bool:
     return False
 
 
+def _unseen(_report: Any) -> None:
+    return
+
+
 @dataclass(frozen=True)
 class Controls:
     """What is wanted of a run.
@@ -33,9 +38,11 @@ class Controls:
         shelf: where loaded models come from and stay.
         wants_preview: asked after every step before ``wants_checkpoint``; if true, the run yields a ``Preview`` of that
             step besides its evenly spread ones, unless nothing is there to be seen. It does not change the result.
+        sees_step: told the ``StepReport`` of every step, before anything else is asked.
     """
 
     wants_checkpoint: Callable[[int, int], bool] = _no_checkpoint
     wants_finish: Callable[[], bool] = _no_finish
     shelf: Shelf = field(default_factory=Shelf)
     wants_preview: Callable[[int, int], bool] = _no_preview
+    sees_step: Callable[[Any], None] = _unseen

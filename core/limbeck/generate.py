@@ -12,18 +12,14 @@ from __future__ import annotations
 import math
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any
 
-import numpy
 import torch
 
-from limbeck import __version__
 from limbeck.assets.mesh import Mesh, ground_point
 from limbeck.assets.quality import boundary_edges
 from limbeck.assets.simplify import require_budget
 from limbeck.assets.texture import require_texture_memory, require_texture_size
-from limbeck.config import Recipe, recipe_to_plain
+from limbeck.config import Recipe
 from limbeck.controls import Controls
 from limbeck.devices import choose_device
 from limbeck.distillation.conditioning import Conditioned
@@ -31,21 +27,24 @@ from limbeck.distillation.guide import guide_from
 from limbeck.distillation.references import PosedImages, draw_references
 from limbeck.errors import LimbeckError
 from limbeck.events import Asset, Checkpoint, Event, Finished, Preview, Progress, Warned
+from limbeck.fitting import Ladder, Shrunk, optimise_within, out_of_memory, tried
 from limbeck.framing import Reference
 from limbeck.image_use import chosen_prompt, image_warnings, require_image
 from limbeck.meshing import final_mesh, placed, placed_cloud, preview_mesh
+from limbeck.metadata import metadata
 from limbeck.models import Cast, Spoken, load_cast
 from limbeck.optimisation.initial import require_start
-from limbeck.optimisation.loop import Scene, StepReport, optimise
+from limbeck.optimisation.loop import Scene, StepReport
 from limbeck.optimisation.state import RunState, initial_state, restored_state, state_to_tensors
+from limbeck.planning.machine import plan_run
+from limbeck.planning.room import Room
 from limbeck.priors.compiling import CompileChoice
 from limbeck.priors.diffusion import DiffusionPrior
-from limbeck.priors.licence import weights_licence
 from limbeck.priors.prior import Role
 from limbeck.prompts import unknown_words
 from limbeck.randomness import seeded_generators
 from limbeck.representations.shape import Shape
-from limbeck.rigs import Placement, Rig, rig_to_plain
+from limbeck.rigs import Placement, Rig
 from limbeck.warming import warmed_up
 
 LEAST_SHARED_NOISE = 0.25
@@ -73,6 +72,7 @@ class GenerationSettings:
         compile: whether to compile the models' blocks (``priors.compiling``); ``auto`` does for long runs on CUDA.
         start: the shape to start from, in the unit ball; None is a ball of fog. With representation=mesh it is what the
             run paints, and the asset has its very vertices and faces.
+        room: the memory that the run may take; None is what the machine has left.
 
     Raises:
         LimbeckError: E_FACES_TOO_FEW, E_TEXTURE_SIZE.
@@ -92,6 +92,7 @@ class GenerationSettings:
     checkpoints: int = 0
     references: tuple[Reference, ...] = ()
     start: Shape | None = None
+    room: Room | None = None
     compile: CompileChoice = "auto"
 
     def __post_init__(self) -> None:
@@ -116,8 +117,9 @@ def generate(
 
     Raises:
         LimbeckError: before any step E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_RECIPE_INVALID, E_DEVICE,
-            E_GSPLAT_MISSING, E_OUT_OF_MEMORY, E_CHECKPOINT_MISMATCH; later E_DIVERGED, E_EMPTY, E_NOT_FINITE, and
-            E_FACES_TOO_FEW where the surface found only breaks in so few faces.
+            E_GSPLAT_MISSING, E_OUT_OF_MEMORY, E_CHECKPOINT_MISMATCH, E_MEMORY; later E_DIVERGED, E_EMPTY, E_NOT_FINITE,
+            E_FACES_TOO_FEW where the surface found only breaks in so few faces, and where memory runs out in the
+            smallest profile E_OUT_OF_MEMORY or E_GPU_OOM.
     """
     require_texture_memory(settings.texture_size)
     require_image(settings.recipe, settings.references)
@@ -126,7 +128,10 @@ def generate(
     recipe = settings.recipe
     yield Progress("loading", 0, 0, f"the {settings.prior} prior")
     controls = controls or Controls()
-    models = _load(settings, device, controls)
+    ladder = _ladder(settings, device)
+    if ladder.warning():
+        yield Warned("W_MEMORY", ladder.warning() or "")
+    models = yield from tried(lambda: _load(settings, device, controls, ladder), ladder, device)
     yield from _prompt_warnings(settings, models)
     yield from image_warnings(settings.recipe, settings.references)
     yield from warmed_up(settings.compile, recipe, models, device)
@@ -137,7 +142,7 @@ def generate(
     guide = guide_from(settings.start, device) if settings.start and recipe.start_setting else None
     held_to = (models.picture, models.targets)
     scene = Scene(settings.rig or recipe.rig, models.speakers, references, device, models.critics, *held_to, guide)
-    yield from _optimise(state, settings, scene, controls)
+    yield from _optimise(state, settings, scene, controls, ladder)
     yield Progress("extracting", 0, 0, "the mesh and its texture" if settings.texture_size else "the mesh")
     mesh = _final_mesh(state, settings, models)
     if settings.texture_size and mesh.texture is None:
@@ -147,7 +152,7 @@ def generate(
     cloud = placed_cloud(state.representation.cloud(), settings.placement)
     found = {"pivot": _pivot(mesh, settings), "boundary_edges": boundary_edges(mesh)}
     stopped = {"stopped_at_step": state.step} if state.step < recipe.all_steps else {}
-    yield Finished(Asset(mesh, cloud, _metadata(settings, models) | found | stopped))
+    yield Finished(Asset(mesh, cloud, metadata(settings, models) | found | stopped))
 
 
 def _locked(settings: GenerationSettings) -> Mesh | None:
@@ -171,10 +176,16 @@ def _final_mesh(state: RunState, settings: GenerationSettings, models: Cast) -> 
     return placed(mesh, settings.placement)
 
 
-def _load(settings: GenerationSettings, device: torch.device, controls: Controls) -> Cast:
+def _ladder(settings: GenerationSettings, device: torch.device) -> Ladder:
+    """Plan the run; what memory it needs is known before anything is loaded."""
+    known = {"has_negative": bool(settings.negative_prompt), "texture_size": settings.texture_size}
+    return Ladder.of(plan_run(settings.recipe, settings.prior, device, room=settings.room, **known))
+
+
+def _load(settings: GenerationSettings, device: torch.device, controls: Controls, ladder: Ladder) -> Cast:
     spoken = Spoken(settings.prompt, settings.negative_prompt, settings.references)
     drawing = seeded_generators(settings.seed)["image"]
-    return load_cast(settings.recipe, settings.prior, spoken, drawing, device, controls.shelf)
+    return load_cast(settings.recipe, settings.prior, spoken, drawing, device, controls.shelf, ladder.profile)
 
 
 def _draw_references(
@@ -215,16 +226,22 @@ def _prompt_warnings(settings: GenerationSettings, models: Cast) -> Iterator[War
         yield Warned("W_UNKNOWN_WORDS", message)
 
 
-def _optimise(state: RunState, settings: GenerationSettings, scene: Scene, controls: Controls) -> Iterator[Event]:
+def _optimise(
+    state: RunState, settings: GenerationSettings, scene: Scene, controls: Controls, ladder: Ladder
+) -> Iterator[Event]:
     recipe = settings.recipe
     yield Progress("optimising", state.step, recipe.all_steps)
     checkpoint: int | None = None
     is_warned = False
-    reports = optimise(state, recipe, scene)
+    reports = optimise_within(state, recipe, scene, ladder)
     while not (state.step and controls.wants_finish()):
         report = _next_report(reports, checkpoint)
         if report is None:
             return
+        if isinstance(report, Shrunk):
+            yield Warned("W_MEMORY", report.told())
+            continue
+        controls.sees_step(report)
         if not is_warned and report.shared_noise is not None and report.shared_noise < LEAST_SHARED_NOISE:
             is_warned = True
             yield _noise_warning(report.shared_noise)
@@ -232,13 +249,22 @@ def _optimise(state: RunState, settings: GenerationSettings, scene: Scene, contr
         yield Progress("optimising", report.step, recipe.all_steps, f"{shape}, residual {report.residuals[0]:.2f}")
         is_wanted = controls.wants_preview(report.step, recipe.all_steps)
         if is_wanted or _is_nth(report.step, recipe.all_steps, settings.previews):
-            mesh = preview_mesh(state.representation)
-            if not mesh.is_empty:
-                yield Preview(report.step, placed(mesh, settings.placement))
+            yield from _preview(state, settings)
         is_nth = _is_nth(report.step, recipe.all_steps, settings.checkpoints)
         if controls.wants_checkpoint(report.step, recipe.all_steps) or is_nth:
             checkpoint = report.step
             yield Checkpoint(report.step, state_to_tensors(state))
+
+
+def _preview(state: RunState, settings: GenerationSettings) -> Iterator[Event]:
+    """Show the mesh as it stands; a run that has no memory for that goes on without."""
+    try:
+        mesh = preview_mesh(state.representation)
+    except (RuntimeError, MemoryError) as error:
+        yield Warned("W_MEMORY", f"no preview of step {state.step}: {out_of_memory(error)}")
+        return
+    if not mesh.is_empty:
+        yield Preview(state.step, placed(mesh, settings.placement))
 
 
 def _noise_warning(shared: float) -> Warned:
@@ -249,7 +275,7 @@ def _noise_warning(shared: float) -> Warned:
     return Warned("W_NOISE_NOT_SHARED", message)
 
 
-def _next_report(reports: Iterator[StepReport], checkpoint: int | None) -> StepReport | None:
+def _next_report(reports: Iterator[StepReport | Shrunk], checkpoint: int | None) -> StepReport | Shrunk | None:
     """Advance by a step; a run that diverges says to which checkpoint it can go back."""
     try:
         return next(reports, None)
@@ -267,29 +293,6 @@ def _next_report(reports: Iterator[StepReport], checkpoint: int | None) -> StepR
 def _is_nth(step: int, steps: int, count: int) -> bool:
     """Return whether ``step`` of ``steps`` is one of ``count`` evenly spread ones."""
     return count > 0 and (step * count) // steps > ((step - 1) * count) // steps
-
-
-def _metadata(settings: GenerationSettings, models: Cast) -> dict[str, Any]:
-    return {
-        "generator": f"Limbeck {__version__}",
-        "prompt": settings.prompt,
-        "negative_prompt": settings.negative_prompt,
-        "seed": settings.seed,
-        "faces": settings.faces,
-        "texture_size": settings.texture_size,
-        "prior": settings.prior if settings.prior == "embedded" else Path(settings.prior).name,
-        "rig": rig_to_plain(settings.rig or settings.recipe.rig),
-        "placement": {"centre": list(settings.placement.centre), "radius": settings.placement.radius},
-        "recipe": recipe_to_plain(settings.recipe),
-        "references": [
-            {"use": reference.use, "weight": reference.weight, "posed": reference.camera is not None}
-            for reference in settings.references
-        ],
-        "init": None if settings.start is None else settings.start.sha256,
-        "weights_licence": weights_licence(settings.prior),
-        "versions": {"limbeck": __version__, "torch": torch.__version__, "numpy": numpy.__version__},
-        "priors": {role: speaker.prior.spec.name for role, speaker in models.speakers.items()},
-    }
 
 
 def with_steps(recipe: Recipe, steps: int) -> Recipe:

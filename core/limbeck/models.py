@@ -24,6 +24,7 @@ from limbeck.framing import Reference, Targets, framed, targets, viewpoint_of
 from limbeck.hosts import needs_of, require_host
 from limbeck.image_use import chosen_prompt, require_image
 from limbeck.optimisation.views import fit_to
+from limbeck.planning.profiles import AT_ONCE, Profile
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.draft import ALIAS, load_tiny, require_shared_latents, with_draft_encoder
 from limbeck.priors.embedded import PRIORS, require_installed
@@ -34,6 +35,7 @@ from limbeck.priors.locating import model_folder, require_pulled, role_folder
 from limbeck.priors.novel_view import NovelViewPrior, Viewpoints
 from limbeck.priors.pair_classifier import PairClassifier, load_pair_classifier
 from limbeck.priors.prior import AdaptedRole, Prior, PriorSpec, Role
+from limbeck.priors.profiled import within
 from limbeck.shelf import Shelf, newest_change_ns
 
 FRONT_ELEVATION_DEG = 15.0
@@ -86,6 +88,7 @@ def load_cast(
     generator: torch.Generator,
     device: torch.device,
     shelf: Shelf | None = None,
+    profile: Profile = AT_ONCE,
 ) -> Cast:
     """Load all models of a recipe and tell them what the run says.
 
@@ -96,6 +99,7 @@ def load_cast(
         generator: CPU generator of the drawn image.
         device: where to compute.
         shelf: models that an earlier run has loaded; it gets those of this one.
+        profile: what to do with memory.
 
     Raises:
         LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_MODEL_ROLE, E_MODEL_UNSAFE,
@@ -105,7 +109,7 @@ def load_cast(
     require_host(needs_of(recipe), source)
     if recipe.encoder == "taesd":
         _require_draftable(recipe.roles, source)
-    models = _load(recipe.roles, source, device, shelf or Shelf())
+    models = _load(recipe.roles, source, device, shelf or Shelf(), profile)
     if recipe.encoder == "taesd":
         models = _drafting(models, device)
     _require_one_latent_space(recipe, models)
@@ -130,7 +134,9 @@ def load_cast(
     return Cast(speakers, _critics(recipe, models, speakers, view), picture, held_to)
 
 
-def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: Shelf) -> dict[AnyRole, Model]:
+def _load(
+    roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: Shelf, profile: Profile
+) -> dict[AnyRole, Model]:
     """Load each role; a text-to-image model with an adapter also serves as the one without, its gate closed."""
     if source == "embedded":
         for name, embedded in PRIORS.items():
@@ -143,7 +149,8 @@ def _load(roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: 
     }
     shelf.keep_only(keys.values())
     models: dict[AnyRole, Model] = {
-        role: shelf.get(key, partial(_load_role, role, source, device)) for role, key in keys.items()
+        role: within(shelf.get(key, partial(_load_role, role, source, device)), profile, device)
+        for role, key in keys.items()
     }
     if "text_to_image" in roles and "image_prompt" in models:
         models["text_to_image"] = models["image_prompt"]

@@ -160,6 +160,8 @@ class Estimate:
         device: what they computed on.
         steps: what it is for; None if the recipe's own number is not known.
         is_exact: whether those jobs had the same overrides, and the same faces if they were given.
+        planned_seconds, planned_memory_mb, planned_profile, planned_refusal: what the run's plan says, a guess.
+        is_planning: whether the plan is being made: ask again in a second.
     """
 
     request: str
@@ -169,6 +171,11 @@ class Estimate:
     device: str
     steps: int | None
     is_exact: bool
+    planned_seconds: float | None = None
+    planned_memory_mb: float | None = None
+    planned_profile: str | None = None
+    planned_refusal: str | None = None
+    is_planning: bool | None = None
 
 
 @dataclass(frozen=True)

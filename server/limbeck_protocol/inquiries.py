@@ -78,7 +78,7 @@ class Inquiries(ABC):
         faces: int | None = None,
         overrides: Mapping[str, Any] | None = None,
     ) -> str:
-        """Ask what a job would take, by this server's finished jobs. Leads to Estimate.
+        """Ask what a job would take, by this server's finished jobs and by its plan. Leads to Estimate.
 
         Args:
             recipe: its name.
@@ -91,7 +91,8 @@ class Inquiries(ABC):
 
         def estimate(request: str, answer: j.JobEstimateReply, _packet: Packet) -> Estimate:
             known = (answer.seconds, answer.memory_mb, answer.from_jobs, answer.device, answer.steps, answer.is_exact)
-            return Estimate(request, *known)
+            plan = (answer.planned_seconds, answer.planned_memory_mb, answer.planned_profile, answer.planned_refusal)
+            return Estimate(request, *known, *plan, answer.is_planning)
 
         question = j.JobEstimate(recipe, prior, steps, device, faces, dict(overrides or {}))
         return self.ask(question, estimate, j.JobEstimateReply)

@@ -134,6 +134,11 @@ class JobEstimateReply:
         seconds, memory_mb: None where nothing is known; memory is the worker's peak in MB (10^6 bytes).
         steps: what it is for, None if the recipe's own number is not known.
         is_exact: whether those jobs had the same overrides, and the same faces if they were given.
+        planned_seconds, planned_memory_mb: what the plan of such a run says, a guess from its configuration alone: the
+            peak of the GPU's memory, or of the host's where no GPU computes.
+        planned_profile: how the run would be made to fit its memory, in words.
+        planned_refusal: why it could not be run, as when it does not fit.
+        is_planning: True while the plan is being made: ask again in a second. None where no plans are made.
     """
 
     from_jobs: int
@@ -142,6 +147,11 @@ class JobEstimateReply:
     memory_mb: float | None = None
     steps: int | None = None
     is_exact: bool = False
+    planned_seconds: float | None = None
+    planned_memory_mb: float | None = None
+    planned_profile: str | None = None
+    planned_refusal: str | None = None
+    is_planning: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import click
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "generate": ("generate", "Make a 3D asset from PROMPT."),
+    "plan": ("plan", "Say what memory and time 'limbeck generate' would need here, and how it would be made to fit."),
     "serve": ("serve", "Run the server; jobs are submitted by 'limbeck submit', by Blender, or by the Python client."),
     "worker": ("worker", "Run jobs of a server on another machine, which was started with --executor static."),
     "submit": ("jobs", "Queue a job on the running server and print its id."),
@@ -39,7 +40,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "Download a finished job's asset, or the mesh of any job at a step that 'limbeck checkpoints' shows.",
     ),
     "top": ("top", "Show the server's workers and its queue, every second until Ctrl-C."),
-    "estimate": ("steps", "Say what a job would take, by the finished jobs of this server."),
+    "estimate": ("steps", "Say what a job would take, by the finished jobs of this server and by its plan."),
     "recipes": ("recipes", "List the recipes, or show one."),
     "priors": ("priors", "List the embedded diffusion models, read their cards, draw samples."),
     "models": ("models", "Fetch published weights, such as Stable Diffusion, and check them."),
@@ -47,6 +48,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "evaluate",
         "Measure the assets of PROMPTS, a file with one prompt a line or one JSON object a line (.jsonl).",
     ),
+    "lab": ("lab", "Put the papers' claims to the test where the truth is known: docs/lab.md."),
     "keys": ("keys", "Let clients and workers on other machines in, and take that back."),
     "config": (
         "config",

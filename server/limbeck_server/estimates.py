@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a job would take, by what finished jobs like it took on this server; nothing is assumed where there are none."""
+"""What a job would take, by what finished jobs like it took on this server, and beside that by its plan."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from limbeck_protocol.job_messages import JobEstimate, JobEstimateReply
 from limbeck_server.jobs import Job
+from limbeck_server.planner import Planner
 
 MAX_NUMBER = 1e12
 MAX_JOBS = 20
@@ -38,6 +39,23 @@ def estimate(jobs: Sequence[Job], asked: JobEstimate) -> JobEstimateReply:
     memory = [mb for job in chosen if (mb := _number(job, "peak_memory_mb")) is not None]
     known = replace(nothing, from_jobs=len(chosen), seconds=round(statistics.median(seconds), 2), is_exact=is_exact)
     return replace(known, memory_mb=statistics.median(memory) if memory else None)
+
+
+def with_plan(known: JobEstimateReply, planner: Planner, asked: JobEstimate) -> JobEstimateReply:
+    """Return the estimate with what the job's plan says, or that it is being made."""
+    if not planner.is_on:
+        return known
+    planned = planner.ask(asked)
+    if planned is None:
+        return replace(known, is_planning=True)
+    return replace(
+        known,
+        steps=known.steps or planned.steps,
+        planned_seconds=planned.seconds,
+        planned_memory_mb=planned.memory_mb,
+        planned_profile=planned.profile,
+        planned_refusal=planned.refusal,
+    )
 
 
 def _is_measure(job: Job) -> bool:

@@ -33,7 +33,7 @@ STATUSES = {
         "E_TOO_MANY_FRAMES",
         "E_HEADER_TOO_LARGE",
     ),
-    NO_ROOM: ("E_DISK_FULL", "E_OUT_OF_MEMORY", "E_GPU_OOM"),
+    NO_ROOM: ("E_DISK_FULL", "E_MEMORY", "E_OUT_OF_MEMORY", "E_GPU_OOM"),
     JOB_FAILED: (
         "E_INTERNAL",
         "E_UNKNOWN",

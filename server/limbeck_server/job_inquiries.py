@@ -14,7 +14,7 @@ from limbeck_protocol.limits import KIB, MAX_STATUS_JOBS, STATUS_PROMPT_CHARACTE
 from limbeck_protocol.lines import CheckpointLine
 from limbeck_protocol.strict_json import dump_json
 from limbeck_protocol.typed import to_plain
-from limbeck_server.estimates import estimate
+from limbeck_server.estimates import estimate, with_plan
 from limbeck_server.jobs import line_of
 from limbeck_server.kept_files import SavedCheckpoint
 from limbeck_server.parts import Parts
@@ -57,10 +57,10 @@ def list_checkpoints(parts: Parts, _session: Session, request: j.JobCheckpoints,
 
 
 def estimate_job(parts: Parts, _session: Session, request: j.JobEstimate, _packet: Packet) -> Reply:
-    """Say what a job would take, by what finished ones took."""
+    """Say what a job would take: by what finished ones took, and by its plan."""
     if request.steps is not None and request.steps < 1:
         raise ProtocolError("E_SCHEMA", f"expected 1 step or more, got {request.steps}", "leave it out", field="steps")
-    return Reply(estimate(parts.board.jobs(), request))
+    return Reply(with_plan(estimate(parts.board.jobs(), request), parts.planner, request))
 
 
 def _line_of(checkpoint: SavedCheckpoint) -> CheckpointLine:

@@ -12,6 +12,7 @@ from limbeck_server.blobs import BlobStore
 from limbeck_server.board import Board
 from limbeck_server.crew import Crew
 from limbeck_server.intake import Intake
+from limbeck_server.planner import Planner
 from limbeck_server.previews import Previews
 from limbeck_server.security_log import SecurityLog
 from limbeck_server.sessions import Sessions
@@ -39,6 +40,7 @@ class Parts:
     intake: Intake
     access: Access
     security: SecurityLog
+    planner: Planner
     counts: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property

@@ -34,12 +34,13 @@ from limbeck_server.keys import Gatekeeper, HandshakeWatch
 from limbeck_server.lock import FolderLock
 from limbeck_server.metrics import MetricsServer, open_metrics
 from limbeck_server.parts import Parts
+from limbeck_server.planner import Planner
 from limbeck_server.previews import Previews
 from limbeck_server.reception import Reception
 from limbeck_server.remote_door import RemoteDoor, bind_remote
 from limbeck_server.security_log import SecurityLog
 from limbeck_server.sessions import Sessions
-from limbeck_server.settings import ServerSettings
+from limbeck_server.settings import CORE_ENGINE, ServerSettings
 from limbeck_server.socket_files import remove_socket
 from limbeck_server.store import Store
 from limbeck_server.transport import bind_router, check_address, client_side, receive, send
@@ -128,6 +129,7 @@ def _run(parts: Parts, sockets: Sockets, metrics: MetricsServer | None, should_s
     finally:
         put_back_running(parts)
         parts.crew.stop()
+        parts.planner.close()
         if placer is not None:
             placer.close()
         if door is not None:
@@ -201,6 +203,7 @@ def _make_parts(settings: ServerSettings, sockets: Sockets) -> Parts:
         Intake(settings.data_folder, settings.least_free_bytes),
         sockets.access,
         sockets.security,
+        Planner(is_on=settings.engine == CORE_ENGINE),
     )
     recover(parts)
     return parts

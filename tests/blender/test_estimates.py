@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the panel says of recipes, qualities and estimates, without Blender."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -178,3 +179,29 @@ def test_durations_are_said_as_people_do(seconds: float, says: str) -> None:
 def test_estimate_says_what_it_is_by() -> None:
     assert questions.estimate_text(75, 1032.0, 3) == "About 75 s, 1.0 GB, by 3 jobs of this server"
     assert questions.estimate_text(75, None, 1) == "About 75 s, by one job of this server"
+
+
+def test_plan_is_asked_for_until_it_is_made_and_told_as_a_guess(desk: Desk) -> None:
+    desk.wanted = question()
+    desk.ask()
+    nothing = estimate("request 1", None, None, 0)
+    desk.questions.take(replace(nothing, is_planning=True))
+    assert desk.questions.estimate_text == "Not measured yet on this server"
+    assert desk.ask(0.6) == []
+    assert desk.ask(1.0) == ["estimate"]
+    known = replace(nothing, request="request 2", planned_seconds=130.0, planned_memory_mb=1100.0)
+    desk.questions.take(known)
+    assert desk.questions.estimate_text == "About 2 min, 1.1 GB, a guess before the first run"
+    assert desk.ask(60.0) == [], "the plan is made"
+    desk.wanted = question(steps=90)
+    desk.ask()
+    desk.questions.take(replace(estimate("request 3", 12.0), planned_seconds=130.0))
+    assert "by 3 jobs of this server" in desk.questions.estimate_text, "what was measured goes before a guess"
+
+
+def test_job_that_would_not_fit_says_so_before_it_is_sent(desk: Desk) -> None:
+    desk.wanted = question()
+    desk.ask()
+    refused = replace(estimate("request 1", None, None, 0), planned_refusal="E_MEMORY: expected 9.0 GB, got 4.0 GB")
+    desk.questions.take(refused)
+    assert desk.questions.estimate_text == "Would not run: E_MEMORY: expected 9.0 GB, got 4.0 GB"

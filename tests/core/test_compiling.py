@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import copy
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,13 @@ from torch import Tensor
 
 from limbeck.cameras import ring_cameras
 from limbeck.distillation.conditioning import Conditioned, condition
-from limbeck.events import Progress, Warned
-from limbeck.generate import GenerationSettings, generate, with_steps
+from limbeck.events import Warned
+from limbeck.models import Spoken, load_cast
 from limbeck.priors.compiling import FEWEST_STEPS, compile_for, compile_models, is_compiled
 from limbeck.priors.loading import load_prior
 from limbeck.priors.prior import stack_conds
 from limbeck.recipes import load_recipe
+from limbeck.warming import warmed_up
 
 CPU = torch.device("cpu")
 ONE_LEVEL = {
@@ -69,7 +69,7 @@ def require_same(found: list[Tensor], expected: list[Tensor]) -> None:
         assert (one - other).abs().max() <= TOLERANCE * other.abs().max()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore")  # of what a compiler looks at on its way
 def test_traced_blocks_answer_as_plain_ones(speaker: Conditioned) -> None:
     expected = answers(speaker)
     assert compile_models([speaker], backend="aot_eager") == []
@@ -91,7 +91,7 @@ def test_compiled_blocks_answer_as_plain_ones(
     assert any((tmp_path / "compiled").rglob("*.so"))
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore")  # of what a compiler looks at on its way
 def test_what_cannot_be_compiled_runs_as_it_was(speaker: Conditioned) -> None:
     expected = answers(speaker)
     failures = compile_models([speaker], backend="no_such_compiler")
@@ -116,20 +116,15 @@ def test_channels_last_answers_as_channels_first(speaker: Conditioned) -> None:
     require_same(answers(speaker), expected)
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_failed_compilation_is_a_warning_of_the_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("CXX", str(tmp_path / "no-such-compiler"))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
     torch.compiler.reset()
     folder = write_family(SMALL, tmp_path / "model", torch.float32)
-    recipe = with_steps(load_recipe("dreamfusion"), 1)
-    settings = GenerationSettings(
-        "a blue penguin", recipe, prior=str(folder), faces=100, texture_size=0, previews=0, compile="on"
-    )
-    events = []
-    with closing(generate(settings)) as run:
-        for event in run:
-            events.append(event)
-            if isinstance(event, Progress) and event.phase == "optimising" and event.step == 1:
-                break
-    warned = [event for event in events if isinstance(event, Warned) and event.code == "W_NOT_COMPILED"]
-    assert len(warned) == 1
+    recipe = load_recipe("dreamfusion")
+    models = load_cast(recipe, str(folder), Spoken("a blue penguin"), torch.Generator(), CPU)
+    without_compiler = {"cpp.cxx": (str(tmp_path / "no-such-compiler"),), "force_disable_caches": True}
+    with torch._inductor.config.patch(without_compiler):
+        events = list(warmed_up("on", recipe, models, CPU))
+    assert [event.code for event in events if isinstance(event, Warned)] == ["W_NOT_COMPILED"]
+    assert not is_compiled(unet_of(models.text("text_to_image")))

@@ -41,7 +41,8 @@ def _question(seed=0):
 
 def _fit(copied, latents, cond, generator):
     loss = copied.loss(latents, cond, generator)
-    copied.step(loss)
+    copied.descend(loss)
+    copied.step()
     return float(loss.detach())
 
 

@@ -293,3 +293,12 @@ def test_damaged_folders_are_refused(tiny_folder, tmp_path, damage):
 def test_a_camera_conditioned_model_is_no_text_to_image_prior():
     with pytest.raises(LimbeckError, match="takes a camera"):
         load_prior(str(EMBEDDED / "multi_view"), "text_to_image", CPU)
+
+
+def test_a_model_whose_card_says_so_is_told_the_camera_of_a_single_view(tmp_path):
+    write_text_to_image(
+        tmp_path / "text_to_image", class_embed_type="projection", projection_class_embeddings_input_dim=16
+    )
+    (tmp_path / "prior.json").write_text('{"takes_camera": true}')
+    prior = load_prior(str(tmp_path), "text_to_image", CPU)
+    assert (prior.spec.is_camera_conditioned, prior.spec.views_per_group) == (True, 1)

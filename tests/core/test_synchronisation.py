@@ -105,8 +105,10 @@ def waits(recipe_name: str, folder: Path) -> WaitLog:
     state = initial_state(recipe, 0, META, models.speakers)
     state.step = 6
     log = WaitLog()
-    for model in {id(speaker.prior): speaker.prior for speaker in models.speakers.values()}.values():
-        count_passes(model, log)
+    critic = models.critics.multi_view
+    priors = [speaker.prior for speaker in models.speakers.values()] + ([critic.prior] if critic else [])
+    for prior in {id(prior): prior for prior in priors}.values():
+        count_passes(prior, log)
     for trained in state.trained.values():
         trained.prior.unet.register_forward_hook(counting(log, "unet"))
     with log:

@@ -74,6 +74,8 @@ def test_damage_is_found_and_gives_a_status(hub, tmp_path):
         (("verify", "taesd"), "E_MODEL_MISSING"),
         (("prune", "taesd"), "E_MODEL_MISSING"),
         (("pull",), "E_USAGE"),
+        (("convert", "nothing.pt"), "E_USAGE"),
+        (("convert", "nothing.pt", "--to", "made"), "E_MODEL_MISSING"),
     ],
 )
 def test_bad_requests_are_refused_with_a_remedy(hub, tmp_path, arguments, code):

@@ -14,7 +14,7 @@ from PIL import Image
 
 from limbeck.assets.atomic import write_bytes_atomically
 from limbeck.assets.mesh import Mesh, bounds, transform_positions
-from limbeck.assets.render import LIGHT_GREY, Color, Shading, render_mesh
+from limbeck.assets.render import LIGHT_GREY, Color, MeshRenders, Shading, render_mesh
 from limbeck.cameras import distance_for, ring_cameras
 
 COLUMNS = 4
@@ -58,11 +58,32 @@ def draw_views(
     shading: Shading = "as_rendered",
 ) -> UInt8[ndarray, "views size size 3"]:
     """Draw the mesh, centred and filling the pictures, from evenly spread azimuths; the first shows the front."""
+    renders = ring_renders(
+        mesh,
+        views=views,
+        elevation_deg=elevation_deg,
+        size=size,
+        background_srgb=background_srgb,
+        shading=shading,
+    )
+    return to_uint8(renders.rgb_srgb)
+
+
+def ring_renders(
+    mesh: Mesh,
+    *,
+    views: int,
+    elevation_deg: float = 15.0,
+    size: int = 256,
+    background_srgb: Color = LIGHT_GREY,
+    shading: Shading = "as_rendered",
+) -> MeshRenders:
+    """Render what ``draw_views`` draws, with alpha, depth and normals."""
     framed, radius = _framed(mesh)
     # A sphere of this radius touches the view cone's sides, not the plane through its centre.
     distance = distance_for(FOV_Y_DEG, radius * MARGIN) / np.cos(np.radians(FOV_Y_DEG / 2))
     cameras = ring_cameras(views, elevation_deg=elevation_deg, fov_y_deg=FOV_Y_DEG, distance=distance, size=size)
-    renders = render_mesh(
+    return render_mesh(
         framed,
         cameras.viewmats.numpy(),
         cameras.Ks.numpy(),
@@ -71,7 +92,6 @@ def draw_views(
         background_srgb=background_srgb,
         shading=shading,
     )
-    return to_uint8(renders.rgb_srgb)
 
 
 def save_image_atomically(image: Image.Image, path: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -27,6 +28,7 @@ from limbeck.framing import Targets
 from limbeck.meshing import free_mesh
 from limbeck.optimisation.state import RunState, make_optimizer, set_learning_rates
 from limbeck.optimisation.views import fit_to, neighbour_pairs, sample_views
+from limbeck.planning.exhaustion import first_line, is_out_of_memory
 from limbeck.priors.prior import Cond
 from limbeck.representations.representation import Moment, Rendering
 from limbeck.rigs import Rig
@@ -71,12 +73,16 @@ class StepReport:
         residuals: root mean square of each term's residual.
         elements: Gaussians, voxels or faces after the step.
         shared_noise: the least of all terms with 3D-consistent noise (``noise.Noised.shared``); None without such.
+        gradients: root mean square of what each term's latents are pulled by, w(t) r, without the term's own weight.
+        views: how many views each term looked at; 0 where its weight is 0.
     """
 
     step: int
     residuals: tuple[float, ...]
     elements: int
     shared_noise: float | None = None
+    gradients: tuple[float, ...] = ()
+    views: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,12 +93,16 @@ class TermLoss:
 
     Attributes:
         shown: the clean latents and the condition that its trained copy learns from, if it has one.
+        gradient: root mean square of w(t) r; None where the weight is 0.
+        views: how many it looked at.
     """
 
     loss: Float[Tensor, ""]
     magnitude: Float[Tensor, ""]
     shared_noise: float | None = None
     shown: tuple[Tensor, Cond] | None = None
+    gradient: Float[Tensor, ""] | None = None
+    views: int = 0
 
 
 def optimise(state: RunState, recipe: Recipe, scene: Scene) -> Iterator[StepReport]:
@@ -122,12 +132,16 @@ def run_step(state: RunState, recipe: Recipe, scene: Scene) -> StepReport:
     state.optimizer.zero_grad(set_to_none=True)
     torch.stack(losses).sum().backward()
     of_copies = _losses_of_copies(state, recipe.terms, found)
-    magnitudes = _read_back(state, recipe.terms, [one.magnitude for one in found], of_copies)
+    magnitudes, gradients = _read_back(state, recipe.terms, found, of_copies)
     for index, loss in of_copies.items():
-        state.trained[str(index)].step(loss)
-    _finish_step(state, recipe, rendering)
+        state.trained[str(index)].descend(loss)
+    with _no_way_back(state.step):
+        for index in of_copies:
+            state.trained[str(index)].step()
+        _finish_step(state, recipe, rendering)
     shared = min((one.shared_noise for one in found if one.shared_noise is not None), default=None)
-    return StepReport(state.step, magnitudes, len(state.representation), shared)
+    views = tuple(one.views for one in found)
+    return StepReport(state.step, magnitudes, len(state.representation), shared, gradients, views)
 
 
 def _context(state: RunState, recipe: Recipe, rendering: Rendering, cameras: Cameras, progress: float) -> StepContext:
@@ -158,7 +172,25 @@ def _term_loss(index: int, term: Term, scene: Scene, context: StepContext, state
     shown = None if trained is None else (latents.detach(), trained_cond(speaker, context))
     loss = surrogate_loss(latents, found.gradient, views)
     loss = loss if found.depth_loss is None else loss + found.depth_loss
-    return TermLoss(weight * loss, found.magnitude, found.shared_noise, shown)
+    gradient = found.gradient.square().mean().sqrt()
+    return TermLoss(weight * loss, found.magnitude, found.shared_noise, shown, gradient, len(rgb))
+
+
+@contextmanager
+def _no_way_back(step: int) -> Iterator[None]:
+    """Say that memory ran out while a step was applied: it may be half done, and cannot be repeated.
+
+    Raises:
+        LimbeckError: E_OUT_OF_MEMORY.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        message = f"memory ran out while step {step} was applied: {first_line(error)}"
+        remedy = "free memory, then go on from the newest checkpoint"
+        raise LimbeckError("E_OUT_OF_MEMORY", message, remedy) from error
 
 
 def _losses_of_copies(state: RunState, terms: Sequence[Term], found: Sequence[TermLoss]) -> dict[int, Tensor]:
@@ -172,12 +204,12 @@ def _losses_of_copies(state: RunState, terms: Sequence[Term], found: Sequence[Te
 
 
 def _read_back(
-    state: RunState, terms: Sequence[Term], magnitudes: Sequence[Tensor], of_copies: Mapping[int, Tensor]
-) -> tuple[float, ...]:
-    """Return the residuals' magnitudes, once all that a step needs to know has come from the device in one transfer.
+    state: RunState, terms: Sequence[Term], found: Sequence[TermLoss], of_copies: Mapping[int, Tensor]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the magnitudes of residuals and of what pulls the latents.
 
-    It is the step's only one, at a moment when a GPU has little left to do: gsplat waits for it as well when the next
-    step begins to render.
+    All that a step needs to know comes from the device in one transfer, its only one, at a moment when a GPU has little
+    left to do: gsplat waits for it as well when the next step begins to render.
 
     Raises:
         LimbeckError: E_DIVERGED if a residual has exploded, or a gradient or a copy's loss is not finite.
@@ -185,10 +217,11 @@ def _read_back(
     gradients = {name: p.grad for name, p in state.representation.parameters().items() if p.grad is not None}
     are_finite = [gradient.isfinite().all() for gradient in gradients.values()]
     losses = [loss.detach() for loss in of_copies.values()]
-    asked = (*magnitudes, *losses, *are_finite)
+    pulls = [one.magnitude.new_zeros(()) if one.gradient is None else one.gradient for one in found]
+    asked = (*(one.magnitude for one in found), *pulls, *losses, *are_finite)
     read = torch.stack([one.to(state.representation.device, torch.float32) for one in asked]).cpu().tolist()
-    own, copies = read[: len(terms)], read[len(terms) : len(terms) + len(losses)]
-    finite = read[len(terms) + len(losses) :]
+    own, pulled, rest = read[: len(terms)], read[len(terms) : 2 * len(terms)], read[2 * len(terms) :]
+    copies, finite = rest[: len(losses)], rest[len(losses) :]
     _require_sane(state.step, terms, own)
     for name, is_finite in zip(gradients, finite, strict=True):
         if not is_finite:
@@ -198,7 +231,7 @@ def _read_back(
     for index, loss in zip(of_copies, copies, strict=True):
         if not math.isfinite(loss):
             raise diverged(state.step, f"the trained variate of term {index} has a loss of {loss}")
-    return tuple(own)
+    return tuple(own), tuple(pulled)
 
 
 def _require_sane(step: int, terms: Sequence[Term], magnitudes: Sequence[float]) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
@@ -70,10 +71,12 @@ def compile_models(speakers: Iterable[Speaker], backend: str = "inductor") -> li
     failures = []
     for speaker in _one_per_unet(speakers):
         modules = [*_blocks(_unet(speaker)), *_blocks(_encoder(speaker))]
-        for module in modules:
-            module.compile(backend=backend)
         try:
-            _try_out(speaker)
+            for module in modules:
+                module.compile(backend=backend)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of what a compiler looks at on its way
+                _try_out(speaker)
         except (RuntimeError, OSError, ImportError) as error:  # dynamo's and inductor's errors are RuntimeErrors
             restore(modules)
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -21,6 +21,7 @@ from limbeck.priors.image_encoder import PictureReader
 from limbeck.priors.ip_adapter import image_prompt_arguments
 from limbeck.priors.prediction import NoiseSchedule
 from limbeck.priors.prior import Cond, PriorSpec
+from limbeck.priors.rationing import Ration, ask_in_parts, encode_in_parts, on_device, whole_groups
 from limbeck.priors.text_encoder import TextReader
 
 
@@ -31,6 +32,7 @@ class DiffusionPrior:
     Attributes:
         image_encoder: of the IP-Adapter that the UNet has, or None without one.
         controlnet: what turns a control into residuals of the UNet, or None without one.
+        ration: how much of the work is in memory at once; it changes no answer but by rounding, unless it shrinks.
     """
 
     spec: PriorSpec
@@ -40,6 +42,12 @@ class DiffusionPrior:
     schedule: NoiseSchedule
     image_encoder: PictureReader | None = None
     controlnet: ControlNetModel | None = None
+    ration: Ration = Ration()
+
+    @property
+    def pixels_per_latent(self) -> int:
+        """How many pixels per side a latent covers."""
+        return self.spec.image_size * self.ration.shrink // self.unet.config["sample_size"]
 
     @property
     def alphas_cumprod(self) -> Float[Tensor, " timesteps"]:
@@ -48,7 +56,7 @@ class DiffusionPrior:
 
     def encode(self, rgb: Float[Tensor, "views 3 H W"]) -> Float[Tensor, "views channels h w"]:
         """Return scaled latents of sRGB images in 0 to 1; differentiable."""
-        return self.autoencoder.encode(rgb)
+        return encode_in_parts(self.autoencoder.encode, rgb, self.ration)
 
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "views channels h w"]) -> Float[Tensor, "views 3 H W"]:
@@ -84,13 +92,17 @@ class DiffusionPrior:
                 image or a control came that the prior cannot see.
         """
         self._check(xt, cond)
+        size = whole_groups(self.ration.samples, self.spec.views_per_group)
+        with on_device(self.unet, xt.device, waits=self.ration.waits):
+            return ask_in_parts(self._eps, xt, t, cond, size)
+
+    def _eps(self, xt: Tensor, t: Tensor, cond: Cond) -> Tensor:
         arguments: dict[str, Any] = {}
         if self.image_encoder is not None:
             arguments |= image_prompt_arguments(cond, xt, self.image_encoder)
         if self.controlnet is not None:
             arguments |= control_arguments(self.controlnet, xt, t, cond)
-        pixels = self.spec.image_size // self.unet.config["sample_size"]
-        prediction = ask(self.unet, xt, t, cond, pixels, **arguments)
+        prediction = ask(self.unet, xt, t, cond, self.pixels_per_latent, **arguments)
         return self.schedule.eps(prediction, xt, t)
 
     def _check(self, xt: Tensor, cond: Cond) -> None:

@@ -52,6 +52,10 @@ class PriorCard:
         """Return the objects and colours that a prompt can name."""
         return (*self.fields.get("objects", ()), *self.fields.get("colors", ()))
 
+    def is_told_the_camera(self, role: str) -> bool:
+        """Whether the model of a role takes a camera: MVDream's always, a text-to-image one whose card says so."""
+        return role == "multi_view" or (role == "text_to_image" and self.fields.get("takes_camera") is True)
+
 
 TEXT_TO_IMAGE_PARTS = "unet, vae, text_encoder, tokenizer and scheduler"
 NOVEL_VIEW_PARTS = "unet, vae, image_encoder, scheduler and cc_projection or clip_camera_projection"
@@ -128,23 +132,24 @@ def _renamed(spec: PriorSpec, role: str) -> PriorSpec:
 
 def _load(source: str, root: Path | None, folder: Path, role: Role, device: torch.device) -> DiffusionPrior:
     dtype = precision_for(device, folder)
-    unet = _load_unet(folder, role, device, dtype)
+    card = _read_card(root)
+    unet = _load_unet(folder, role, device, dtype, takes_camera=card.is_told_the_camera(role))
     schedule = load_schedule(folder / "scheduler", device)
     is_of_pixels = unet.config.in_channels == PIXEL_CHANNELS and not (folder / "vae").exists()
     autoencoder, pixels_per_latent = (
         (PixelSpace(), 1) if is_of_pixels else load_autoencoder(folder / "vae", device, dtype)
     )
-    spec = _spec(source, _read_card(root), unet.config.sample_size * pixels_per_latent, role)
+    spec = _spec(source, card, unet.config.sample_size * pixels_per_latent, role)
     return DiffusionPrior(spec, unet, autoencoder, load_text_encoder(folder, device, dtype), schedule)
 
 
-def _load_unet(folder: Path, role: Role, device: torch.device, dtype: torch.dtype) -> Any:
+def _load_unet(folder: Path, role: Role, device: torch.device, dtype: torch.dtype, *, takes_camera: bool) -> Any:
     if role == "multi_view":
         unet = load_mvdream_unet(folder, device, dtype)
         join_views(unet, MVDREAM_VIEWS)
         return unet
     unet = load_module(UNet2DConditionModel, folder / "unet", device, dtype)
-    if unet.config.class_embed_type is not None:
+    if unet.config.class_embed_type is not None and not takes_camera:
         raise ValueError(f"its UNet takes a camera (class_embed_type is {unet.config.class_embed_type!r})")
     return unet
 
@@ -176,7 +181,7 @@ def _spec(source: str, card: PriorCard, image_size: int, role: str) -> PriorSpec
         name=f"{card.fields.get('name', Path(source).name)}/{role}",
         image_size=image_size,
         views_per_group=MVDREAM_VIEWS if role == "multi_view" else 1,
-        is_camera_conditioned=role == "multi_view",
+        is_camera_conditioned=card.is_told_the_camera(role),
         background=card.pair("background"),
         fov_y_deg=card.pair("fov_y_deg"),
         elevation_deg=card.pair("elevation_deg"),

@@ -26,6 +26,7 @@ from limbeck.priors.asking import ask
 from limbeck.priors.diffusion import DiffusionPrior
 from limbeck.priors.ip_adapter import image_prompt_arguments
 from limbeck.priors.prior import Cond
+from limbeck.priors.rationing import Ration, ask_in_parts, whole_groups
 
 CAMERA_NUMBERS = 16
 PROJECTIONS = ("to_q", "to_k", "to_v", "to_out.0", "add_k_proj", "add_v_proj")
@@ -123,11 +124,18 @@ class TrainedCopy:
         answer = self._answer(alpha * latents + sigma * noise, t, cond)
         return nn.functional.mse_loss(answer, target)
 
-    def step(self, loss: Float[Tensor, ""]) -> None:
-        """Take one step of AdamW down a loss, which the caller has found finite."""
+    def descend(self, loss: Float[Tensor, ""]) -> None:
+        """Find the gradient of a loss, which the caller has found finite; nothing is learned yet."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+
+    def step(self) -> None:
+        """Take the step of AdamW that ``descend`` has found."""
         self.optimizer.step()
+
+    def ration(self, ration: Ration, image_size: int) -> None:
+        """Compute with another ration, on images of another size, from now on; what was learned stays."""
+        self.prior = replace(self.prior, spec=replace(self.prior.spec, image_size=image_size), ration=ration)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return parameters and AdamW's moments by name."""
@@ -152,15 +160,19 @@ class TrainedCopy:
                 self.optimizer.state[value] = kept
 
     def _answer(self, xt: Tensor, t: Tensor, cond: Cond) -> Tensor:
-        """Return what the UNet predicts, with an IP-Adapter's gate closed and without control."""
+        """Return what the UNet predicts, as many samples at a time as there is memory for."""
         if cond.camera is None:
             raise ValueError(f"expected a camera for each of {len(xt)} samples of the trained copy, got none")
+        size = whole_groups(self.prior.ration.views, self.prior.spec.views_per_group)
+        return ask_in_parts(self._answer_part, xt, t, cond, size)
+
+    def _answer_part(self, xt: Tensor, t: Tensor, cond: Cond) -> Tensor:
+        """Return what the UNet predicts, with an IP-Adapter's gate closed and without control."""
         arguments: dict[str, Any] = {}
         if self.prior.image_encoder is not None:
             bare = replace(cond, image=None, image_scale=None)
             arguments = image_prompt_arguments(bare, xt, self.prior.image_encoder)
-        pixels = self.prior.spec.image_size // self.prior.unet.config["sample_size"]
-        return ask(self.prior.unet, xt, t, cond, pixels, **arguments)
+        return ask(self.prior.unet, xt, t, cond, self.prior.pixels_per_latent, **arguments)
 
 
 def add_low_rank_layers(unet: UNet2DConditionModel, rank: int, generator: torch.Generator) -> None:

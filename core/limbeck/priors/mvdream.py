@@ -71,12 +71,24 @@ def unet_of_original(
     Raises:
         ValueError, RuntimeError: if weights are missing or left over.
     """
+    return _filled(config, diffusers_names(weights, config), device, dtype)
+
+
+def diffusers_names(weights: StateDict, config: Mapping[str, Any]) -> dict[str, Tensor]:
+    """Return the UNet's weights of a checkpoint with the original names under those of diffusers.
+
+    Args:
+        weights: a whole checkpoint's, or those of the UNet alone.
+        config: diffusers' configuration of the UNet, with or without the camera's embedding.
+
+    Raises:
+        KeyError: if a weight is missing that the names of others depend on.
+    """
     has_prefix = any(name.startswith(PREFIX) for name in weights)
     unet = {name.removeprefix(PREFIX): value for name, value in weights.items() if name.startswith(PREFIX)}
     unet = unet if has_prefix else dict(weights)
-    with_camera = _with_camera(config)
     renamed = {f"{PREFIX}{_as_label(name)}": value for name, value in unet.items()}
-    return _filled(config, convert_ldm_unet_checkpoint(renamed, with_camera), device, dtype)
+    return convert_ldm_unet_checkpoint(renamed, with_camera(config))
 
 
 def camera_embedding(weights: StateDict) -> dict[str, Tensor]:
@@ -126,7 +138,8 @@ def stable_diffusion_2_config(original: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _with_camera(config: Mapping[str, Any]) -> dict[str, Any]:
+def with_camera(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return diffusers' configuration of a UNet with the camera's embedding."""
     own = {name: value for name, value in config.items() if not name.startswith("_")}
     return own | {"class_embed_type": "projection", "projection_class_embeddings_input_dim": CAMERA_WIDTH}
 
@@ -135,7 +148,7 @@ def _filled(
     config: Mapping[str, Any], weights: StateDict, device: torch.device, dtype: torch.dtype
 ) -> UNet2DConditionModel:
     """Return a UNet with a camera embedding and exactly these weights."""
-    unet: Any = UNet2DConditionModel(**_with_camera(config))
+    unet: Any = UNet2DConditionModel(**with_camera(config))
     unet.load_state_dict(weights)  # which widens them one by one
     return frozen(unet.to(dtype), device)
 

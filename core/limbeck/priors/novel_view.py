@@ -23,6 +23,7 @@ from limbeck.priors.files import load_projection
 from limbeck.priors.image_encoder import ImageEncoder
 from limbeck.priors.prediction import NoiseSchedule
 from limbeck.priors.prior import Cond, PriorSpec
+from limbeck.priors.rationing import Ration, ask_in_parts, encode_in_parts, on_device
 
 POSE = 4
 """How many numbers a relative pose has."""
@@ -68,7 +69,7 @@ def relative_pose(reference: Viewpoints, target: Viewpoints) -> Float[Tensor, "v
 
 @dataclass(frozen=True)
 class NovelViewPrior:
-    """A frozen Zero-1-to-3, answering in eps."""
+    """A frozen Zero-1-to-3, answering in eps; ``ration`` says how much of the work is in memory at once."""
 
     spec: PriorSpec
     unet: UNet2DConditionModel
@@ -76,6 +77,7 @@ class NovelViewPrior:
     image_encoder: ImageEncoder
     projection: nn.Linear
     schedule: NoiseSchedule
+    ration: Ration = Ration()
 
     @property
     def alphas_cumprod(self) -> Float[Tensor, " timesteps"]:
@@ -84,7 +86,7 @@ class NovelViewPrior:
 
     def encode(self, rgb: Float[Tensor, "views 3 H W"]) -> Float[Tensor, "views channels h w"]:
         """Return scaled latents of sRGB images in 0 to 1; differentiable."""
-        return self.autoencoder.encode(rgb)
+        return encode_in_parts(self.autoencoder.encode, rgb, self.ration)
 
     @torch.no_grad()
     def decode(self, latents: Float[Tensor, "views channels h w"]) -> Float[Tensor, "views 3 H W"]:
@@ -122,7 +124,11 @@ class NovelViewPrior:
                 raise ValueError(f"expected no {name}, for {self.spec.name} takes none")
         if cond.reference is None:
             raise ValueError(f"expected reference latents for each of {len(xt)} samples, got none")
-        both = torch.cat([xt, cond.reference], 1)
+        with on_device(self.unet, xt.device, waits=self.ration.waits):
+            return ask_in_parts(self._eps, xt, t, cond, self.ration.samples)
+
+    def _eps(self, xt: Tensor, t: Tensor, cond: Cond) -> Tensor:
+        both = torch.cat([xt, cond.reference if cond.reference is not None else xt], 1)
         prediction = ask(self.unet, both, t, Cond(cond.text))[:, : xt.shape[1]]
         return self.schedule.eps(prediction, xt, t)
 

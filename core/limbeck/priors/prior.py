@@ -77,6 +77,14 @@ def stack_conds(conds: Sequence[Cond]) -> Cond:
     return Cond(**{field.name: _stacked(field.name, conds) for field in fields(Cond)})
 
 
+def split_cond(cond: Cond, size: int) -> list[Cond]:
+    """Return a batch's condition as those of its parts of ``size`` samples; the last part may have fewer."""
+    parts = {
+        field.name: value.split(size) for field in fields(Cond) if (value := getattr(cond, field.name)) is not None
+    }
+    return [Cond(**{name: values[index] for name, values in parts.items()}) for index in range(len(parts["text"]))]
+
+
 def _stacked(name: str, conds: Sequence[Cond]) -> Any:
     present = [value for cond in conds if (value := getattr(cond, name)) is not None]
     if not present:

@@ -1,12 +1,14 @@
 # SPDX-FileCopyrightText: 2026 The Limbeck authors
 # SPDX-License-Identifier: Apache-2.0
-"""``limbeck models list|show|pull|verify|prune``: published weights on this machine."""
+"""``limbeck models list|show|pull|verify|prune|convert``: published weights on this machine."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import click
@@ -123,6 +125,23 @@ def prune(names: tuple[str, ...], as_json: bool) -> None:
         return
     for name, size in freed.items():
         click.echo(f"{name}: {size / 1e9:.2f} GB freed")
+
+
+@models.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--to", "folder", type=click.Path(path_type=Path), required=True, help="The folder to make.")
+@click.option("--base", default="sd-2.1-base", show_default=True, help="What the checkpoint was trained from.")
+@as_json_option
+def convert(file: Path, folder: Path, base: str, as_json: bool) -> None:
+    """Make a folder in diffusers' layout of MVDream's original checkpoint, without running code in it."""
+    from limbeck.priors.converting import convert_mvdream  # noqa: PLC0415 - imports torch and diffusers
+
+    with ProgressReport() as report:
+        convert_mvdream(file, folder, base, partial(report.update, "converting"))
+    if as_json:
+        click.echo(json.dumps({"folder": str(folder.resolve())}))
+        return
+    click.echo(f"{folder}: give it as --prior, or as the subfolder multi_view of a folder with other models")
 
 
 def _row(name: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,9 @@ from limbeck_server.commands.downloading import TRANSFER_TIMEOUT_S
 from limbeck_server.commands.job_options import read_overrides
 from limbeck_server.commands.jobs import connected, job_argument, json_option, say
 
+PLANNING_TIMEOUT_S = 60.0
+"""The first plan waits for its process to import its libraries."""
+PLANNING_INTERVAL_S = 0.5
 MESH_SUFFIXES = (".glb", ".ply")
 
 
@@ -46,12 +50,12 @@ def checkpoints(job: str, as_json: bool) -> None:
 def estimate(
     recipe: str, prior: str, steps: int | None, faces: int | None, settings: tuple[str, ...], device: str, as_json: bool
 ) -> None:
-    """Say what a job would take, by the finished jobs of this server."""
+    """Say what a job would take, by the finished jobs of this server and by its plan."""
     prior = str(Path(prior).resolve()) if Path(prior).is_dir() else prior
     with connected() as client:
         overrides = read_overrides(settings, normal_map=False)
-        client.estimate(recipe, prior=prior, steps=steps, device=device, faces=faces, overrides=overrides)
-        found = blocking.expect(client, Estimate)
+        asked = {"prior": prior, "steps": steps, "device": device, "faces": faces, "overrides": overrides}
+        found = _estimated(client, recipe, asked)
     say(estimate_object(found), as_json, _told(found, recipe))
 
 
@@ -84,7 +88,8 @@ def save_step_mesh(client: Client, job: str, step: int, output: Path) -> Path:
 def estimate_object(found: Estimate) -> dict[str, Any]:
     """Return an estimate as the JSON object of docs/commands.md."""
     names = ("seconds", "memory_mb", "from_jobs", "device", "steps", "is_exact")
-    return {name: getattr(found, name) for name in names}
+    planned = ("planned_seconds", "planned_memory_mb", "planned_profile", "planned_refusal")
+    return {name: getattr(found, name) for name in (*names, *planned)}
 
 
 def _line(checkpoint: CheckpointLine) -> str:
@@ -93,7 +98,28 @@ def _line(checkpoint: CheckpointLine) -> str:
     return f"{checkpoint.step:>7}  attempt {checkpoint.attempt}  {seconds:>11}  {mesh}".rstrip()
 
 
+def _estimated(client: Client, recipe: str, asked: dict[str, Any]) -> Estimate:
+    """Ask until the plan is made, or for so long."""
+    until = time.monotonic() + PLANNING_TIMEOUT_S
+    while True:
+        client.estimate(recipe, **asked)
+        found = blocking.expect(client, Estimate)
+        if not found.is_planning or time.monotonic() > until:
+            return found
+        time.sleep(PLANNING_INTERVAL_S)
+
+
 def _told(found: Estimate, recipe: str) -> str:
+    measured = _told_jobs(found, recipe)
+    if found.planned_refusal is not None:
+        return f"{measured}\nit could not be run: {found.planned_refusal}"
+    if found.planned_seconds is None or found.planned_memory_mb is None:
+        return measured
+    plan = f"about {found.planned_seconds:.0f} s and {found.planned_memory_mb:.0f} MB by its plan, a guess"
+    return f"{measured}\n{plan}: {found.planned_profile}"
+
+
+def _told_jobs(found: Estimate, recipe: str) -> str:
     if found.seconds is None:
         return f"nothing is known yet: no job of {recipe} like that has finished on this server ({found.device})"
     jobs = "1 finished job" if found.from_jobs == 1 else f"{found.from_jobs} finished jobs"
