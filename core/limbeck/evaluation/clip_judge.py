@@ -49,7 +49,7 @@ class ClipJudge:
         """
         with reported_as_incomplete("CLIP model", folder, NEEDS):
             model = load_module(CLIPModel, folder, device)
-            return cls(model, load_tokenizer(folder, model.text_model, "."))
+            return cls(model, load_tokenizer(folder, model.config.text_config.vocab_size, "."))
 
     def fit(self, pictures: Pictures, text: str) -> Float[ndarray, " pictures"]:
         """Return the cosine of each picture and the text."""
