@@ -155,5 +155,5 @@ def test_intervals_are_those_of_the_textbook():
 def test_a_share_of_none_has_an_interval_and_values_alike_have_none():
     none = share_of([False] * 8)
     assert (none.low, none.high) == (0.0, pytest.approx(0.3244, abs=1e-4))
-    assert clipped(mean_of([0.0, 1.0]), 1.0) == replace(mean_of([0.0, 1.0]), low=0.0, high=1.0)
+    assert clipped(mean_of([0.0, 1.0]), 0.0, 1.0) == replace(mean_of([0.0, 1.0]), low=0.0, high=1.0)
     assert (mean_of([2.0, 2.0]).low, mean_of([2.0]).high, mean_of([])) == (None, None, None)

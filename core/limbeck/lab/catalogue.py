@@ -32,6 +32,7 @@ JANUS = Experiment(
     (
         Arm("sds", "jointdreamer", {**HOST, **BLIND}),
         _jsd("jsd-i", "classifier"),
+        _jsd("jsd-i-strong", "classifier:10"),
         _jsd("jsd-ii", "novel_view"),
         _jsd("jsd-iii", "multiview"),
         _jsd("jsd-i-iii", "classifier,multiview"),

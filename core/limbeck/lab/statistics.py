@@ -47,11 +47,11 @@ def mean_of(values: Sequence[float]) -> Figure | None:
     return Figure(mean, mean - reach, mean + reach, n)
 
 
-def clipped(figure: Figure | None, most: float | None) -> Figure | None:
-    """Return a figure whose interval ends at 0 and at ``most``, for values that cannot be beyond."""
+def clipped(figure: Figure | None, least: float, most: float | None) -> Figure | None:
+    """Return a figure whose interval ends at ``least`` and ``most``, for values that cannot be beyond."""
     if figure is None or figure.low is None or figure.high is None or most is None:
         return figure
-    return replace(figure, low=max(figure.low, 0.0), high=min(figure.high, most))
+    return replace(figure, low=max(figure.low, least), high=min(figure.high, most))
 
 
 def share_of(claims: Sequence[bool]) -> Figure | None:

@@ -42,7 +42,7 @@ class Column:
         values = [value for row in rows if (value := self.of(row)) is not None]
         if self.is_share:
             return share_of([bool(value) for value in values])
-        return clipped(mean_of([float(value) for value in values]), self.most)
+        return clipped(mean_of([float(value) for value in values]), 0.0, self.most)
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,14 @@ def show(cell: Cell, decimals: int) -> str:
     """Return a cell as text: ``mean [low, high]``, or ``mean`` where there is no interval."""
     if not isinstance(cell, Figure):
         return "-" if cell is None else str(cell)
-    mean = f"{cell.mean:.{decimals}f}"
+    mean = _rounded(cell.mean, decimals)
     if cell.low is None or cell.high is None:
         return mean
-    return f"{mean} [{cell.low:.{decimals}f}, {cell.high:.{decimals}f}]"
+    return f"{mean} [{_rounded(cell.low, decimals)}, {_rounded(cell.high, decimals)}]"
+
+
+def _rounded(value: float, decimals: int) -> str:
+    return f"{round(value, decimals) + 0.0:.{decimals}f}"  # adding 0 takes the sign off a zero
 
 
 def tables_of(arms: Sequence[str], base: str, rows: Sequence[Row]) -> list[Table]:
@@ -173,7 +177,9 @@ def _differences(by_arm: Mapping[str, Sequence[Row]], base: str) -> Table:
 def _difference(column: Column, pairs: Sequence[tuple[Row, Row]]) -> Figure | None:
     both = [(column.of(row), column.of(other)) for row, other in pairs]
     known = [(float(value), float(other)) for value, other in both if value is not None and other is not None]
-    return difference_of([value for value, _ in known], [other for _, other in known])
+    most = 1.0 if column.is_share else column.most
+    found = difference_of([value for value, _ in known], [other for _, other in known])
+    return found if most is None else clipped(found, -most, most)
 
 
 def curves_of(rows: Sequence[Row]) -> list[tuple[int, Figure | None, Figure | None]]:
