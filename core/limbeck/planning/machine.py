@@ -61,10 +61,13 @@ def plan_run(
 
 def read_models(recipe: Recipe, source: str) -> Mapping[AnyRole, Model]:
     """Return the models that ``models.load_cast`` would load."""
-    roles = [role for role in recipe.roles if role != "text_to_image" or "image_prompt" not in recipe.roles]
+    roles: list[AnyRole] = [
+        role for role in recipe.roles if role != "text_to_image" or "image_prompt" not in recipe.roles
+    ]
     found: dict[AnyRole, Model] = {role: read_model(source, role, LARGE_BYTES) for role in roles}
     if recipe.encoder == "taesd":
-        found = {role: replace(model, vae=DRAFT) if model.vae else model for role, model in found.items()}
+        for role, model in found.items():
+            found[role] = replace(model, vae=DRAFT) if model.vae else model
     shared: dict[AnyRole, Model] = {"text_to_image": found["image_prompt"]} if "image_prompt" in found else {}
     return found if "text_to_image" not in recipe.roles else {**found, **_without_parts(shared)}
 
