@@ -157,7 +157,7 @@ def _require_fitting(source: str, alias: str) -> None:
 
 
 def pulled_folder(name: str) -> Path:
-    """Return the folder of a model that was pulled, by alias or model id; its weight file where adapters share one folder.
+    """Return the folder of a model that was pulled; its weight file where several adapters share one folder.
 
     Raises:
         LimbeckError: E_MODEL_MISSING if it was not, E_MODEL_INCOMPLETE if files have gone since.
