@@ -8,6 +8,8 @@ import torch
 import trimesh
 from PIL import Image
 
+from limbeck.assets.gltf import encode_glb
+from limbeck.assets.mesh import make_mesh
 from limbeck.errors import LimbeckError
 from limbeck.representations.field.settings import FieldSettings
 from limbeck.representations.gaussians import GaussianSettings
@@ -66,6 +68,12 @@ def test_vertex_colors_and_textures_are_kept():
     shape = read_shape("mesh", _exported(textured, ".glb"), ".glb")
     np.testing.assert_allclose(shape.colors_srgb, np.tile([[10, 20, 30]], (len(shape.points), 1)) / 255, atol=0.01)
     assert read_shape("mesh", _exported(BOX, ".stl"), ".stl").colors_srgb is None
+
+
+def test_vertex_colors_of_a_glb_are_kept():
+    levels = np.array([[index * 36, 255 - index * 36, 7 * index, 255] for index in range(8)], np.uint8)
+    asset = encode_glb(make_mesh(np.asarray(BOX.vertices), np.asarray(BOX.faces), levels))
+    np.testing.assert_allclose(read_shape("mesh", asset, ".glb").colors_srgb * 255, levels[:, :3], atol=0.5)
 
 
 def test_points_and_colors_are_read_from_every_format():

@@ -166,6 +166,12 @@ def srgb_to_linear(srgb: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape"]:
     return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
 
 
+def linear_to_srgb(linear: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape"]:
+    """Encode linear light 0 to 1 as sRGB (IEC 61966-2-1); what lies outside is clipped."""
+    clipped = np.clip(linear, 0.0, 1.0)
+    return np.where(clipped <= 0.0031308, clipped * 12.92, 1.055 * clipped ** (1 / 2.4) - 0.055)
+
+
 def linear_colors(colors_srgb: UInt8[ndarray, "n 4"]) -> UInt16[ndarray, "n 4"]:
     """Convert sRGB bytes to linear normalised 16-bit numbers, which keep all 256 levels apart.
 

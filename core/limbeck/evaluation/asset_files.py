@@ -17,6 +17,7 @@ from jaxtyping import Float, Float32, Int, UInt8
 from numpy import ndarray
 from PIL import Image
 
+from limbeck.assets.gltf import linear_to_srgb
 from limbeck.assets.mesh import NEUTRAL_SRGB, Mesh, make_mesh
 from limbeck.assets.texture import LARGEST, Texture
 from limbeck.errors import LimbeckError
@@ -139,12 +140,6 @@ def _unit(values: ndarray) -> Float[ndarray, "n 3"]:
     """Return the first three channels in 0 to 1, out of whatever whole or broken numbers they are."""
     largest = np.iinfo(values.dtype).max if values.dtype.kind in "iu" else 1.0
     return values[:, :3].astype(np.float64) / largest
-
-
-def linear_to_srgb(linear: Float[ndarray, "*shape"]) -> Float[ndarray, "*shape"]:
-    """Encode linear light 0 to 1 as sRGB (IEC 61966-2-1); what lies outside is clipped."""
-    clipped = np.clip(linear, 0.0, 1.0)
-    return np.where(clipped <= 0.0031308, clipped * 12.92, 1.055 * clipped ** (1 / 2.4) - 0.055)
 
 
 def _picture(part: Any) -> Image.Image | None:

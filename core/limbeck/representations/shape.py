@@ -16,7 +16,9 @@ import numpy as np
 import trimesh
 from jaxtyping import Float, Int
 from numpy import ndarray
+from trimesh.visual import ColorVisuals
 
+from limbeck.assets.gltf import linear_to_srgb
 from limbeck.assets.mesh import Mesh, directed_edges, face_area_vectors, make_mesh
 from limbeck.errors import LimbeckError
 from limbeck.rigs import Placement
@@ -108,9 +110,10 @@ def read_shape(kind: Literal["mesh", "points"], content: bytes, suffix: str) -> 
 
 def _read_mesh(content: bytes, suffix: str) -> Shape:
     _require_whole(content, suffix)
-    found = trimesh.load_mesh(io.BytesIO(content), file_type=suffix[1:], process=False)
-    if isinstance(found, trimesh.Scene):
-        found = found.to_geometry()
+    scene: Any = trimesh.load_scene(io.BytesIO(content), file_type=suffix[1:], process=False)
+    for part in scene.geometry.values():
+        _keep_vertex_colors(part)
+    found = scene.to_geometry()
     if not isinstance(found, trimesh.Trimesh) or not len(found.faces):
         raise _refused("a mesh with faces", "none", "give points with a .ply, .xyz, .npy or .npz file instead")
     if len(found.faces) > MAX_FACES:
@@ -134,6 +137,16 @@ def _require_whole(content: bytes, suffix: str) -> None:
         raise _refused(f"a whole .stl file of {size_bytes:,} bytes", f"{len(content):,} bytes", "export it again")
     if suffix == ".obj" and OBJ_INDEX_0.search(content):
         raise _refused("an .obj file that counts vertices from 1", "a face of vertex 0", "export it again")
+
+
+def _keep_vertex_colors(part: Any) -> None:
+    """Give a part of a glTF file its COLOR_0, which is linear light, as colours: trimesh drops it where parts are joined."""
+    linear = getattr(part.visual, "vertex_attributes", {}).get("color")
+    if linear is None or getattr(part.visual, "uv", None) is not None or len(linear) != len(part.vertices):
+        return
+    largest = np.iinfo(linear.dtype).max if linear.dtype.kind == "u" else 1.0
+    srgb = linear_to_srgb(np.asarray(linear, np.float64)[:, :3] / largest)
+    part.visual = ColorVisuals(part, vertex_colors=np.rint(255 * srgb).astype(np.uint8))
 
 
 def _mesh_colors(found: trimesh.Trimesh) -> Float[ndarray, "vertices 3"] | None:
