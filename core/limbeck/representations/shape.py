@@ -140,7 +140,7 @@ def _require_whole(content: bytes, suffix: str) -> None:
 
 
 def _keep_vertex_colors(part: Any) -> None:
-    """Give a part of a glTF file its COLOR_0, which is in linear light, as colours: trimesh drops it on joining parts."""
+    """Give a part of a glTF file its COLOR_0, in linear light, as colours: trimesh drops it on joining parts."""
     linear = getattr(part.visual, "vertex_attributes", {}).get("color")
     if linear is None or getattr(part.visual, "uv", None) is not None or len(linear) != len(part.vertices):
         return
