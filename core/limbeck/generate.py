@@ -32,7 +32,7 @@ from limbeck.framing import Reference
 from limbeck.image_use import chosen_prompt, image_warnings, require_image
 from limbeck.meshing import final_mesh, placed, placed_cloud, preview_mesh
 from limbeck.metadata import metadata
-from limbeck.models import Cast, Spoken, load_cast
+from limbeck.models import Cast, Spoken, load_cast, require_models
 from limbeck.optimisation.initial import require_start
 from limbeck.optimisation.loop import Scene, StepReport
 from limbeck.optimisation.state import RunState, initial_state, restored_state, state_to_tensors
@@ -124,6 +124,7 @@ def generate(
     require_texture_memory(settings.texture_size)
     require_image(settings.recipe, settings.references)
     require_start(settings.recipe, settings.start)
+    require_models(settings.recipe, settings.prior)
     device = choose_device(settings.device)
     recipe = settings.recipe
     yield Progress("loading", 0, 0, f"the {settings.prior} prior")

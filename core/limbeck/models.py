@@ -106,9 +106,7 @@ def load_cast(
             E_RECIPE_INVALID.
     """
     require_image(recipe, spoken.references)
-    require_host(needs_of(recipe), source)
-    if recipe.encoder == "taesd":
-        _require_draftable(recipe.roles, source)
+    require_models(recipe, source)
     models = _load(recipe.roles, source, device, shelf or Shelf(), profile)
     if recipe.encoder == "taesd":
         models = _drafting(models, device)
@@ -134,16 +132,37 @@ def load_cast(
     return Cast(speakers, _critics(recipe, models, speakers, view), picture, held_to)
 
 
+def require_models(recipe: Recipe, source: str) -> None:
+    """Refuse models that are missing, damaged or of another kind than the recipe needs; nothing is loaded.
+
+    Args:
+        recipe: in full.
+        source: as for ``load_cast``.
+
+    Raises:
+        LimbeckError: E_MODEL_UNKNOWN, E_MODEL_INCOMPLETE, E_MODEL_MISSING, E_MODEL_ROLE, E_MODEL_UNSAFE,
+            E_RECIPE_INVALID.
+    """
+    require_host(needs_of(recipe), source)
+    if recipe.encoder == "taesd":
+        _require_draftable(recipe.roles, source)
+    if source == "embedded":
+        for name, embedded in PRIORS.items():
+            if embedded.role in recipe.roles:
+                require_installed(name)
+    _found(_loaded(recipe.roles), source)
+
+
+def _loaded(roles: Sequence[AnyRole]) -> list[AnyRole]:
+    """Return the roles that are loaded; an adapter's model plays the plain one as well."""
+    return [role for role in roles if role != "text_to_image" or "image_prompt" not in roles]
+
+
 def _load(
     roles: tuple[AnyRole, ...], source: str, device: torch.device, shelf: Shelf, profile: Profile
 ) -> dict[AnyRole, Model]:
     """Load each role; a text-to-image model with an adapter also serves as the one without, its gate closed."""
-    if source == "embedded":
-        for name, embedded in PRIORS.items():
-            if embedded.role in roles:
-                require_installed(name)
-    loaded: list[AnyRole] = [role for role in roles if role != "text_to_image" or "image_prompt" not in roles]
-    folders = _found(loaded, source)
+    folders: dict[AnyRole, Path] = {role: role_folder(source, role) for role in _loaded(roles)}
     keys: dict[AnyRole, Hashable] = {
         role: (source, str(folder), newest_change_ns(folder), role, str(device)) for role, folder in folders.items()
     }

@@ -56,13 +56,16 @@ def plan_question(question: dict[str, Any]) -> tuple[Plan, int]:
     from limbeck.config import override  # noqa: PLC0415 - these import torch
     from limbeck.devices import choose_device  # noqa: PLC0415
     from limbeck.generate import with_steps  # noqa: PLC0415
+    from limbeck.models import require_models  # noqa: PLC0415
     from limbeck.planning.machine import plan_run  # noqa: PLC0415
     from limbeck.recipes import load_recipe  # noqa: PLC0415
 
     recipe = override(load_recipe(question["recipe"]), question.get("overrides", {}))
     recipe = with_steps(recipe, question["steps"]) if question.get("steps") else recipe
     device = choose_device(question.get("device", "auto"))
-    return plan_run(recipe, question.get("prior", "embedded"), device, texture_size=1024), recipe.all_steps
+    prior = question.get("prior", "embedded")
+    require_models(recipe, prior)
+    return plan_run(recipe, prior, device, texture_size=1024), recipe.all_steps
 
 
 def _next_line() -> str:

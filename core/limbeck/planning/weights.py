@@ -163,6 +163,8 @@ def _part(name: str, files: Sequence[Path]) -> Part:
 def _adapter_parts(adapter: Path, role: str) -> list[Part]:
     if role == "structure":
         return [_part("controlnet", sorted(_controlnet_folder(adapter).glob("*.safetensors")))]
+    if adapter.is_file():  # one of several in a folder
+        return [_part("adapter", [adapter]), *_parts(adapter.parent, ["image_encoder"])]
     folder = adapter / "models" if (adapter / "models").is_dir() else adapter
     return [_part("adapter", sorted(folder.glob("*.safetensors"))[:1]), *_parts(folder, ["image_encoder"])]
 

@@ -37,7 +37,7 @@ def require_layout(folder: Path, role: str, base: Path | None = None) -> None:
     """Refuse a folder from which a role cannot be loaded.
 
     Args:
-        folder: of the model that is to play the role (``locating.role_folder``).
+        folder: of the model that is to play the role, or an adapter's weight file (``locating.role_folder``).
         role: text_to_image, multi_view, novel_view, image_prompt, structure or pair_classifier.
         base: of the text-to-image model that an adapter is for.
 
@@ -45,7 +45,7 @@ def require_layout(folder: Path, role: str, base: Path | None = None) -> None:
         LimbeckError: E_MODEL_ROLE if there is no such model, or one of another kind; E_MODEL_UNSAFE if its weights
             are pickles; E_MODEL_INCOMPLETE if files are missing, empty or cut off.
     """
-    if not folder.is_dir():
+    if not folder.is_dir() and not (role == "image_prompt" and folder.is_file()):
         raise _without(folder, role)
     if role == "pair_classifier":
         _require_classifier(folder)
@@ -113,13 +113,14 @@ def _require_classifier(folder: Path) -> None:
 
 
 def _require_ip_adapter(folder: Path, base: Path | None) -> None:
-    models = folder / "models"
+    models = folder.parent if folder.is_file() else folder / "models"
     if not models.is_dir():
         raise _without(folder, "image_prompt")
     require_weights(models, "image_prompt")
     object_in(models / "image_encoder" / "config.json", "image_prompt")
     require_weights(models / "image_encoder", "image_prompt")
-    widths = {shape[1] for name, shape in shapes_in(models).items() if name.endswith("to_k_ip.weight")}
+    shapes = shapes_in(folder if folder.is_file() else models)
+    widths = {shape[1] for name, shape in shapes.items() if name.endswith("to_k_ip.weight")}
     if base is not None and len(widths) == 1:
         _require_width("image_prompt", widths.pop(), base)
 

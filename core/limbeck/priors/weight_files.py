@@ -65,9 +65,9 @@ def damage(path: Path) -> str:
 
 
 def shapes_in(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Return the shape of every weight of a folder's safetensors, which must be whole."""
+    """Return the shape of every weight of a folder's safetensors, or of one such file; they must be whole."""
     shapes: dict[str, tuple[int, ...]] = {}
-    for path in sorted(folder.glob("*.safetensors")):
+    for path in [folder] if folder.is_file() else sorted(folder.glob("*.safetensors")):
         with path.open("rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(LENGTH_BYTES), "little")))
         shapes |= {name: tuple(entry["shape"]) for name, entry in _weights(header).items()}

@@ -27,11 +27,13 @@ def plan(as_json: bool, **options: Any) -> None:
     if isinstance(job.recipe, str):
         require_known(job.recipe)
     from limbeck.devices import choose_device  # noqa: PLC0415 - these import torch
+    from limbeck.models import require_models  # noqa: PLC0415
     from limbeck.planning.machine import plan_run  # noqa: PLC0415
     from limbeck_server.plan import plan as settings_of  # noqa: PLC0415
 
     settings = settings_of(job)
     recipe, has_negative = settings.recipe, bool(settings.negative_prompt)
+    require_models(recipe, settings.prior)
     device = choose_device(settings.device)
     found = plan_run(recipe, settings.prior, device, has_negative=has_negative, texture_size=settings.texture_size)
     named = {"recipe": recipe.name, "prior": settings.prior, "steps": recipe.all_steps}
