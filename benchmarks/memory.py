@@ -5,7 +5,7 @@
     python benchmarks/memory.py                            the embedded priors, whole runs
     python benchmarks/memory.py --build FOLDER             writes Stable Diffusion 2.1-base at its real size with random
                                                            weights in half precision (2.6 GB on the disk) to FOLDER
-    python benchmarks/memory.py --prior FOLDER [--cases]   one step of score distillation with it (up to 9 GB of memory)
+    python benchmarks/memory.py --prior FOLDER [--only]   one step of score distillation with it (up to 9 GB of memory)
 
 A measurement is the largest resident set that the process has had, as the operating system counts it.
 """

@@ -45,7 +45,10 @@ DEFAULT_RECIPE = "limbeck"
 """The core's default; the protocol cannot import it, so a test holds the two together."""
 
 RECIPE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
-PRIOR_ALIAS = re.compile(r"[a-z0-9][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?\Z")
+PRIOR_ALIAS = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?(\+[a-z0-9][a-z0-9._-]{0,63}){0,4}\Z"
+)
+"""An alias or a model id, with aliases that play its roles instead behind plus signs."""
 OVERRIDE_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}(\.[A-Za-z0-9_]{1,64}){0,15}\Z")
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 

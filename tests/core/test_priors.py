@@ -20,11 +20,13 @@ from limbeck.errors import LimbeckError
 from limbeck.playset.pool import composite
 from limbeck.playset.render import render
 from limbeck.playset.things import Thing
+from limbeck.priors.layout import require_layout
 from limbeck.priors.loading import load_prior
 from limbeck.priors.locating import EMBEDDED
 from limbeck.priors.multiview import join_views
 from limbeck.priors.patch_autoencoder import PatchAutoencoder
 from limbeck.priors.prior import Cond
+from tiny_models import write_text_to_image
 
 CPU = torch.device("cpu")
 
@@ -299,6 +301,9 @@ def test_a_model_whose_card_says_so_is_told_the_camera_of_a_single_view(tmp_path
     write_text_to_image(
         tmp_path / "text_to_image", class_embed_type="projection", projection_class_embeddings_input_dim=16
     )
+    with pytest.raises(LimbeckError, match="got a multi-view one"):
+        require_layout(tmp_path / "text_to_image", "text_to_image")
     (tmp_path / "prior.json").write_text('{"takes_camera": true}')
+    require_layout(tmp_path / "text_to_image", "text_to_image")
     prior = load_prior(str(tmp_path), "text_to_image", CPU)
     assert (prior.spec.is_camera_conditioned, prior.spec.views_per_group) == (True, 1)

@@ -79,6 +79,7 @@ def test_unknown_fields_are_ignored() -> None:
         ({"recipe": "../x"}, "E_SCHEMA", "recipe"),
         ({"overrides": {"a b": 1}}, "E_SCHEMA", "overrides"),
         ({"overrides": {"a\n": 1}}, "E_SCHEMA", "overrides"),
+        ({"prior": "sd-1.5+../models"}, "E_SCHEMA", "prior"),
         ({"prior": "../models"}, "E_SCHEMA", "prior"),
         ({"prior": "sd15\n"}, "E_SCHEMA", "prior"),
         ({"seed": -1}, "E_SCHEMA", "seed"),
@@ -178,3 +179,10 @@ def test_blobs_are_named_by_their_content_and_listed_once() -> None:
 def test_a_recipe_object_lends_its_name() -> None:
     assert JobSpec("a", recipe={"name": "mine"}).recipe_name == "mine"
     assert JobSpec("a", recipe={}).recipe_name == "custom"
+
+
+@pytest.mark.parametrize(
+    "prior", ["sd-1.5", "DeepFloyd/IF-I-XL-v1.0", "sd-1.5+ip-adapter-plus-sd15", "Owner/Name+mvdream"]
+)
+def test_a_prior_is_an_alias_or_an_id_with_others_for_its_roles(prior: str) -> None:
+    assert job_from_dict({"prompt": "a mug", "prior": prior}).prior == prior

@@ -64,7 +64,7 @@ def _require_model(folder: Path, role: str) -> None:
     config = object_in(unet / "config.json", role)
     require_weights(unet, role)
     found = _kind(folder, config)
-    if found != role:
+    if found != role and not (role == "text_to_image" and _is_told_the_camera(folder)):
         wanted, got = KINDS[role], KINDS[found]
         message = f"expected a {wanted} model in {folder.name!r}, got a {got} one"
         remedy = f"use --recipe {FITTING_RECIPES[found]}, or put a {wanted} model into a subfolder {role}"
@@ -96,6 +96,12 @@ def _kind(folder: Path, config: Mapping[str, Any]) -> str:
         return "novel_view"
     names = shapes_in(folder / "unet")
     return "multi_view" if any(name in names for name in ORIGINAL_NAMES) else "text_to_image"
+
+
+def _is_told_the_camera(folder: Path) -> bool:
+    """Say whether a text-to-image model takes the camera of its single view, as the card of its family says."""
+    card = folder.parent / "prior.json"
+    return card.is_file() and object_in(card, "text_to_image").get("takes_camera") is True
 
 
 def _require_tokenizer(folder: Path, role: str) -> None:
