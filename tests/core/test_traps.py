@@ -126,7 +126,7 @@ def test_empty_tokenizer_is_refused(tmp_path: Path) -> None:
     (tmp_path / "nothing").mkdir()
     assert len(CLIPTokenizer.from_pretrained(tmp_path / "nothing", local_files_only=True)) < 10  # the trap itself
     with pytest.raises(ValueError, match="its text encoder 680"):
-        load_tokenizer(tmp_path, encoder, "nothing")
+        load_tokenizer(tmp_path, encoder.config.vocab_size, "nothing")
 
 
 def test_pickle_beside_nothing_is_never_read(tmp_path: Path) -> None:
@@ -206,9 +206,9 @@ def test_zero123_loads_though_its_pipeline_is_unknown(tmp_path: Path) -> None:
 def test_padding_is_the_tokenizers_own(tmp_path: Path, alias: str, pad: int) -> None:
     write_model(tmp_path, alias)
     encoder = load_prior(str(tmp_path), "text_to_image", CPU).text_encoder
-    ids = encoder.tokenizer(["a red mug"], padding="max_length", max_length=77).input_ids[0]
+    ids = encoder.window.tokenizer(["a red mug"], padding="max_length", max_length=77).input_ids[0]
     assert encoder.tokens == len(ids) == 77
-    assert ids[-1] == pad == encoder.tokenizer.pad_token_id
+    assert ids[-1] == pad == encoder.window.tokenizer.pad_token_id
 
 
 def test_prompts_have_the_encoders_length_whatever_the_tokenizer_says(tmp_path: Path) -> None:
