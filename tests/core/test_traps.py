@@ -207,7 +207,7 @@ def test_padding_is_the_tokenizers_own(tmp_path: Path, alias: str, pad: int) -> 
     write_model(tmp_path, alias)
     encoder = load_prior(str(tmp_path), "text_to_image", CPU).text_encoder
     ids = encoder.window.tokenizer(["a red mug"], padding="max_length", max_length=77).input_ids[0]
-    assert encoder.tokens == len(ids) == 77
+    assert encoder.window.tokens == len(ids) == 77
     assert ids[-1] == pad == encoder.window.tokenizer.pad_token_id
 
 

@@ -283,7 +283,7 @@ def test_the_format_follows_the_suffix_and_cameras_and_recipe_files_are_read(cap
 def test_recipes_are_listed_as_the_contract_says(capsys):
     rows = json.loads(_run(capsys, "recipes", "--json")[1])
     assert {"limbeck", "dreamfusion", "mvdream"} <= {row["name"] for row in rows}
-    assert all(set(row) == {"name", "paper", "summary"} for row in rows)
+    assert all(set(row) == {"name", "paper", "summary", "hosts"} for row in rows)
 
 
 def test_show_prints_the_equation_and_every_setting(capsys):

@@ -100,7 +100,7 @@ def test_plan_command_says_memory_time_and_reasons() -> None:
 def test_plan_command_refuses_what_generate_would(tmp_path: Path) -> None:
     refused = CliRunner().invoke(plan, ["a mug", "--prior", str(tmp_path)])
     assert isinstance(refused.exception, LimbeckError)
-    assert refused.exception.code == "E_MODEL_INCOMPLETE"
+    assert refused.exception.code == "E_MODEL_ROLE"
 
 
 def test_times_are_no_more_exact_than_guesses() -> None:

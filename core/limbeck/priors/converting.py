@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import json
-import pickle
 import secrets
 import shutil
 import zipfile
@@ -106,16 +105,18 @@ def read_checkpoint(file: Path) -> dict[str, Tensor]:
             file.open("rb").close()  # a file that is not there says so
             raise _no_checkpoint(file, "it is no zip archive, or is cut off")
         content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        message = f"{file.name} holds more than weights, which could run code; nothing of it was run"
-        raise LimbeckError(
-            "E_MODEL_UNSAFE", message, "get the checkpoint from its publisher, or as safetensors"
-        ) from error
     except OSError as error:
         message = f"could not read {file} ({error.strerror or error})"
         raise LimbeckError("E_FILE", message, "check the path and its permissions") from error
     except (RuntimeError, SafetensorError, ValueError, EOFError, KeyError) as error:
         raise _no_checkpoint(file, str(error).splitlines()[0] if str(error) else type(error).__name__) from error
+    except Exception as error:
+        if type(error).__name__ != "UnpicklingError":  # named, so that nothing here imports what it is from
+            raise
+        message = f"{file.name} holds more than weights, which could run code; nothing of it was run"
+        raise LimbeckError(
+            "E_MODEL_UNSAFE", message, "get the checkpoint from its publisher, or as safetensors"
+        ) from error
     content = content.get("state_dict", content) if isinstance(content, dict) else {}
     weights = {name: value for name, value in content.items() if isinstance(name, str) and isinstance(value, Tensor)}
     if not weights:
