@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def metadata(settings: GenerationSettings, models: Cast) -> dict[str, Any]:
-    """Return prompt, seed, the whole recipe and model ids, JSON-ready; enough to make it again under the same profile."""
+    """Return prompt, seed, the whole recipe and model ids, JSON-ready; under the same profile they make it again."""
     return {
         "generator": f"Limbeck {__version__}",
         "prompt": settings.prompt,
