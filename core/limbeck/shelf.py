@@ -12,7 +12,7 @@ from typing import Any
 
 @dataclass
 class Shelf:
-    """Loaded models by what they were loaded from. Runs do not change them: what a run trains is a copy."""
+    """Loaded models by what they were loaded from. A run trains copies alone; it may compile blocks in place."""
 
     _models: dict[Hashable, Any] = field(default_factory=dict)
 

@@ -3,7 +3,6 @@
 """The database of jobs after other versions: newer, older, from before it, and what counts as a full disk."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,24 +17,10 @@ from limbeck_protocol.typed import to_plain
 from limbeck_server.board import Board
 from limbeck_server.database import FILE_NAME, MIGRATIONS, database_error
 from limbeck_server.jobs import Job
-from limbeck_server.kept_files import Artifact, SavedCheckpoint, SavedMesh
+from limbeck_server.kept_files import Artifact, SavedCheckpoint
 from limbeck_server.store import Store
 
 SPEC = JobSpec("a penguin")
-CHECKPOINTS = tuple(SavedCheckpoint(f"checkpoint-1-{step}.safetensors", 10, "a" * 64, step) for step in (10, 20, 30))
-MESH = SavedMesh("mesh-1-10.mesh", 60, "c" * 64, 3, 1)
-MILESTONE = replace(CHECKPOINTS[0], attempt=1, seconds=2.5, milestone=1, mesh=MESH)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(Store(tmp_path)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def board(store: Store) -> Board:
-    return Board(store, max_queued=10)
 
 
 def test_only_a_full_disk_is_called_full() -> None:

@@ -3,7 +3,7 @@
 """The database of jobs: what a restart finds, a full disk, damage, and what is kept for how long."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -27,17 +27,6 @@ SPEC = JobSpec("a penguin")
 CHECKPOINTS = tuple(SavedCheckpoint(f"checkpoint-1-{step}.safetensors", 10, "a" * 64, step) for step in (10, 20, 30))
 MESH = SavedMesh("mesh-1-10.mesh", 60, "c" * 64, 3, 1)
 MILESTONE = replace(CHECKPOINTS[0], attempt=1, seconds=2.5, milestone=1, mesh=MESH)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(Store(tmp_path)) as opened:
-        yield opened
-
-
-@pytest.fixture
-def board(store: Store) -> Board:
-    return Board(store, max_queued=10)
 
 
 @pytest.fixture

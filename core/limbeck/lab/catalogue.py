@@ -116,7 +116,6 @@ GSD = Experiment(
     tracks=True,
 )
 
-FADE = ("means", "log_scales", "quats", "opacity_logits")
 UNFADED: Settings = {
     "gaussians.learning_rates.means": "0:0.01,1:0.001",
     "gaussians.learning_rates.log_scales": "0.5:0.01,1:0.002",

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from limbeck.errors import LimbeckError
 
@@ -95,7 +95,6 @@ PROFILES: Mapping[str, Profile] = {
     "quick": Profile("quick", seeds=2, prompts=4, steps=150),
     "full": Profile("full", seeds=5, prompts=8, steps=400),
 }
-ProfileName = Literal["quick", "full"]
 
 
 def find_experiment(name: str) -> Experiment:

@@ -81,7 +81,7 @@ def room_on(device: torch.device) -> Room:
 
 
 def matrix_rate(device: torch.device) -> float:
-    """Return the operations a second of a product of matrices, the better of two."""
+    """Return the operations a second of a product of matrices, the best of three."""
     size = PRODUCT_SIZES.get(device.type, 1024)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     one = torch.ones(size, size, dtype=dtype, device=device)
